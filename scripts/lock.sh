@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Regenerates the lock files. They name versions and hashes, never the registry they came from.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+compile() {
+    echo "  locking requirements/$1.txt"
+    (cd requirements && ../.venv/bin/uv pip compile --quiet ${UPGRADE:+--upgrade} --universal --python-version 3.11 --generate-hashes \
+        --custom-compile-command "make lock" --output-file "$1.txt" "${@:2}" "$1.in")
+}
+
+compile build
+compile run --constraint build.txt
+compile dev --constraint run.txt
+echo "  locking package-lock.json"
+npm install --package-lock-only --ignore-scripts --silent

@@ -1,0 +1,103 @@
+"""Accounts, projects, keys, and the caller that a key stands for."""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from halley.kernel.faults import Conflict
+from halley.kernel.money import Nanos
+
+
+class NameTaken(Conflict):
+    """Another of that name is there already."""
+
+    code = "name_taken"
+
+
+class BudgetPeriod(StrEnum):
+    """How long a key's budget lasts before it begins anew, in UTC; a week begins on Monday."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    TOTAL = "total"
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    name: str
+    group_name: str
+    created_at: int
+
+
+class Project(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    account_id: str
+    name: str
+    created_at: int
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """A key as the owner sees it. Its text is shown once and not kept."""
+
+    id: str
+    account_id: str
+    project_id: str
+    livemode: bool
+    name: str
+    hint: str
+    models: tuple[str, ...] | None
+    """Public model ids or patterns that the key may use; None for all."""
+    budget_nanos: Nanos | None
+    """The most that the key may spend in a period; None for no bound of its own."""
+    budget_period: BudgetPeriod | None
+    period_started_at: int
+    period_spent_nanos: Nanos
+    """Spent in the period that began at `period_started_at`, which may be over."""
+    held_nanos: Nanos
+    spent_nanos: Nanos
+    requests: int
+    """Orders that ended, whatever their outcome."""
+    created_at: int
+    revoked_at: int | None
+
+
+class NewKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key to be made. `text` is the whole key; only its hash and a hint are stored."""
+
+    id: str
+    account_id: str
+    project_id: str
+    livemode: bool
+    name: str
+    text: str
+    now: int
+    models: tuple[str, ...] | None = None
+    budget_nanos: Nanos | None = None
+    budget_period: BudgetPeriod | None = None
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Who a key stands for, with all that a request needs to know of them."""
+
+    key_id: str
+    account_id: str
+    project_id: str
+    livemode: bool
+    ledger_account_id: str
+    models: tuple[str, ...] | None
+    group_name: str
+    key_name: str
+    hint: str
+
+
+class Act(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that somebody did to the gateway, e.g. revoked a key."""
+
+    id: str
+    actor: str
+    act: str
+    subject: str
+    details: dict[str, Any]
+    created_at: int

@@ -1,0 +1,316 @@
+"""Rows of accounts, projects, keys, budgets and the audit trail. A key's text never reaches a row, only its hash."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from halley.accounts import rules
+from halley.accounts.model import Account, Act, BudgetPeriod, Caller, Key, NameTaken, NewKey, Project
+from halley.db import Row, Tx
+from halley.kernel import codec
+from halley.kernel.faults import BadRequest, NotFound, OutOfFunds
+from halley.kernel.money import Nanos, dollars
+
+PAGE_MAX = 1_000
+AMOUNT_MAX = Nanos(2**60)
+"""The largest budget and the largest single hold: sums of a few never leave 64 bits."""
+DEFAULT_PROJECT = "default"
+
+_models = msgspec.json.Decoder(tuple[str, ...] | None)
+_details = msgspec.json.Decoder(dict[str, Any])
+
+# What was spent in the period that now is: nothing, when the stored period is over.
+_PERIOD_BEGAN = (
+    "CASE budget_period WHEN 'day' THEN :day WHEN 'week' THEN :week WHEN 'month' THEN :month ELSE period_started_at END"
+)
+_IS_OVER = f"period_started_at < {_PERIOD_BEGAN}"
+_SPENT_NOW = f"CASE WHEN {_IS_OVER} THEN 0 ELSE period_spent_nanos END"
+
+_RESERVE = f"""
+    UPDATE keys SET
+        held_nanos = held_nanos + :amount,
+        period_spent_nanos = {_SPENT_NOW},
+        period_started_at = CASE WHEN {_IS_OVER} THEN {_PERIOD_BEGAN} ELSE period_started_at END
+    WHERE id = :id AND (budget_nanos IS NULL OR {_SPENT_NOW} + held_nanos + :amount <= budget_nanos)
+"""  # noqa: S608 - made of the constants above
+_SETTLE = f"""
+    UPDATE keys SET
+        held_nanos = held_nanos - :held,
+        spent_nanos = spent_nanos + :spent,
+        requests = requests + 1,
+        period_spent_nanos = {_SPENT_NOW} + :spent,
+        period_started_at = CASE WHEN {_IS_OVER} THEN {_PERIOD_BEGAN} ELSE period_started_at END
+    WHERE id = :id
+"""  # noqa: S608 - the same
+
+
+# --- accounts and projects ---
+
+
+def create_account(tx: Tx, *, account_id: str, project_id: str, name: str, now: int) -> Account:
+    """Make an account and its default project. Raises `NameTaken`."""
+    sql = "INSERT INTO accounts (id, name, created_at) VALUES (:id, :name, :now) ON CONFLICT DO NOTHING"
+    if not tx.run(sql, {"id": account_id, "name": name, "now": now}):
+        raise NameTaken(f"There is an account named `{name}` already; choose another name", param="name")
+    create_project(tx, project_id=project_id, account_id=account_id, name=DEFAULT_PROJECT, now=now)
+    account = find_account(tx, account_id)
+    assert account is not None
+    return account
+
+
+def find_account(tx: Tx, account_id: str) -> Account | None:
+    row = tx.one("SELECT * FROM accounts WHERE id = :id", {"id": account_id})
+    return _account(row) if row else None
+
+
+def find_account_named(tx: Tx, name: str) -> Account | None:
+    row = tx.one("SELECT * FROM accounts WHERE name = :name", {"name": name})
+    return _account(row) if row else None
+
+
+def list_accounts(tx: Tx, *, after: str = "", limit: int = PAGE_MAX) -> Sequence[Account]:
+    sql = "SELECT * FROM accounts WHERE id > :after ORDER BY id LIMIT :limit"
+    return [_account(row) for row in tx.all(sql, {"after": after, "limit": min(limit, PAGE_MAX)})]
+
+
+def create_project(tx: Tx, *, project_id: str, account_id: str, name: str, now: int) -> Project:
+    """Make a project. Raises `NameTaken`."""
+    sql = """INSERT INTO projects (id, account_id, name, created_at) VALUES (:id, :account_id, :name, :now)
+        ON CONFLICT DO NOTHING"""
+    if not tx.run(sql, {"id": project_id, "account_id": account_id, "name": name, "now": now}):
+        raise NameTaken(f"This account has a project named `{name}` already; choose another name", param="name")
+    return Project(id=project_id, account_id=account_id, name=name, created_at=now)
+
+
+def find_project_named(tx: Tx, account_id: str, name: str = DEFAULT_PROJECT) -> Project | None:
+    sql = "SELECT id, account_id, name, created_at FROM projects WHERE account_id = :account_id AND name = :name"
+    row = tx.one(sql, {"account_id": account_id, "name": name})
+    return _project(row) if row else None
+
+
+def list_projects(tx: Tx, *, account_id: str, after: str = "", limit: int = PAGE_MAX) -> Sequence[Project]:
+    sql = """SELECT id, account_id, name, created_at FROM projects
+        WHERE account_id = :account_id AND id > :after ORDER BY id LIMIT :limit"""
+    rows = tx.all(sql, {"account_id": account_id, "after": after, "limit": min(limit, PAGE_MAX)})
+    return [_project(row) for row in rows]
+
+
+def webhook_secret(tx: Tx, project_id: str) -> bytes | None:
+    """Give the project's signing secret, encrypted as it was stored."""
+    row = tx.one("SELECT webhook_secret FROM projects WHERE id = :id", {"id": project_id})
+    return bytes(row["webhook_secret"]) if row and row["webhook_secret"] is not None else None
+
+
+def set_webhook_secret(tx: Tx, *, project_id: str, secret: bytes, replace: bool = False) -> bytes:
+    """Store the encrypted secret, unless there is one and it is not to be replaced; give the one that holds."""
+    sql = "UPDATE projects SET webhook_secret = :secret WHERE id = :id AND (webhook_secret IS NULL OR :replace = 1)"
+    tx.run(sql, {"id": project_id, "secret": secret, "replace": int(replace)})
+    stored = webhook_secret(tx, project_id)
+    if stored is None:
+        raise NotFound(f"There is no project `{project_id}`", param="project")
+    return stored
+
+
+# --- keys ---
+
+
+def create_key(tx: Tx, new: NewKey) -> Key:
+    """Store a key. Raises `NameTaken` when the text is a key already, `NotFound` for a project of another account."""
+    if new.budget_nanos is not None and not 0 <= new.budget_nanos <= AMOUNT_MAX:
+        raise BadRequest(f"A budget is between $0 and ${dollars(AMOUNT_MAX)}", param="budget")
+    sql = "SELECT 1 AS found FROM projects WHERE id = :project_id AND account_id = :account_id"
+    if not tx.one(sql, {"project_id": new.project_id, "account_id": new.account_id}):
+        raise NotFound(f"The account has no project `{new.project_id}`", param="project")
+    if not tx.run(_INSERT_KEY, _key_params(new)):
+        raise NameTaken("This key exists already; choose another text", param="key")
+    bump_generation(tx, rules.KEYS_TOPIC)
+    tx.wake(rules.KEYS_TOPIC)
+    key = find_key(tx, new.id)
+    assert key is not None
+    return key
+
+
+def find_caller(tx: Tx, key_hash: str) -> Caller | None:
+    """Tell who the key stands for; nobody, when it is unknown or revoked."""
+    row = tx.one(_FIND_CALLER, {"hash": key_hash})
+    if row is None:
+        return None
+    livemode = bool(row["livemode"])
+    return Caller(
+        key_id=row["id"],
+        account_id=row["account_id"],
+        project_id=row["project_id"],
+        livemode=livemode,
+        ledger_account_id=rules.ledger_account_id(row["account_id"], livemode=livemode),
+        models=_models.decode(row["models"] or "null"),
+        group_name=row["group_name"],
+        key_name=row["name"],
+        hint=row["hint"],
+    )
+
+
+def find_key(tx: Tx, key_id: str) -> Key | None:
+    row = tx.one("SELECT * FROM keys WHERE id = :id", {"id": key_id})
+    return _key(row) if row else None
+
+
+def find_key_hashed(tx: Tx, key_hash: str) -> Key | None:
+    """Find a key by its hash, revoked or not."""
+    row = tx.one("SELECT * FROM keys WHERE hash = :hash", {"hash": key_hash})
+    return _key(row) if row else None
+
+
+def list_keys(tx: Tx, *, account_id: str | None = None, after: str = "", limit: int = PAGE_MAX) -> Sequence[Key]:
+    """List keys of one account, or of all; in the order they were made."""
+    if account_id is None:
+        rows = tx.all(
+            "SELECT * FROM keys WHERE id > :after ORDER BY id LIMIT :limit",
+            {"after": after, "limit": min(limit, PAGE_MAX)},
+        )
+    else:
+        rows = tx.all(
+            "SELECT * FROM keys WHERE account_id = :account_id AND id > :after ORDER BY id LIMIT :limit",
+            {"account_id": account_id, "after": after, "limit": min(limit, PAGE_MAX)},
+        )
+    return [_key(row) for row in rows]
+
+
+def revoke_key(tx: Tx, key_id: str, now: int) -> bool:
+    """Revoke a key and tell every process; False when it is unknown or was revoked before."""
+    sql = "UPDATE keys SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL"
+    if not tx.run(sql, {"id": key_id, "now": now}):
+        return False
+    bump_generation(tx, rules.KEYS_TOPIC)
+    tx.wake(rules.KEYS_TOPIC)
+    return True
+
+
+# --- budgets ---
+
+
+def reserve_budget(tx: Tx, *, key_id: str, amount: Nanos, now: int) -> None:
+    """Hold a part of the key's budget, whatever others do at the same moment. Raises `OutOfFunds`.
+
+    To be called behind `ledger.store.hold` in the same unit, and `settle_budget` behind `post` or `void`: where all
+    lock the ledger's account first and the key second, no two replicas wait for each other.
+    """
+    assert 0 <= amount <= AMOUNT_MAX
+    if tx.run(_RESERVE, {"id": key_id, "amount": amount, **_period_starts(now)}):
+        return
+    key = find_key(tx, key_id)
+    if key is None:
+        raise NotFound(f"There is no key `{key_id}`", param="key")
+    left = budget_left(key, now)
+    assert left is not None
+    span = "in all" if key.budget_period in (None, BudgetPeriod.TOTAL) else f"per {key.budget_period}"
+    message = (
+        f"This call needs ${dollars(amount)}, and ${dollars(max(left, 0))} is left of the key's budget of "
+        f"${dollars(key.budget_nanos or 0)} {span}; raise the budget or use another key"
+    )
+    raise OutOfFunds(message)
+
+
+def settle_budget(tx: Tx, *, key_id: str, held: Nanos, spent: Nanos, now: int) -> None:
+    """Give back what was held for one order and count what it cost. Once for each order, with its post or void."""
+    assert held >= 0
+    assert spent >= 0
+    touched = tx.run(_SETTLE, {"id": key_id, "held": held, "spent": spent, **_period_starts(now)})
+    assert touched == 1, "keys are never deleted"
+
+
+def budget_left(key: Key, now: int) -> Nanos | None:
+    """What the key may still reserve in this period; None when it has no budget. Negative after an excess."""
+    if key.budget_nanos is None:
+        return None
+    start = rules.period_start(key.budget_period or BudgetPeriod.TOTAL, now)
+    spent = key.period_spent_nanos if key.period_started_at >= start else 0
+    return Nanos(key.budget_nanos - spent - key.held_nanos)
+
+
+# --- generations and the audit trail ---
+
+
+def bump_generation(tx: Tx, topic: str) -> int:
+    """Raise the number by which processes that missed the wake-up see that something changed."""
+    sql = """INSERT INTO generations (topic, value) VALUES (:topic, 1)
+        ON CONFLICT (topic) DO UPDATE SET value = generations.value + 1 RETURNING value"""
+    row = tx.one(sql, {"topic": topic})
+    assert row is not None
+    return row["value"]
+
+
+def generation(tx: Tx, topic: str) -> int:
+    row = tx.one("SELECT value FROM generations WHERE topic = :topic", {"topic": topic})
+    return row["value"] if row else 0
+
+
+def audit(tx: Tx, act: Act) -> None:
+    """Keep who did what to whom. `details` must hold no secret."""
+    sql = """INSERT INTO audit (id, actor, act, subject, details, created_at)
+        VALUES (:id, :actor, :act, :subject, :details, :created_at)"""
+    tx.run(sql, {**msgspec.structs.asdict(act), "details": codec.encode(act.details).decode()})
+
+
+def list_acts(tx: Tx, *, before: str = "~", limit: int = PAGE_MAX) -> Sequence[Act]:
+    """List the trail, newest first."""
+    sql = "SELECT * FROM audit WHERE id < :before ORDER BY id DESC LIMIT :limit"
+    rows = tx.all(sql, {"before": before, "limit": min(limit, PAGE_MAX)})
+    return [msgspec.convert({**_values(row), "details": _details.decode(row["details"])}, Act) for row in rows]
+
+
+_INSERT_KEY = """
+    INSERT INTO keys (id, account_id, project_id, livemode, name, hash, hint, models, budget_nanos, budget_period,
+        period_started_at, created_at)
+    VALUES (:id, :account_id, :project_id, :livemode, :name, :hash, :hint, :models, :budget_nanos, :budget_period,
+        :period_started_at, :created_at)
+    ON CONFLICT DO NOTHING
+"""
+_FIND_CALLER = """
+    SELECT keys.id, keys.account_id, keys.project_id, keys.livemode, keys.models, keys.name, keys.hint,
+        accounts.group_name
+    FROM keys JOIN accounts ON accounts.id = keys.account_id
+    WHERE keys.hash = :hash AND keys.revoked_at IS NULL
+"""
+
+
+def _key_params(new: NewKey) -> dict[str, int | str | None]:
+    return {
+        "id": new.id,
+        "account_id": new.account_id,
+        "project_id": new.project_id,
+        "livemode": int(new.livemode),
+        "name": new.name,
+        "hash": rules.hash_key(new.text),
+        "hint": rules.hint(new.text),
+        "models": codec.encode(new.models).decode() if new.models is not None else None,
+        "budget_nanos": new.budget_nanos,
+        "budget_period": new.budget_period.value if new.budget_period else None,
+        "period_started_at": rules.period_start(new.budget_period or BudgetPeriod.TOTAL, new.now),
+        "created_at": new.now,
+    }
+
+
+def _period_starts(now: int) -> dict[str, int]:
+    dated = (BudgetPeriod.DAY, BudgetPeriod.WEEK, BudgetPeriod.MONTH)
+    return {period.value: rules.period_start(period, now) for period in dated}
+
+
+def _key(row: Row) -> Key:
+    values = _values(row)
+    del values["hash"]
+    values["livemode"] = bool(values["livemode"])
+    values["models"] = _models.decode(values["models"] or "null")
+    return msgspec.convert(values, Key)
+
+
+def _account(row: Row) -> Account:
+    return msgspec.convert(_values(row), Account)
+
+
+def _project(row: Row) -> Project:
+    return msgspec.convert(_values(row), Project)
+
+
+def _values(row: Row) -> dict[str, Any]:
+    return {name: row[name] for name in row.keys()}  # noqa: SIM118 - a row of SQLite iterates over its values

@@ -1,0 +1,315 @@
+"""The public API as an ASGI application: finds the route, admits the key, lets the handler answer, notes it down."""
+
+import asyncio
+import logging
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from halley.api import errors
+from halley.api.asgi import ClientLeft, Receive, Reply, Scope, Send, send_reply
+from halley.api.base_url import Address, base_url
+from halley.api.call import Access, Call, Entry
+from halley.api.credentials import KEY_HEADERS, find_key, without_key
+from halley.api.dispatch import Dispatch, Match
+from halley.api.paths import first_segment, normal_path
+from halley.api.routes import table
+from halley.kernel.faults import BadRequest, Draining, Fault, NoSuchPath, NotAllowed, Unauthenticated
+from halley.pipeline.admit import admit
+from halley.world import World
+
+if TYPE_CHECKING:
+    from halley.api.call import RenderFault
+
+QUERY_BYTES_MAX = 16 * 1024
+QUERY_FIELDS_MAX = 64
+DRAIN_RETRY_S = 5
+CLIENT_LEFT = 499
+"""Logged for a caller who hung up; nothing is sent."""
+UNKNOWN_ROUTE = "unknown"
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+
+_EXPOSED = (
+    "halley-request-id",
+    "halley-cost",
+    "idempotency-replayed",
+    "retry-after",
+    "x-should-retry",
+    "etag",
+    "content-range",
+    "content-disposition",
+)
+_ON_ALL = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", ", ".join(_EXPOSED).encode()),
+)
+_PREFLIGHT = (
+    # `*` does not stand for `Authorization`, so that one is named.
+    ("access-control-allow-headers", "authorization, *"),
+    ("access-control-max-age", "86400"),
+)
+_CLIENT_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
+
+_log = logging.getLogger("halley.api")
+_access_log = logging.getLogger("halley.access")
+
+
+class _Visit(msgspec.Struct, kw_only=True, eq=False):
+    """One request and what is known of it so far."""
+
+    id: str
+    method: str
+    path: str | None
+    headers: dict[str, str]
+    received_at: int
+    match: Match[Entry] | None = None
+    allowed: tuple[str, ...] = ()
+    render: "RenderFault" = errors.render_openai
+    key_id: str | None = None
+
+    @property
+    def route(self) -> str:
+        """The route's template, for logs and metrics."""
+        return UNKNOWN_ROUTE if self.match is None else self.match.entry.path
+
+
+class Api:
+    """All public routes over one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        entries = table(world.dialects)
+        self._dispatch = Dispatch(entries)
+        self._renders = _renders(entries)
+        self._key_headers = KEY_HEADERS.union(*(dialect.key_headers for dialect in world.dialects.values()))
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or the server's own questions."""
+        if scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await _refuse_websocket(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await _live(receive, send)
+
+    @property
+    def running(self) -> int:
+        """Calls that have not ended."""
+        return self._running
+
+    async def idle(self) -> None:
+        """Return when no call is running."""
+        await self._idle.wait()
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = self._world.clock.monotonic()
+        visit = self._visit(scope)
+        self._running += 1
+        self._idle.clear()
+        status = CLIENT_LEFT
+        try:
+            reply = await self._reply(visit, scope, receive)
+            status = reply.status
+            extra = (*_ON_ALL, (b"halley-request-id", visit.id.encode()))
+            await send_reply(reply, send, extra, is_head=visit.method == "HEAD")
+        except ClientLeft:
+            _log.debug("the caller hung up", extra={"request_id": visit.id})
+        except Exception:
+            # The answer has begun, so all that is left is to cut the connection: the server does when we raise.
+            _log.exception("an answer broke off", extra={"request_id": visit.id})
+            raise
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
+            self._note(visit, status, self._world.clock.monotonic() - began)
+
+    def _visit(self, scope: Scope) -> _Visit:
+        headers = _headers(scope["headers"])
+        raw: bytes | None = scope.get("raw_path")
+        path = normal_path(raw or scope["path"].encode("utf-8", "surrogateescape"))
+        visit = _Visit(
+            id=f"req_{self._world.ids.new()}",
+            method=scope["method"],
+            path=path,
+            headers=headers,
+            received_at=self._world.clock.now(),
+        )
+        if path is not None:
+            self._route(visit, path)
+        return visit
+
+    def _route(self, visit: _Visit, path: str) -> None:
+        wanted = "GET" if visit.method == "HEAD" else visit.method
+        visit.match = self._dispatch.find(wanted, path)
+        if visit.match is not None:
+            visit.render = visit.match.entry.render_fault
+            return
+        entries = self._dispatch.entries(path)
+        visit.allowed = _methods(entries)
+        visit.render = entries[0].render_fault if entries else self._renders.get(first_segment(path), visit.render)
+
+    async def _reply(self, visit: _Visit, scope: Scope, receive: Receive) -> Reply:
+        try:
+            return await self._handle(visit, scope, receive)
+        except ClientLeft:
+            raise
+        except Exception as error:  # noqa: BLE001 - the edge of the ASGI app: what nobody foresaw is logged, then a 500
+            fault = errors.known_fault(error)
+            if fault is None:
+                _log.exception("a call failed", extra={"request_id": visit.id, "route": visit.route})
+                fault = errors.internal()
+            return errors.reply_to_fault(fault, visit.id, visit.render)
+
+    async def _handle(self, visit: _Visit, scope: Scope, receive: Receive) -> Reply:
+        if visit.match is None or visit.path is None:
+            return _unrouted(visit)
+        entry = visit.match.entry
+        if not entry.while_draining and (self._world.draining or not self._world.ready):
+            message = "The gateway is starting or stopping; try again in a moment"
+            raise Draining(message, retry_after_s=DRAIN_RETRY_S)
+        fields = _query(scope["query_string"])
+        call = self._call(visit, visit.match, visit.path, scope, receive)
+        call.query = dict(without_key(fields))
+        await self._admit(call, scope, fields)
+        visit.key_id = call.admitted.key_id if call.admitted else None
+        return await entry.handler(call)
+
+    def _call(self, visit: _Visit, match: Match[Entry], path: str, scope: Scope, receive: Receive) -> Call:
+        settings = self._world.settings
+        client = scope.get("client")
+        peer: str | None = client[0] if client else None
+        address = Address(
+            public_url=settings.public_url,
+            bound_url=self._world.bound_url or settings.bound_url,
+            trusted_proxies=settings.trusted_proxies,
+        )
+        return Call(
+            world=self._world,
+            entry=match.entry,
+            id=visit.id,
+            method=visit.method,
+            path=path,
+            params=match.params,
+            query={},
+            query_text=scope["query_string"].decode("latin-1"),
+            headers=visit.headers,
+            peer=peer,
+            address=address,
+            base_url=base_url(address, peer, visit.headers),
+            received_at=visit.received_at,
+            receive=receive,
+        )
+
+    async def _admit(self, call: Call, scope: Scope, fields: list[tuple[str, str]]) -> None:
+        access = call.entry.access
+        if access in (Access.OPEN, Access.LINK):
+            return
+        try:
+            key = find_key(_pairs(scope["headers"]), fields, self._key_headers)
+        except Unauthenticated:
+            if access is Access.KEY_OR_LINK and "signature" in call.query:
+                return
+            raise
+        call.admitted = await admit(self._world, key)
+
+    def _note(self, visit: _Visit, status: int, seconds: float) -> None:
+        method = visit.method if visit.method in METHODS else "other"
+        metrics = self._world.metrics
+        metrics.requests.labels(visit.route, method, str(status)).inc()
+        metrics.latency.labels(visit.route).observe(seconds)
+        if not _access_log.isEnabledFor(logging.INFO):
+            return
+        theirs = visit.headers.get("x-request-id", "")
+        facts = {
+            "request_id": visit.id,
+            "method": method,
+            "route": visit.route,
+            "status": status,
+            "ms": round(seconds * 1_000, 3),
+            "key": visit.key_id,
+            "client_request_id": theirs if _CLIENT_REQUEST_ID.fullmatch(theirs) else None,
+        }
+        _access_log.info("request", extra=facts)
+
+
+def _unrouted(visit: _Visit) -> Reply:
+    allowed = visit.allowed
+    if visit.method == "OPTIONS" and allowed:
+        listed = ", ".join((*allowed, "OPTIONS"))
+        return Reply(status=204, headers=(("allow", listed), ("access-control-allow-methods", listed), *_PREFLIGHT))
+    raise _missing(visit, allowed)
+
+
+def _missing(visit: _Visit, allowed: tuple[str, ...]) -> Fault:
+    if allowed:
+        message = f"This path does not answer {visit.method[:20]}; it answers {', '.join(allowed)}"
+        return NotAllowed(message, allow=(*allowed, "OPTIONS"))
+    return NoSuchPath("There is no such path; `GET /openapi.json` lists those that there are")
+
+
+def _renders(entries: Iterable[Entry]) -> dict[str, "RenderFault"]:
+    """By the first segment of a path: the format in which an unknown path below it is refused."""
+    mine = [entry for entry in entries if entry.dialect is not None and entry.model_pattern is None]
+    return {
+        segment: entry.render_fault
+        for entry in mine
+        if entry.dialect is not None and (segment := first_segment(entry.path)) != "v1"
+    }
+
+
+def _methods(entries: list[Entry]) -> tuple[str, ...]:
+    found = {entry.method for entry in entries}
+    return tuple(sorted(found | {"HEAD"} if "GET" in found else found))
+
+
+def _pairs(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    return [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in raw]
+
+
+def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """By lower-case name; a repeated header is one with a comma, as HTTP reads it."""
+    headers: dict[str, str] = {}
+    for name, value in _pairs(raw):
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _query(raw: bytes) -> list[tuple[str, str]]:
+    if not raw:
+        return []
+    if len(raw) > QUERY_BYTES_MAX:
+        raise BadRequest(f"The query is longer than {QUERY_BYTES_MAX:,} bytes")
+    try:
+        return parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=QUERY_FIELDS_MAX)
+    except ValueError as error:
+        raise BadRequest(f"The query has more than {QUERY_FIELDS_MAX} fields") from error
+
+
+async def _refuse_websocket(scope: Scope, receive: Receive, send: Send) -> None:
+    """No route speaks websocket yet; where the server can, say so in JSON, else it answers 403 by itself."""
+    await receive()
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": 1000})
+        return
+    reply = errors.reply_to_fault(NoSuchPath("No path here speaks websocket"), "", errors.render_openai)
+    headers = [(name.encode(), value.encode()) for name, value in reply.headers]
+    await send({"type": "websocket.http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": reply.body})
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Tell the server that we are there: what is to be opened and closed, the composition does."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await send({"type": "lifespan.shutdown.complete"})
+            return

@@ -1,0 +1,141 @@
+"""One request on its way: a route's entry in the table, and what a handler sees of a call."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from enum import StrEnum
+
+import msgspec
+
+from halley.accounts import Caller
+from halley.api.asgi import Receive, Reply
+from halley.api.base_url import Address
+from halley.api.body import BodyReader
+from halley.kernel.faults import BadRequest, Fault
+from halley.pipeline.request import RequestContext
+from halley.vendors.contract import Answer, Dialect, Incoming, Route
+from halley.world import World
+
+RenderFault = Callable[[Fault, str], Answer]
+"""(fault, request id) → how this route's format says it."""
+
+
+class Access(StrEnum):
+    """Who may call a route."""
+
+    KEY = "key"
+    LINK = "link"
+    """Whoever has the signed link; no key is looked at."""
+    KEY_OR_LINK = "key_or_link"
+    """With a key, or with the signed link that the handler then checks."""
+    OPEN = "open"
+    """Anybody."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """One public route: how it is found, who may call it, what answers, and its facts for the API reference."""
+
+    route: Route
+    handler: "Handler"
+    render_fault: RenderFault
+    tag: str
+    access: Access = Access.KEY
+    dialect: Dialect | None = None
+    while_draining: bool = False
+    """Whether it answers while the gateway starts or stops."""
+    reply_type: str = "application/json"
+    """Content type of a success."""
+    listed: bool = True
+    """Whether the API reference names it."""
+
+    @property
+    def method(self) -> str:
+        return self.route.method
+
+    @property
+    def path(self) -> str:
+        return self.route.path
+
+    @property
+    def model_pattern(self) -> str | None:
+        return self.route.model_pattern
+
+
+class Call(msgspec.Struct, kw_only=True, eq=False):
+    """A request whose route is known; `caller` is set once its key was admitted."""
+
+    world: World
+    entry: Entry
+    id: str
+    method: str
+    path: str
+    params: Mapping[str, str]
+    query: dict[str, str]
+    """Of a repeated field the last; without the key."""
+    query_text: str
+    """As sent, for signatures. It may hold a key: it is never logged."""
+    headers: dict[str, str]
+    peer: str | None
+    address: Address
+    base_url: str
+    received_at: int
+    receive: Receive
+    admitted: Caller | None = None
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls; only routes with a key ask."""
+        assert self.admitted is not None
+        return self.admitted
+
+    @property
+    def dialect(self) -> Dialect:
+        """The format of a dialect's route."""
+        assert self.entry.dialect is not None
+        return self.entry.dialect
+
+    def body(self, bytes_max: int) -> BodyReader:
+        """Give access to the body; nothing of it has been read."""
+        return BodyReader(self.receive, self.headers, bytes_max=bytes_max)
+
+    def context(self) -> RequestContext:
+        """Say what the pipeline may know of this request. Raises `BadRequest` for a bad idempotency key."""
+        return RequestContext(
+            id=self.id,
+            method=self.method,
+            path=self.path,
+            base_url=self.base_url,
+            received_at=self.received_at,
+            idempotency_key=_idempotency_key(self.headers.get("idempotency-key")) if self.method == "POST" else None,
+            directive=self.headers.get("halley-test"),
+        )
+
+    def incoming(self, body: dict[str, object] | None = None) -> Incoming:
+        """Hand the request to a dialect, without its credentials."""
+        headers = {name: value for name, value in self.headers.items() if name not in _CREDENTIALS}
+        return Incoming(
+            method=self.method,
+            path=self.path,
+            path_params=dict(self.params),
+            query=self.query,
+            headers=headers,
+            body=body or {},
+        )
+
+
+Handler = Callable[[Call], Awaitable[Reply]]
+
+IDEMPOTENCY_KEY_LENGTH_MAX = 255
+_CREDENTIALS = frozenset(
+    (
+        *("authorization", "x-key", "x-api-key", "x-goog-api-key", "api-key", "mj-api-secret"),
+        *("sec-websocket-protocol", "cookie", "proxy-authorization"),
+    )
+)
+
+
+def _idempotency_key(value: str | None) -> str | None:
+    if value is None:
+        return None
+    if not 0 < len(value) <= IDEMPOTENCY_KEY_LENGTH_MAX or not value.isprintable():
+        message = f"`Idempotency-Key` must be 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} printable characters"
+        raise BadRequest(message, param="Idempotency-Key")
+    return value

@@ -1,0 +1,1 @@
+"""What answers: one small function per operation. Nothing here knows a vendor."""

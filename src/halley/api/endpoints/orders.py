@@ -1,0 +1,112 @@
+"""The operations of every dialect: order, fetch, list, cancel, look up."""
+
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from halley.api.asgi import Reply, json_reply, reply_of
+from halley.api.call import Call
+from halley.api.cursors import read_cursor, write_cursor
+from halley.api.times import time_of
+from halley.kernel.faults import BadRequest
+from halley.kernel.money import dollars
+from halley.pipeline import call as orders
+from halley.pipeline import once, task
+from halley.tasks import TaskFilter
+from halley.vendors.contract import Answer, ModelView, Page, TaskView
+
+PAGE_SIZE = 100
+CANCEL_BODY_BYTES_MAX = 64 * 1024
+
+
+async def submit(call: Call) -> Reply:
+    """Take an order."""
+    context = call.context()
+    body = await call.body(call.world.settings.body_bytes_max).json()
+    return reply_of(await orders.submit(call.world, call.caller, call.dialect, call.incoming(body), context))
+
+
+async def fetch(call: Call) -> Reply:
+    """Show a task in this format, whichever it was ordered in."""
+    asked = task_id(call)
+    view = await task.fetch(call.world, call.caller, asked, call.context(), dialect=call.dialect)
+    return reply_of(_shown(call, asked, view))
+
+
+async def list_page(call: Call) -> Reply:
+    """List the tasks ordered in this format."""
+    render = call.dialect.render_page
+    assert render is not None
+    before, after = read_cursor(call.query.get("cursor"))
+    which = TaskFilter(
+        dialect=call.dialect.name,
+        created_from=time_of(call.query, "created_after"),
+        created_before=time_of(call.query, "created_before"),
+        before=before,
+        after=after,
+    )
+    page = await task.page(call.world, call.caller, which, call.context(), limit=PAGE_SIZE, dialect=call.dialect)
+    return reply_of(render(with_cursors(page)))
+
+
+async def cancel(call: Call) -> Reply:
+    """Cancel a task. Its body, if there is one, says nothing."""
+    asked = task_id(call)
+    context = call.context()
+    shows = call.dialect.cancel_refused_shows_task
+    await call.body(CANCEL_BODY_BYTES_MAX).read()
+
+    async def act() -> Answer:
+        view = await task.cancel(call.world, call.caller, asked, context, shows_unchanged=shows, dialect=call.dialect)
+        return _shown(call, asked, view)
+
+    return reply_of(await once.run_once(call.world, call.caller, context, {}, act))
+
+
+async def look_up(call: Call) -> Reply:
+    """Answer from the catalogue."""
+    answer = call.entry.route.lookup
+    assert answer is not None
+    return reply_of(answer(call.incoming(), models_of(call), call.base_url))
+
+
+async def webhook_secret(call: Call) -> Reply:
+    """Give the secret that signs this project's webhooks."""
+    return json_reply({"key": await task.webhook_secret(call.world, call.caller)})
+
+
+def models_of(call: Call) -> tuple[ModelView, ...]:
+    """List the models that this key may use."""
+    globs, views = call.caller.models, call.world.catalogue.views()
+    if globs is None:
+        return views
+    return tuple(view for view in views if any(fnmatchcase(view.id, glob) for glob in globs))
+
+
+def task_id(call: Call) -> str:
+    """Give the id that the path or the query names."""
+    asked = call.params.get("id") or call.query.get("id")
+    if not asked:
+        raise BadRequest("`id` is missing; name the task, e.g. `?id=…`", param="id")
+    return asked
+
+
+def cost_headers(view: TaskView) -> dict[str, str]:
+    """Say what a task cost, once it is known."""
+    return {} if view.cost is None else {"halley-cost": dollars(view.cost)}
+
+
+def with_cursors(page: Page) -> Page:
+    """Give a page whose cursors say in which direction they go on."""
+    return msgspec.structs.replace(
+        page,
+        next_cursor=write_cursor("after", page.next_cursor),
+        previous_cursor=write_cursor("before", page.previous_cursor),
+    )
+
+
+def _shown(call: Call, asked: str, view: TaskView | None) -> Answer:
+    if view is None:
+        return call.dialect.render_missing(asked, call.id)
+    answer = call.dialect.render_task(view)
+    return msgspec.structs.replace(answer, headers={**answer.headers, **cost_headers(view)})

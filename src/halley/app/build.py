@@ -1,0 +1,120 @@
+"""Settings → World: opens database, vendors, vault, objects and the ways out, and closes them again."""
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from halley.assets import open_objects
+from halley.catalogue import Catalogue, PriceBook, load_catalogue
+from halley.db import Wakeups, migrate, open_database
+from halley.kernel.clock import Clock, SystemClock
+from halley.kernel.failpoints import failpoints_from_environment
+from halley.kernel.ids import SystemIds
+from halley.kernel.vault import Vault
+from halley.pipeline.reload import reload
+from halley.routing import Health
+from halley.settings import Settings, SettingsError, open_secrets
+from halley.upstream.address import FetchPolicy
+from halley.upstream.client import FastClient
+from halley.upstream.guard import Guard
+from halley.vendors import load_vendors
+from halley.vendors.contract import Dialect, Vendor
+from halley.world import Callers, Config, Metrics, World
+
+BACKUP_SUFFIX = ".before-migration"
+
+
+@asynccontextmanager
+async def open_world(
+    settings: Settings, *, clock: Clock | None = None, environ: Mapping[str, str] = os.environ
+) -> AsyncGenerator[World]:
+    """Open everything that does not listen. Channels and prices are those of the settings when it is left open.
+
+    On SQLite the caller holds the data folder's lock.
+    """
+    clock = clock or SystemClock()
+    await asyncio.to_thread(prepare_database, settings)
+    vendors = load_vendors()
+    catalogue = await asyncio.to_thread(load_catalogue, vendors.values())
+    secrets = await asyncio.to_thread(open_secrets, settings)
+    wakeups = Wakeups(asyncio.get_running_loop(), clock)
+    world = _world(settings, clock, vendors, catalogue, wakeups, [secret.reveal().encode() for secret in secrets])
+    try:
+        await reload(world, environ)
+        yield world
+    finally:
+        await world.upstream.aclose()
+        await world.guard.aclose()
+        await asyncio.to_thread(world.db.close)
+
+
+def prepare_database(settings: Settings) -> None:
+    """Bring SQLite's schema up to date, after a backup; PostgreSQL is only checked. Raises `SettingsError`."""
+    url = settings.database_url.reveal()
+    path = settings.database_path
+    if path is not None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    current, latest = migrate.current(url), migrate.latest()
+    if current == latest:
+        return
+    if current is not None and current > latest:
+        raise SettingsError(
+            [f"The database is at revision {current}, newer than this release ({latest}); upgrade Halley"]
+        )
+    if path is None:
+        found = "empty" if current is None else f"at revision {current}"
+        raise SettingsError([f"The PostgreSQL database is {found}; run `halley migrate` first (it needs {latest})"])
+    if current is not None:
+        _backup(path)
+    migrate.upgrade(url)
+
+
+def _backup(path: Path) -> None:
+    import sqlite3
+    from contextlib import closing
+
+    with (
+        closing(sqlite3.connect(path)) as source,
+        closing(sqlite3.connect(path.with_name(path.name + BACKUP_SUFFIX))) as target,
+    ):
+        source.backup(target)
+
+
+def _world(
+    settings: Settings,
+    clock: Clock,
+    vendors: Mapping[str, Vendor],
+    catalogue: Catalogue,
+    wakeups: Wakeups,
+    secrets: list[bytes],
+) -> World:
+    ids = SystemIds(clock)
+    failpoints = failpoints_from_environment()
+    return World(
+        settings=settings,
+        db=open_database(settings.database_url.reveal(), wakeups, failpoints),
+        clock=clock,
+        ids=ids,
+        vault=Vault(secrets),
+        draw=random.SystemRandom().random,
+        vendors=vendors,
+        dialects=_dialects(vendors),
+        catalogue=catalogue,
+        upstream=FastClient(clock),
+        guard=Guard(FetchPolicy(allow=settings.fetch_allow)),
+        objects=open_objects(settings.objects_url),
+        health=Health(),
+        metrics=Metrics(),
+        failpoints=failpoints,
+        boot_id=f"boot_{ids.new()}",
+        callers=Callers(),
+        config=Config(channels=(), by_id={}, prices=PriceBook(sets={}), generations={}),
+        bound_url=settings.bound_url,
+    )
+
+
+def _dialects(vendors: Mapping[str, Vendor]) -> dict[str, Dialect]:
+    return {vendor.dialect.name: vendor.dialect for vendor in vendors.values() if vendor.dialect is not None}

@@ -1,0 +1,249 @@
+"""The running gateway: API, local socket, simulators, worker and watch, started in order and drained at the end."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Self
+
+import structlog
+import uvicorn
+
+from halley.api.app import Api
+from halley.app.build import open_world
+from halley.app.simulators import start_simulators
+from halley.app.watch import Watch
+from halley.app.welcome import Welcome, check_bootstrap_key, welcome
+from halley.console.lock import DataLock
+from halley.console.protocol import SOCKET_NAME
+from halley.console.server import ConsoleServer
+from halley.db import Tx
+from halley.kernel.clock import Clock
+from halley.pipeline.reload import reload
+from halley.settings import Settings, SettingsError
+from halley.tasks import store as tasks
+from halley.worker import Worker
+from halley.worker.sweep import leave
+from halley.world import World, load_config
+from halley.world.boots import begin_boot
+
+BACKLOG = 2048
+KEEP_ALIVE_S = 75
+CLOSE_S_MAX = 5
+_log = structlog.get_logger("halley.app")
+
+
+class Gateway:
+    """`async with Gateway(settings) as gateway:` serves until the block is left; then it drains.
+
+    `url` is where it listens (port 0 takes a free one), `world` what it is made of, `welcome` what to tell at start.
+    """
+
+    url: str
+    world: World
+    welcome: Welcome
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        environ: Mapping[str, str] = os.environ,
+        api: bool = True,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._environ = environ
+        self._with_api = api
+        self._stack = AsyncExitStack()
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Ask for the end, e.g. from a signal handler."""
+        self._stopping.set()
+
+    async def stopped(self) -> None:
+        """Return when the end was asked for."""
+        await self._stopping.wait()
+
+    async def __aenter__(self) -> Self:
+        problem = check_bootstrap_key(self._settings.bootstrap_key)
+        if problem:
+            raise SettingsError([problem])
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        settings = self._settings
+        if settings.database_path is not None:
+            lock = self._stack.enter_context(
+                DataLock(settings.data_dir, "halley serve" if self._with_api else "halley worker")
+            )
+        else:
+            lock = None
+        listening = _listen(settings) if self._with_api else None
+        self.world = world = await self._stack.enter_async_context(
+            open_world(settings, clock=self._clock, environ=self._environ)
+        )
+        if listening is not None:
+            self.url = world.bound_url = _url(listening, settings)
+            if lock is not None:
+                lock.announce(self.url)
+        await self._begin_boot()
+        if settings.sandbox and self._with_api:
+            await self._start_simulators()
+        self.welcome = await welcome(world)
+        await self._run_inside()
+        if listening is not None:
+            await self._start_api(listening)
+        world.ready = True
+
+    async def _begin_boot(self) -> None:
+        world = self.world
+
+        def unit(tx: Tx) -> None:
+            begin_boot(tx, world.boot_id, world.clock.now())
+            if world.db.kind == "sqlite":
+                tasks.release_all_leases(tx)
+
+        await world.db.write("begin_boot", unit)
+        self._stack.push_async_callback(leave, world)
+
+    async def _start_simulators(self) -> None:
+        world = self.world
+        allow = (self.url.removeprefix("http://"),)
+        simulators = await asyncio.to_thread(start_simulators, world.vendors, world.settings, world.clock, allow)
+        self._stack.push_async_callback(asyncio.to_thread, simulators.stop)
+        world.sandbox = simulators.channels(world.catalogue)
+        world.config = await world.db.read(lambda tx: load_config(tx, world.clock.now(), world.sandbox))
+
+    async def _run_inside(self) -> None:
+        """Start what works beside the API: watch, worker and, with the API, the local socket."""
+        world = self.world
+        watch = Watch(world)
+        await self._run(watch.run(), watch.stop)
+        if world.settings.worker or not self._with_api:
+            worker = Worker(world)
+            await self._run(worker.run(), worker.stop)
+        if self._with_api:
+            console = ConsoleServer(world.settings.data_dir / SOCKET_NAME, world)
+            await console.start()
+            self._stack.push_async_callback(console.stop)
+
+    async def _run(self, work: Coroutine[Any, Any, None], stop: Callable[[], None]) -> None:
+        task = asyncio.ensure_future(work)  # noqa: TID251 - awaited when the stack unwinds
+
+        async def end() -> None:
+            stop()
+            await task
+
+        self._stack.push_async_callback(end)
+
+    async def _start_api(self, listening: socket.socket) -> None:
+        api = Api(self.world)
+        server = _Server(
+            uvicorn.Config(
+                api,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=True,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=CLOSE_S_MAX,
+                proxy_headers=False,
+                backlog=BACKLOG,
+            )
+        )
+        serving = asyncio.ensure_future(server.serve(sockets=[listening]))  # noqa: TID251 - awaited in `drain`
+        while not server.started:
+            if serving.done():
+                serving.result()
+            await asyncio.sleep(0.005)
+
+        async def drain() -> None:
+            self.world.draining = True
+            self.world.ready = False
+            with contextlib.suppress(TimeoutError):  # what has not ended by then is cut: its holds and rows are on disk
+                async with asyncio.timeout(self.world.settings.drain_s):
+                    await api.idle()
+            server.should_exit = True
+            await serving
+
+        self._stack.push_async_callback(drain)
+
+
+class _Server(uvicorn.Server):
+    """Signals are the process's business, not the server's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+async def serve(settings: Settings, on_ready: Callable[[Welcome], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then drain. SIGHUP reads channels and prices again."""
+    await _until_signalled(Gateway(settings), on_ready)
+
+
+async def run_worker(settings: Settings, on_ready: Callable[[Welcome], None]) -> None:
+    """Work on tasks and webhooks without serving, beside other processes on the same PostgreSQL."""
+    if settings.database_path is not None:
+        raise SettingsError(["`halley worker` needs PostgreSQL; with SQLite the server does this work itself"])
+    await _until_signalled(Gateway(settings, api=False), on_ready)
+
+
+async def _until_signalled(gateway: Gateway, on_ready: Callable[[Welcome], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, gateway.stop)
+    async with gateway, asyncio.TaskGroup() as group:
+        loop.add_signal_handler(signal.SIGHUP, lambda: group.create_task(_reload(gateway.world)))
+        on_ready(gateway.welcome)
+        await gateway.stopped()
+        _log.info("stopping", drain_s=gateway.world.settings.drain_s)
+
+
+async def _reload(world: World) -> None:
+    try:
+        synced = await reload(world, os.environ)
+    except SettingsError as error:
+        _log.error("reload_refused", problems=str(error))
+    else:
+        _log.info("reloaded", channels=len(synced.channels), prices_changed=synced.prices_changed)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    # Named as TCP: only then does asyncio switch Nagle's delay off on what is accepted.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        listening.close()
+        message = f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}; choose another with `--port`"
+        raise SettingsError([message]) from error
+    listening.setblocking(False)
+    return listening
+
+
+def _url(listening: socket.socket, settings: Settings) -> str:
+    if settings.port:
+        return settings.bound_url
+    return settings.bound_url.rpartition(":")[0] + f":{listening.getsockname()[1]}"

@@ -1,0 +1,117 @@
+"""The built-in simulators: one server per vendor that has one, on loopback, journalled in the data folder."""
+
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from importlib import import_module
+from pathlib import Path
+
+import msgspec
+
+from halley.catalogue import Catalogue
+from halley.kernel.clock import Clock
+from halley.routing import Channel
+from halley.settings import Settings
+from halley.upstream.address import FetchPolicy
+from halley.upstream.errors import UpstreamError
+from halley.upstream.guard import Guard
+from halley.vendors.contract import Vendor
+from halley.vendors.simulate.host import CreateApp, OutsideError, SimulatorSettings
+from halley.vendors.simulate.server import SimulatorServer
+
+JOURNAL = "simulators.db"
+INPUT_BYTES_MAX = 20 * 1024 * 1024
+FETCH_S_MAX = 20
+CALLBACK_S_MAX = 10
+REPLY_BYTES_MAX = 64 * 1024
+
+
+class Simulators(msgspec.Struct, frozen=True):
+    """Those that run."""
+
+    servers: tuple[SimulatorServer, ...]
+
+    def channels(self, catalogue: Catalogue) -> tuple[Channel, ...]:
+        """Give a channel to each; only test keys see them."""
+        return tuple(_channel(server, catalogue) for server in self.servers)
+
+    def stop(self) -> None:
+        """Stop them all; their journals stay."""
+        for server in self.servers:
+            server.stop_soon()
+        for server in self.servers:
+            server.stop()
+
+
+def start_simulators(
+    vendors: Mapping[str, Vendor], settings: Settings, clock: Clock, allow: Iterable[str]
+) -> Simulators:
+    """Start one per vendor. `allow` are addresses that they may call though they are private: the gateway's own."""
+    outside = SimulatorSettings(
+        clock=clock,
+        open_outside=lambda: open_outside((*settings.fetch_allow, *allow)),
+        delay_s=settings.sandbox_delay_s,
+    )
+    servers: list[SimulatorServer] = []
+    for vendor in vendors.values():
+        server = simulator_of(vendor, outside, journal=settings.data_dir / JOURNAL, folder=settings.data_dir)
+        server.start()
+        servers.append(server)
+    return Simulators(tuple(servers))
+
+
+def simulator_of(
+    vendor: Vendor, outside: SimulatorSettings, *, journal: Path | str, folder: Path | None, port: int = 0
+) -> SimulatorServer:
+    """Make a vendor's simulator; it is not started yet."""
+    module, _, function = vendor.simulator.partition(":")
+    create_app: CreateApp = getattr(import_module(module), function)
+    remembered = None if folder is None else folder / f"simulator-{vendor.name}.port"
+    return SimulatorServer(vendor.name, create_app, outside, journal_path=journal, port=port, port_file=remembered)
+
+
+@asynccontextmanager
+async def open_outside(allow: Sequence[str]) -> AsyncGenerator["_Outside"]:
+    """The way out of a simulator: through a guard of its own, on its own loop."""
+    guard = Guard(FetchPolicy(allow=tuple(allow)))
+    try:
+        yield _Outside(guard)
+    finally:
+        await guard.aclose()
+
+
+class _Outside:
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+
+    async def fetch(self, url: str) -> bytes:
+        try:
+            reply = await self._guard.fetch(url, bytes_max=INPUT_BYTES_MAX, timeout_s=FETCH_S_MAX)
+        except UpstreamError as error:
+            raise OutsideError(error.message) from error
+        if reply.status != 200:  # noqa: PLR2004 - the one status that carries the file
+            message = f"the address answered with status {reply.status}"
+            raise OutsideError(message)
+        return reply.body
+
+    async def send_callback(self, url: str, headers: Sequence[tuple[str, str]], body: bytes) -> int:
+        try:
+            reply = await self._guard.post(
+                url, body=body, headers=tuple(headers), timeout_s=CALLBACK_S_MAX, bytes_max=REPLY_BYTES_MAX
+            )
+        except UpstreamError as error:
+            raise OutsideError(error.message) from error
+        return reply.status
+
+
+def _channel(server: SimulatorServer, catalogue: Catalogue) -> Channel:
+    name = server.vendor_name
+    return Channel(
+        id=f"sandbox-{name}",
+        name=f"sandbox-{name}",
+        vendor=name,
+        base_url=server.url,
+        credential=None,
+        models=tuple(model for model, rows in catalogue.models.items() if name in rows),
+        managed="sandbox",
+        refused_url=server.refused_url,
+    )

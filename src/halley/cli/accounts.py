@@ -1,0 +1,105 @@
+"""`halley accounts`: made, credited, listed."""
+
+import click
+import msgspec
+
+from halley.cli import output
+from halley.cli.act import act
+from halley.cli.options import DOLLARS, as_json, common_settings
+from halley.console.commands.accounts import AccountRow, Books, CreateAccount, CreditAccount, Credited, ListAccounts
+from halley.settings import Settings
+
+
+@click.group()
+def accounts() -> None:
+    """Make, credit and list accounts."""
+
+
+@accounts.command()
+@click.argument("name")
+@click.option(
+    "--prepaid/--postpaid", default=True, show_default="--prepaid", help="Pays before, or after up to a limit."
+)
+@click.option("--limit", type=DOLLARS, help="The most that a postpaid account may owe. [default: no bound]")
+@as_json
+@common_settings
+def create(settings: Settings, *, name: str, prepaid: bool, limit: int | None, as_json: bool) -> None:
+    """Make account NAME with a default project, and a test account of $1,000 beside it."""
+    given = {"name": name, "kind": "prepaid" if prepaid else "postpaid", "limit_nanos": limit}
+    row = act(settings, "accounts.create", msgspec.convert(given, CreateAccount), AccountRow)
+    if as_json:
+        output.print_json(row)
+        return
+    click.echo(f"Made account `{row.name}` ({row.id})")
+    if prepaid:
+        output.note(f"It has no credit yet: halley accounts credit {row.name} 10")
+
+
+@accounts.command()
+@click.argument("name")
+@click.argument("amount", type=DOLLARS)
+@click.option("--note", default="", metavar="TEXT", help="Kept with the transfer.")
+@click.option("--idempotency-key", metavar="KEY", help="A repeat with the same key books nothing.")
+@click.option("--live/--test", "livemode", default=True, show_default="--live", help="Which of its two accounts.")
+@as_json
+@common_settings
+def credit(settings: Settings, *, name: str, amount: int, as_json: bool, **rest: object) -> None:
+    """Book AMOUNT in US dollars to account NAME."""
+    args = msgspec.convert({"account": name, "amount_nanos": amount, **rest}, CreditAccount)
+    credited = act(settings, "accounts.credit", args, Credited)
+    if as_json:
+        output.print_json(credited)
+        return
+    books = credited.account.live if args.livemode else credited.account.test
+    left = output.money(books.left_nanos) if books else None
+    click.echo(
+        f"Booked {output.money(credited.amount_nanos)} to `{credited.account.name}`: {left or 'no bound'} is left"
+    )
+
+
+@accounts.command("list")
+@click.option("--after", default="", metavar="ID", help="Begin behind this account.")
+@click.option("--limit", type=click.IntRange(1, 1_000), default=1_000, show_default=True)
+@as_json
+@common_settings
+def list_accounts(settings: Settings, *, as_json: bool, **given: object) -> None:
+    """List accounts and what is left on them."""
+    rows = act(settings, "accounts.list", msgspec.convert(given, ListAccounts), list[AccountRow])
+    if as_json:
+        output.print_json(rows)
+        return
+    output.print_table(
+        (
+            "id",
+            "name",
+            "group",
+            "pays",
+            "$ limit",
+            "$ credited",
+            "$ spent",
+            "$ held",
+            "$ left",
+            "$ left to test",
+            "made",
+        ),
+        [_cells(row) for row in rows],
+        empty="There are no accounts; make one with `halley accounts create NAME`",
+    )
+
+
+def _cells(row: AccountRow) -> tuple[str | None, ...]:
+    return (
+        row.id,
+        row.name,
+        row.group,
+        *_live(row.live),
+        output.money(row.test.left_nanos if row.test else None),
+        row.created_at,
+    )
+
+
+def _live(books: Books | None) -> tuple[str | None, ...]:
+    if books is None:
+        return (None,) * 6
+    amounts = (books.limit_nanos, books.credited_nanos, books.spent_nanos, books.held_nanos, books.left_nanos)
+    return (books.kind, *(output.money(each) for each in amounts))

@@ -1,0 +1,272 @@
+"""What the doctor looks at, a function each. Nothing is created, nothing leaves the machine but a name's look-up."""
+
+import http.client
+import os
+import platform
+import shutil
+import socket
+import sqlite3
+import stat
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from halley.console.lock import current_holder
+from halley.console.schema import SchemaMismatch, check_schema
+from halley.db import migrate
+from halley.kernel.clock import SystemClock, parse_time, rfc3339
+from halley.settings import ChannelConfig, Settings, SettingsError, read_secrets, secret_path
+from halley.upstream.address import FetchPolicy, Policy
+from halley.vendors import load_vendors
+from halley.vendors.contract import Vendor
+
+PYTHON_MIN = (3, 11)
+SQLITE_MIN = (3, 35, 0)
+"""The first with `RETURNING`."""
+DISK_BYTES_MIN = 200 * 1024 * 1024
+DISK_BYTES_GOOD = 2 * 1024 * 1024 * 1024
+BUILT_AT = "2026-11-01T00:00:00Z"
+"""No sound clock is before this."""
+TIMEOUT_S = 3.0
+LOOKUP_TIMEOUT_S = 5.0
+
+
+class Finding(StrEnum):
+    GOOD = "good"
+    DOUBTFUL = "doubtful"
+    BAD = "bad"
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that was looked at."""
+
+    name: str
+    finding: Finding
+    detail: str
+    remedy: str = ""
+
+
+def check_all(settings: Settings, environ: Mapping[str, str]) -> list[Check]:
+    """Look at everything."""
+    vendors = load_vendors()
+    looks: tuple[Callable[[], Check], ...] = (
+        _python,
+        _sqlite,
+        _clock,
+        lambda: _config(settings),
+        lambda: _data_folder(settings.data_dir),
+        lambda: _disk(settings.data_dir),
+        lambda: _secret(settings),
+        lambda: _database(settings),
+        lambda: _objects(settings),
+        lambda: _port(settings),
+        lambda: _public_url(settings),
+        lambda: _fetch_allow(settings),
+    )
+    return [*(look() for look in looks), *_channels(settings.channels, vendors, environ)]
+
+
+def _good(name: str, detail: str) -> Check:
+    return Check(name=name, finding=Finding.GOOD, detail=detail)
+
+
+def _doubtful(name: str, detail: str, remedy: str) -> Check:
+    return Check(name=name, finding=Finding.DOUBTFUL, detail=detail, remedy=remedy)
+
+
+def _bad(name: str, detail: str, remedy: str) -> Check:
+    return Check(name=name, finding=Finding.BAD, detail=detail, remedy=remedy)
+
+
+def _python() -> Check:
+    if sys.version_info < PYTHON_MIN:
+        return _bad("python", platform.python_version(), "install Python 3.11 or later")
+    return _good("python", platform.python_version())
+
+
+def _sqlite() -> Check:
+    if sqlite3.sqlite_version_info < SQLITE_MIN:
+        return _bad("sqlite", sqlite3.sqlite_version, "use a Python that was built with SQLite 3.35 or later")
+    return _good("sqlite", sqlite3.sqlite_version)
+
+
+def _clock() -> Check:
+    now = SystemClock().now()
+    if now < parse_time(BUILT_AT):
+        return _bad(
+            "clock", rfc3339(now, digits=0), "set the machine's clock: time is in every id, price and signature"
+        )
+    return _good("clock", rfc3339(now, digits=0))
+
+
+def _config(settings: Settings) -> Check:
+    if settings.config is None:
+        return _good("config", "no halley.toml; environment and defaults hold")
+    return _good("config", f"{settings.config}: {len(settings.channels)} channels, {len(settings.prices)} prices")
+
+
+def _data_folder(folder: Path) -> Check:
+    name = "data folder"
+    nearest = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        return _bad(name, f"{nearest} cannot be written", "give its owner the right, or set `HALLEY_DATA_DIR`")
+    if not folder.exists():
+        return _good(name, f"{folder} is made at the first start")
+    holder = current_holder(folder)
+    return _good(name, f"{folder}, in use by {holder}" if holder else f"{folder}, not in use")
+
+
+def _disk(folder: Path) -> Check:
+    nearest = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    free = shutil.disk_usage(nearest).free
+    detail, remedy = f"{free / 2**30:.1f} GiB free", "make room, or move `HALLEY_DATA_DIR`"
+    if free < DISK_BYTES_MIN:
+        return _bad("disk", detail, remedy)
+    return _doubtful("disk", detail, remedy) if free < DISK_BYTES_GOOD else _good("disk", detail)
+
+
+def _secret(settings: Settings) -> Check:
+    path = secret_path(settings)
+    try:
+        found = read_secrets(settings)
+    except (SettingsError, OSError) as error:
+        return _bad("secret", str(error), "restore it from a backup; without it stored credentials cannot be read")
+    if settings.configured_secrets:
+        return _good("secret", f"from `HALLEY_SECRET`, {len(found)} of them")
+    if not found and _is_file(settings.database_path):
+        return _bad("secret", f"{path} is gone", "restore it, or set `HALLEY_SECRET`; else a start makes a new one")
+    if not found:
+        return _good("secret", "made at the first start")
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        return _bad("secret", f"{path} can be read by others", f"chmod 600 {path}")
+    return _good("secret", str(path))
+
+
+def _is_file(path: Path | None) -> bool:
+    return path is not None and path.is_file()
+
+
+def _database(settings: Settings) -> Check:
+    path = settings.database_path
+    where = str(path) if path else f"PostgreSQL at {urlsplit(settings.database_url.reveal()).hostname}"
+    if path is not None and not path.exists():
+        return _good("database", f"{where} is made at the first start")
+    problem = _database_problem(settings)
+    if problem is not None:
+        return _bad("database", f"{where}: {problem}", "`halley migrate`, or mend the connection")
+    return _good("database", f"{where}, revision {migrate.latest()}")
+
+
+def _database_problem(settings: Settings) -> str | None:
+    import psycopg
+
+    try:
+        check_schema(settings)
+    except (SchemaMismatch, sqlite3.Error, psycopg.Error) as error:
+        return str(error).strip()
+    return None
+
+
+def _objects(settings: Settings) -> Check:
+    path = settings.objects_path
+    if path is None:
+        return _good("files", settings.objects_url)
+    if path.exists() and not os.access(path, os.W_OK | os.X_OK):
+        return _bad("files", f"{path} cannot be written", "give its owner the right, or set `HALLEY_OBJECTS_URL`")
+    return _good("files", str(path))
+
+
+def _port(settings: Settings) -> Check:
+    where = f"{settings.host}:{settings.port}"
+    status = _liveness(settings.bound_url)
+    if status is not None:
+        good = status == http.client.OK
+        return _good("port", f"a gateway answers at {settings.bound_url}") if good else _taken(where)
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((settings.host, settings.port))
+    except OSError as error:
+        return _taken(f"{where} ({error.strerror})")
+    return _good("port", f"{where} is free")
+
+
+def _taken(where: str) -> Check:
+    return _bad("port", f"{where} cannot be listened on, and no gateway answers there", "choose another `HALLEY_PORT`")
+
+
+def _liveness(url: str) -> int | None:
+    """Ask for a sign of life; None where nobody listens, 0 for what does not speak HTTP."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+    try:
+        connection.connect()
+    except OSError:
+        return None
+    try:
+        connection.request("GET", "/health/liveness")
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return 0
+    finally:
+        connection.close()
+
+
+def _public_url(settings: Settings) -> Check:
+    if settings.public_url is None:
+        detail = "not set: links name the address asked for, and vendors are polled"
+        return _doubtful("public URL", detail, "set `HALLEY_PUBLIC_URL` once others than this machine call")
+    parts = urlsplit(settings.public_url)
+    if not _resolves(parts.hostname or ""):
+        return _bad("public URL", f"the name `{parts.hostname}` is not found", "mend the DNS or `HALLEY_PUBLIC_URL`")
+    if parts.scheme == "http":
+        return _doubtful("public URL", f"{settings.public_url} is not encrypted", "put TLS in front and say https")
+    return _good("public URL", settings.public_url)
+
+
+def _resolves(host: str) -> bool:
+    pool = ThreadPoolExecutor(1)
+    try:
+        return bool(pool.submit(socket.getaddrinfo, host, 443).result(LOOKUP_TIMEOUT_S))
+    except (OSError, TimeoutError):
+        return False
+    finally:
+        pool.shutdown(wait=False)
+
+
+def _fetch_allow(settings: Settings) -> Check:
+    try:
+        Policy(FetchPolicy(allow=settings.fetch_allow))
+    except ValueError as error:
+        return _bad("fetch allow", str(error), "mend `HALLEY_FETCH_ALLOW`")
+    return _good("fetch allow", ", ".join(settings.fetch_allow) or "public addresses only")
+
+
+def _channels(
+    channels: tuple[ChannelConfig, ...], vendors: Mapping[str, Vendor], environ: Mapping[str, str]
+) -> Iterator[Check]:
+    for channel in channels:
+        yield _channel(channel, vendors)
+    configured = {channel.vendor for channel in channels}
+    for vendor in vendors.values():
+        name = next((each for each in vendor.environment if environ.get(each)), None)
+        if name is not None and vendor.name not in configured:
+            yield _good(f"channel {vendor.name}", f"lit up by `{name}`")
+    if not channels and not any(environ.get(each) for vendor in vendors.values() for each in vendor.environment):
+        names = ", ".join(f"`{vendor.environment[0]}`" for vendor in vendors.values() if vendor.environment)
+        yield _doubtful("channels", "none: only test keys are answered, by simulators", f"set one of {names}")
+
+
+def _channel(channel: ChannelConfig, vendors: Mapping[str, Vendor]) -> Check:
+    name = f"channel {channel.name}"
+    if channel.vendor not in vendors:
+        return _bad(name, f"there is no vendor `{channel.vendor}`", f"one of: {', '.join(sorted(vendors))}")
+    if channel.api_key is None:
+        return _bad(name, "it has no `api_key`", 'give it one, e.g. `api_key = "${NAME}"`')
+    return _good(name, f"{vendors[channel.vendor].title}, models {', '.join(channel.models)}")

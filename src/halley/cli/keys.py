@@ -1,0 +1,103 @@
+"""`halley keys`: made, listed, revoked."""
+
+import click
+import msgspec
+
+from halley.cli import output
+from halley.cli.act import act
+from halley.cli.options import DOLLARS, as_json, common_settings
+from halley.console.commands.keys import CreateKey, KeyMade, KeyRow, ListKeys, RevokeKey
+from halley.settings import Settings
+
+
+@click.group()
+def keys() -> None:
+    """Make, list and revoke keys."""
+
+
+@keys.command()
+@click.option("--account", required=True, metavar="NAME", help="Whose key it is.")
+@click.option("--project", default="default", show_default=True, metavar="NAME", help="Made if there is none.")
+@click.option("--live/--test", "livemode", default=False, show_default="--test", help="A test key never spends.")
+@click.option("--name", default="", metavar="TEXT", help="To recognise it by.")
+@click.option("--budget", type=DOLLARS, help="The most that it may spend in a period.")
+@click.option(
+    "--period", type=click.Choice(["day", "week", "month", "total"]), help="Of the budget, in UTC. [default: total]"
+)
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="PATTERN",
+    help="A model it may use, e.g. `flux-*`; repeat it. [default: all]",
+)
+@as_json
+@common_settings
+def create(
+    settings: Settings,
+    *,
+    as_json: bool,
+    period: str | None,
+    budget: int | None,
+    models: tuple[str, ...],
+    **rest: object,
+) -> None:
+    """Make a key and print it: it is shown this once."""
+    given = {"budget_nanos": budget, "budget_period": period, "models": models or None, **rest}
+    made = act(settings, "keys.create", msgspec.convert(given, CreateKey), KeyMade)
+    if as_json:
+        output.print_json(made)
+        return
+    kind = "live" if made.row.livemode else "test"
+    output.note(f"A {kind} key of account `{made.row.account}`, id {made.row.id}. Keep it: it is not shown again.")
+    click.echo(made.key)
+
+
+@keys.command("list")
+@click.option("--account", metavar="NAME", help="Only of this account.")
+@click.option("--revoked", is_flag=True, help="Revoked ones too.")
+@click.option("--after", default="", metavar="ID", help="Begin behind this key.")
+@click.option("--limit", type=click.IntRange(1, 1_000), default=1_000, show_default=True)
+@as_json
+@common_settings
+def list_keys(settings: Settings, *, as_json: bool, **given: object) -> None:
+    """List keys; their text is not kept, only its end."""
+    rows = act(settings, "keys.list", msgspec.convert(given, ListKeys), list[KeyRow])
+    if as_json:
+        output.print_json(rows)
+        return
+    output.print_table(
+        ("id", "account", "project", "mode", "name", "key", "$ budget", "$ left", "$ spent", "made", "revoked"),
+        [_cells(row) for row in rows],
+        empty="There are no keys; make one with `halley keys create --account NAME`",
+    )
+
+
+@keys.command()
+@click.argument("key")
+@as_json
+@common_settings
+def revoke(settings: Settings, *, key: str, as_json: bool) -> None:
+    """Revoke KEY, given by its id (`key_…`) or its text (`sk-…`); it stops within a second."""
+    row = act(settings, "keys.revoke", RevokeKey(key=key), KeyRow)
+    if as_json:
+        output.print_json(row)
+        return
+    click.echo(f"Revoked {row.id} ({row.hint}) of account `{row.account}` at {row.revoked_at}")
+
+
+def _cells(row: KeyRow) -> tuple[str | None, ...]:
+    budget = output.money(row.budget_nanos)
+    return (
+        row.id,
+        row.account,
+        row.project,
+        "live" if row.livemode else "test",
+        row.name,
+        row.hint,
+        f"{budget}/{row.budget_period}" if budget else None,
+        output.money(row.left_nanos),
+        output.money(row.spent_nanos),
+        row.created_at,
+        row.revoked_at,
+    )

@@ -1,0 +1,161 @@
+"""Accounts: made with their books in both modes, credited, listed."""
+
+import hashlib
+from typing import Annotated
+
+import msgspec
+
+from halley.accounts import store as accounts
+from halley.accounts.model import Account
+from halley.console.commands.common import NAME_LENGTH_MAX, ROWS_MAX, Args, amount, audit, moment, named_account
+from halley.console.protocol import Progress
+from halley.console.services import Services
+from halley.db import Tx
+from halley.kernel.faults import BadRequest
+from halley.kernel.money import Nanos, nanos_from_dollars
+from halley.ledger import rules
+from halley.ledger import store as ledger
+from halley.ledger.model import AccountKind, NoLedgerAccount
+
+TEST_CREDIT = nanos_from_dollars(1_000)
+"""What a test account begins with; it is not money."""
+DIGEST_LENGTH = 32
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_LENGTH_MAX, pattern=r"^[^\x00-\x1f]+$")]
+
+
+class CreateAccount(Args, frozen=True, kw_only=True):
+    name: Name
+    kind: AccountKind
+    limit_nanos: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+class CreditAccount(Args, frozen=True, kw_only=True):
+    account: Name
+    amount_nanos: Annotated[int, msgspec.Meta(ge=1)]
+    note: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    livemode: bool = True
+    idempotency_key: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
+
+
+class ListAccounts(Args, frozen=True, kw_only=True):
+    after: str = ""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=ROWS_MAX)] = ROWS_MAX
+
+
+class Books(msgspec.Struct, frozen=True, kw_only=True):
+    """An account's money in one mode, in nano-dollars. `left_nanos` is None where nothing bounds it."""
+
+    kind: str
+    limit_nanos: str | None
+    credited_nanos: str | None
+    spent_nanos: str | None
+    held_nanos: str | None
+    left_nanos: str | None
+
+
+class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    name: str
+    group: str
+    live: Books | None
+    test: Books | None
+    created_at: str | None
+
+
+class Credited(msgspec.Struct, frozen=True, kw_only=True):
+    """A credit that was booked, now or by an earlier call with the same idempotency key."""
+
+    transfer_id: str
+    amount_nanos: str
+    account: AccountRow
+
+
+async def create(services: Services, args: CreateAccount, _progress: Progress) -> AccountRow:
+    """Make an account, its default project, and its books."""
+    if args.limit_nanos is not None and args.kind is AccountKind.PREPAID:
+        raise BadRequest("A prepaid account has no limit but its credit; leave `--limit` out", param="limit")
+    account_id, project_id = f"acct_{services.ids.new()}", f"proj_{services.ids.new()}"
+    now = services.clock.now()
+
+    def unit(tx: Tx) -> AccountRow:
+        account = accounts.create_account(tx, account_id=account_id, project_id=project_id, name=args.name, now=now)
+        limit = None if args.limit_nanos is None else Nanos(args.limit_nanos)
+        ledger.open_account(tx, account_id=account_id, livemode=True, kind=args.kind, limit_nanos=limit, now=now)
+        _open_test_books(tx, services, account_id, now)
+        audit(tx, services, "accounts.create", account_id, name=args.name, kind=args.kind, limit_nanos=amount(limit))
+        return _row(tx, account)
+
+    return await services.db.write("accounts.create", unit)
+
+
+async def credit(services: Services, args: CreditAccount, _progress: Progress) -> Credited:
+    """Book money that came in, once for each idempotency key."""
+
+    def unit(tx: Tx) -> Credited:
+        account = named_account(tx, args.account)
+        booked = ledger.credit(
+            tx,
+            transfer_id=_transfer_id(services, account.id, args.idempotency_key),
+            ledger_account_id=rules.ledger_account_id(account.id, livemode=args.livemode),
+            amount=Nanos(args.amount_nanos),
+            note=args.note,
+            now=services.clock.now(),
+        )
+        audit(tx, services, "accounts.credit", account.id, transfer=booked.id, amount_nanos=str(args.amount_nanos))
+        return Credited(transfer_id=booked.id, amount_nanos=str(booked.amount_nanos), account=_row(tx, account))
+
+    return await services.db.write("accounts.credit", unit)
+
+
+async def list_all(services: Services, args: ListAccounts, _progress: Progress) -> list[AccountRow]:
+    """List accounts in the order they were made."""
+
+    def query(tx: Tx) -> list[AccountRow]:
+        return [_row(tx, account) for account in accounts.list_accounts(tx, after=args.after, limit=args.limit)]
+
+    return await services.db.read(query)
+
+
+def _open_test_books(tx: Tx, services: Services, account_id: str, now: int) -> None:
+    ledger.open_account(tx, account_id=account_id, livemode=False, kind=AccountKind.PREPAID, limit_nanos=None, now=now)
+    ledger.credit(
+        tx,
+        transfer_id=f"credit_{services.ids.new()}",
+        ledger_account_id=rules.ledger_account_id(account_id, livemode=False),
+        amount=TEST_CREDIT,
+        note="to try with",
+        now=now,
+    )
+
+
+def _transfer_id(services: Services, account_id: str, key: str | None) -> str:
+    if key is None:
+        return f"credit_{services.ids.new()}"
+    return "credit_" + hashlib.sha256(f"{account_id}\n{key}".encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+def _row(tx: Tx, account: Account) -> AccountRow:
+    return AccountRow(
+        id=account.id,
+        name=account.name,
+        group=account.group_name,
+        live=_books(tx, rules.ledger_account_id(account.id, livemode=True)),
+        test=_books(tx, rules.ledger_account_id(account.id, livemode=False)),
+        created_at=moment(account.created_at),
+    )
+
+
+def _books(tx: Tx, ledger_account_id: str) -> Books | None:
+    try:
+        account = ledger.account(tx, ledger_account_id)
+    except NoLedgerAccount:
+        return None
+    return Books(
+        kind=account.kind,
+        limit_nanos=amount(account.limit_nanos),
+        credited_nanos=amount(account.credits_posted),
+        spent_nanos=amount(account.debits_posted),
+        held_nanos=amount(account.debits_pending),
+        left_nanos=amount(rules.left(account)),
+    )

@@ -1,0 +1,162 @@
+"""Keys: made, listed, revoked. A key's text leaves this module once, in the answer to its making."""
+
+from typing import Annotated
+
+import msgspec
+
+from halley.accounts import rules
+from halley.accounts import store as accounts
+from halley.accounts.model import BudgetPeriod, Key, NewKey, Project
+from halley.console.commands.common import NAME_LENGTH_MAX, ROWS_MAX, Args, amount, audit, moment, named_account
+from halley.console.protocol import Progress
+from halley.console.services import Services
+from halley.db import Tx
+from halley.kernel.faults import BadRequest, NotFound
+from halley.kernel.money import Nanos
+
+Name = Annotated[str, msgspec.Meta(max_length=NAME_LENGTH_MAX)]
+
+
+class CreateKey(Args, frozen=True, kw_only=True):
+    account: Name
+    project: Name = accounts.DEFAULT_PROJECT
+    livemode: bool = False
+    name: Name = ""
+    budget_nanos: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    budget_period: BudgetPeriod | None = None
+    models: Annotated[tuple[str, ...], msgspec.Meta(max_length=ROWS_MAX)] | None = None
+
+
+class ListKeys(Args, frozen=True, kw_only=True):
+    account: Name | None = None
+    revoked: bool = False
+    after: str = ""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=ROWS_MAX)] = ROWS_MAX
+
+
+class RevokeKey(Args, frozen=True, kw_only=True):
+    key: str
+    """Its id, or its text."""
+
+
+class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A key as the operator sees it; amounts in nano-dollars."""
+
+    id: str
+    account: str
+    project: str
+    livemode: bool
+    name: str
+    hint: str
+    models: tuple[str, ...] | None
+    budget_nanos: str | None
+    budget_period: str | None
+    left_nanos: str | None
+    held_nanos: str | None
+    spent_nanos: str | None
+    created_at: str | None
+    revoked_at: str | None
+
+
+class KeyMade(msgspec.Struct, frozen=True, kw_only=True):
+    """A new key: the only time that its text is shown."""
+
+    key: str
+    row: KeyRow
+
+
+async def create(services: Services, args: CreateKey, _progress: Progress) -> KeyMade:
+    """Make a key, and its project if there is none of that name."""
+    if args.budget_period is not None and args.budget_nanos is None:
+        raise BadRequest("A period needs a budget; give `--budget` too", param="budget")
+    text = rules.new_key_text(services.ids, livemode=args.livemode)
+
+    def unit(tx: Tx) -> KeyMade:
+        account = named_account(tx, args.account)
+        project = _project(tx, services, account.id, args.project)
+        key = accounts.create_key(tx, _new_key(services, args, project, text))
+        audit(tx, services, "keys.create", key.id, account=account.name, project=project.name, livemode=key.livemode)
+        return KeyMade(key=text, row=_row(key, account.name, project.name, services.clock.now()))
+
+    return await services.db.write("keys.create", unit)
+
+
+async def list_all(services: Services, args: ListKeys, _progress: Progress) -> list[KeyRow]:
+    """List keys, the living ones unless all are asked for."""
+
+    def query(tx: Tx) -> list[KeyRow]:
+        account = named_account(tx, args.account) if args.account else None
+        found = accounts.list_keys(tx, account_id=account.id if account else None, after=args.after, limit=args.limit)
+        return [_named(tx, key, services) for key in found if args.revoked or key.revoked_at is None]
+
+    return await services.db.read(query)
+
+
+async def revoke(services: Services, args: RevokeKey, _progress: Progress) -> KeyRow:
+    """Revoke a key; every process hears of it within a second. Once more changes nothing."""
+
+    def unit(tx: Tx) -> KeyRow:
+        key = accounts.find_key(tx, args.key) or accounts.find_key_hashed(tx, rules.hash_key(args.key))
+        if key is None:
+            shown = args.key if args.key.startswith("key_") else rules.hint(args.key)
+            raise NotFound(f"There is no key `{shown}`; `halley keys list` shows those there are", param="key")
+        if accounts.revoke_key(tx, key.id, services.clock.now()):
+            audit(tx, services, "keys.revoke", key.id)
+        return _named(tx, accounts.find_key(tx, key.id) or key, services)
+
+    return await services.db.write("keys.revoke", unit)
+
+
+def _project(tx: Tx, services: Services, account_id: str, name: str) -> Project:
+    found = accounts.find_project_named(tx, account_id, name)
+    if found is not None:
+        return found
+    now = services.clock.now()
+    return accounts.create_project(
+        tx, project_id=f"proj_{services.ids.new()}", account_id=account_id, name=name, now=now
+    )
+
+
+def _new_key(services: Services, args: CreateKey, project: Project, text: str) -> NewKey:
+    budget = None if args.budget_nanos is None else Nanos(args.budget_nanos)
+    return NewKey(
+        id=f"key_{services.ids.new()}",
+        account_id=project.account_id,
+        project_id=project.id,
+        livemode=args.livemode,
+        name=args.name,
+        text=text,
+        now=services.clock.now(),
+        models=args.models,
+        budget_nanos=budget,
+        budget_period=args.budget_period or (None if budget is None else BudgetPeriod.TOTAL),
+    )
+
+
+def _named(tx: Tx, key: Key, services: Services) -> KeyRow:
+    row = tx.one(
+        "SELECT accounts.name AS account, projects.name AS project FROM projects"
+        " JOIN accounts ON accounts.id = projects.account_id WHERE projects.id = :id",
+        {"id": key.project_id},
+    )
+    assert row is not None, "a key has a project"
+    return _row(key, row["account"], row["project"], services.clock.now())
+
+
+def _row(key: Key, account: str, project: str, now: int) -> KeyRow:
+    return KeyRow(
+        id=key.id,
+        account=account,
+        project=project,
+        livemode=key.livemode,
+        name=key.name,
+        hint=key.hint,
+        models=key.models,
+        budget_nanos=amount(key.budget_nanos),
+        budget_period=key.budget_period,
+        left_nanos=amount(accounts.budget_left(key, now)),
+        held_nanos=amount(key.held_nanos),
+        spent_nanos=amount(key.spent_nanos),
+        created_at=moment(key.created_at),
+        revoked_at=moment(key.revoked_at),
+    )

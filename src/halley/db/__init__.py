@@ -1,0 +1,6 @@
+"""The database: one writer with group commit, readers of their own, wake-ups after the commit, and migrations."""
+
+from halley.db.engine import Database, Row, Tx, open_database
+from halley.db.wakeups import Wakeups
+
+__all__ = ["Database", "Row", "Tx", "Wakeups", "open_database"]

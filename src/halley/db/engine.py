@@ -1,0 +1,165 @@
+"""The door to the database. Code in domains takes a `Tx` and knows nothing of threads, drivers or batches.
+
+SQL is written once, with `:name` parameters, in the words that SQLite and PostgreSQL share.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal, Protocol, TypeVar
+
+from halley.db.wakeups import Wakeups
+from halley.db.writer import Writer
+from halley.kernel.failpoints import Failpoints
+
+T = TypeVar("T")
+Params = Mapping[str, int | str | bytes | None]
+NO_PARAMS: Params = {}
+
+
+class Row(Protocol):
+    """One row: values by column name."""
+
+    def __getitem__(self, column: str, /) -> Any: ...
+
+
+class Tx(Protocol):
+    """A transaction, or a reader's snapshot. Everything done through it happens wholly or not at all."""
+
+    @property
+    def kind(self) -> Literal["sqlite", "postgresql"]: ...
+
+    def all(self, sql: str, params: Params = NO_PARAMS) -> Sequence[Row]:
+        """Give all rows."""
+        ...
+
+    def one(self, sql: str, params: Params = NO_PARAMS) -> Row | None:
+        """Give the first row, if there is one."""
+        ...
+
+    def run(self, sql: str, params: Params = NO_PARAMS) -> int:
+        """Execute, and give the number of rows touched."""
+        ...
+
+    def many(self, sql: str, rows: Sequence[Params]) -> None:
+        """Execute once for each set of parameters."""
+        ...
+
+    def wake(self, topic: str) -> None:
+        """Wake who waits for this topic, once the transaction is on disk."""
+        ...
+
+    @property
+    def skip_locked(self) -> str:
+        """The clause that lets several workers lease from one table; empty where there is only one."""
+        ...
+
+
+class Driver(Protocol):
+    """What SQLite and PostgreSQL each provide."""
+
+    @property
+    def kind(self) -> Literal["sqlite", "postgresql"]: ...
+
+    @property
+    def readers_max(self) -> int: ...
+
+    def writer(self) -> "Connection":
+        """Open the connection of the writer."""
+        ...
+
+    def read(self, query: Callable[[Tx], T]) -> T:
+        """Run a query on this thread's own connection."""
+        ...
+
+    def listen(self, wakeups: Wakeups) -> None:
+        """Begin to pass on what other processes committed."""
+        ...
+
+    def close(self) -> None:
+        """Close what this driver opened, but for the writer's connection."""
+        ...
+
+
+class Connection(Protocol):
+    """A connection as the writer uses it."""
+
+    def begin(self) -> Tx:
+        """Open a transaction."""
+        ...
+
+    def savepoint(self) -> None:
+        """Mark where the next unit begins."""
+        ...
+
+    def release(self) -> None:
+        """Keep what the unit did."""
+        ...
+
+    def undo(self) -> None:
+        """Take back what the unit did, and nothing before it."""
+        ...
+
+    def commit(self) -> frozenset[str]:
+        """Put all on disk; give the topics to wake."""
+        ...
+
+    def rollback(self) -> None:
+        """Drop the transaction; the connection may be broken."""
+        ...
+
+    def clashed(self, error: Exception) -> bool:
+        """Whether the error says that another writer was in the way and a repeat may succeed."""
+        ...
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
+class Database:
+    """Writes through one thread that commits many units at once; reads on threads of their own."""
+
+    def __init__(self, driver: Driver, wakeups: Wakeups, failpoints: Failpoints | None = None) -> None:
+        self.kind = driver.kind
+        self.wakeups = wakeups
+        self._driver = driver
+        self._writer = Writer(driver.writer, wakeups, failpoints or Failpoints())
+        self._readers = ThreadPoolExecutor(driver.readers_max, thread_name_prefix="halley-reader")
+        driver.listen(wakeups)
+
+    async def write(self, name: str, unit: Callable[[Tx], T]) -> T:
+        """Run a unit of work and give its result once it is on disk.
+
+        What the unit raises reaches the caller, and nothing of that unit is kept; its neighbours are not touched.
+        `name` is what failpoints and metrics call it.
+        """
+        return await self._writer.run(name, unit)
+
+    async def read(self, query: Callable[[Tx], T]) -> T:
+        """Run a query that changes nothing."""
+        return await self.wakeups.loop.run_in_executor(self._readers, self._driver.read, query)
+
+    @property
+    def waiting(self) -> int:
+        """Units queued and not yet committed."""
+        return self._writer.waiting
+
+    def close(self) -> None:
+        """Commit what is queued, then close all connections."""
+        self._writer.close()
+        self._readers.shutdown()
+        self._driver.close()
+
+
+def open_database(url: str, wakeups: Wakeups, failpoints: Failpoints | None = None) -> Database:
+    """Open `sqlite:///path` or `postgresql://…`. The schema must be there: see `halley.db.migrate`."""
+    if url.startswith("sqlite:///"):
+        from halley.db.sqlite import SqliteDriver
+
+        return Database(SqliteDriver(url.removeprefix("sqlite:///")), wakeups, failpoints)
+    if url.startswith(("postgresql://", "postgres://")):
+        from halley.db.postgresql import PostgresDriver
+
+        return Database(PostgresDriver(url), wakeups, failpoints)
+    message = "The database URL must begin with `sqlite:///` or `postgresql://`"
+    raise ValueError(message)

@@ -1,0 +1,169 @@
+"""PostgreSQL through psycopg 3: a writing connection, reading ones per thread, and LISTEN for wake-ups."""
+
+import re
+import threading
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, Literal, TypeVar
+
+import psycopg
+from psycopg import errors
+from psycopg.rows import DictRow, dict_row
+
+from halley.db.engine import NO_PARAMS, Params, Row, Tx
+from halley.db.wakeups import Wakeups
+
+T = TypeVar("T")
+READERS_MAX = 4
+CHANNEL = "halley"
+LISTEN_TURN_S = 1.0
+RECONNECT_AFTER_S = 1.0
+_PARAMETER = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
+_Connection = psycopg.Connection[DictRow]
+
+
+class PostgresTx:
+    """A transaction on one connection."""
+
+    kind: Literal["postgresql"] = "postgresql"
+    skip_locked = " FOR UPDATE SKIP LOCKED"
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+        self.topics: set[str] = set()
+
+    def all(self, sql: str, params: Params = NO_PARAMS) -> Sequence[Row]:
+        return self._execute(sql, params).fetchall()
+
+    def one(self, sql: str, params: Params = NO_PARAMS) -> Row | None:
+        return self._execute(sql, params).fetchone()
+
+    def run(self, sql: str, params: Params = NO_PARAMS) -> int:
+        return self._execute(sql, params).rowcount
+
+    def many(self, sql: str, rows: Sequence[Params]) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.executemany(_spelled(sql), rows)
+
+    def wake(self, topic: str) -> None:
+        self.topics.add(topic)
+
+    def _execute(self, sql: str, params: Params) -> psycopg.Cursor[DictRow]:
+        return self._connection.execute(_spelled(sql), params)
+
+
+class PostgresConnection:
+    """The writer's connection."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = _connect(url)
+        self._tx = PostgresTx(self._connection)
+        self._marked: set[str] = set()
+
+    def begin(self) -> Tx:
+        self._connection.execute(b"BEGIN")
+        self._tx.topics = set()
+        return self._tx
+
+    def savepoint(self) -> None:
+        self._connection.execute(b"SAVEPOINT unit")
+        self._marked = set(self._tx.topics)
+
+    def release(self) -> None:
+        self._connection.execute(b"RELEASE SAVEPOINT unit")
+
+    def undo(self) -> None:
+        self._connection.execute(b"ROLLBACK TO SAVEPOINT unit")
+        self._connection.execute(b"RELEASE SAVEPOINT unit")
+        self._tx.topics = set(self._marked)
+
+    def commit(self) -> frozenset[str]:
+        for topic in sorted(self._tx.topics):
+            self._connection.execute(b"SELECT pg_notify(%s, %s)", (CHANNEL, topic))
+        self._connection.execute(b"COMMIT")
+        return frozenset(self._tx.topics)
+
+    def rollback(self) -> None:
+        if not self._connection.closed and not self._connection.broken:
+            self._connection.rollback()
+
+    def clashed(self, error: Exception) -> bool:
+        return isinstance(error, (errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable))
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class PostgresDriver:
+    """Opens connections to one server."""
+
+    kind: Literal["postgresql"] = "postgresql"
+    readers_max = READERS_MAX
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._local = threading.local()
+        self._opened: list[_Connection] = []
+        self._stop = threading.Event()
+        self._listener: threading.Thread | None = None
+
+    def writer(self) -> PostgresConnection:
+        return PostgresConnection(self._url)
+
+    def read(self, query: Callable[[Tx], T]) -> T:
+        connection = self._reader()
+        connection.execute(b"BEGIN READ ONLY")
+        try:
+            return query(PostgresTx(connection))
+        finally:
+            if not connection.broken:
+                connection.execute(b"ROLLBACK")
+
+    def listen(self, wakeups: Wakeups) -> None:
+        self._listener = threading.Thread(target=self._hear, args=(wakeups,), name="halley-listener", daemon=True)
+        self._listener.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        if self._listener is not None:
+            self._listener.join()
+        for connection in self._opened:
+            connection.close()
+
+    def _reader(self) -> _Connection:
+        connection: _Connection | None = getattr(self._local, "connection", None)
+        if connection is None or connection.closed or connection.broken:
+            connection = _connect(self._url)
+            self._local.connection = connection
+            self._opened.append(connection)
+        return connection
+
+    def _hear(self, wakeups: Wakeups) -> None:
+        while not self._stop.is_set():
+            try:
+                with _connect(self._url) as connection:
+                    connection.execute(f"LISTEN {CHANNEL}".encode())
+                    self._pass_on(connection, wakeups)
+            except psycopg.OperationalError:
+                # The server is away; waiters have their own one-second backstop until it is back.
+                self._stop.wait(RECONNECT_AFTER_S)
+
+    def _pass_on(self, connection: _Connection, wakeups: Wakeups) -> None:
+        while not self._stop.is_set():
+            for notice in connection.notifies(timeout=LISTEN_TURN_S):
+                wakeups.publish((notice.payload,))
+                if self._stop.is_set():
+                    return
+
+
+def _connect(url: str) -> _Connection:
+    connection = _Connection.connect(url, autocommit=True, row_factory=dict_row, connect_timeout=10)
+    connection.execute(b"SET synchronous_commit = on")
+    connection.execute(b"SET lock_timeout = '4s'")
+    return connection
+
+
+@lru_cache(maxsize=512)
+def _spelled(sql: str) -> Any:
+    """Put our `:name` parameters into psycopg's `%(name)s`. The SQL is ours; values only ever travel as parameters."""
+    return _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%")).encode()

@@ -1,0 +1,81 @@
+"""JSON in and out: bounded in depth, exact for what we only forward. `Any` lives here and in `pointer`."""
+
+import re
+from typing import Any, cast
+
+import msgspec
+
+from halley.kernel.faults import BadRequest
+
+JSON_DEPTH_MAX = 64
+JSON_MARKS_MAX = 2_000_000
+"""Brackets, commas and quotes in one document: small values cost far more memory than the bytes that spell them."""
+
+_OPEN = (b"{", b"[")
+_BRACKET = re.compile(rb"[\[\]{}]")
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_decoder = msgspec.json.Decoder()
+_encoder = msgspec.json.Encoder()
+
+
+def encode(value: object) -> bytes:
+    """Write compact JSON."""
+    return _encoder.encode(value)
+
+
+def decode(data: bytes | str) -> Any:
+    """Read JSON of any shape. Raises `ValueError` when it is not JSON, is too deep, or is not UTF-8."""
+    raw = data.encode() if isinstance(data, str) else data
+    if _marks(raw) > JSON_MARKS_MAX:
+        message = f"JSON has more than {JSON_MARKS_MAX:,} brackets, commas and quotes"
+        raise ValueError(message)
+    if too_deep(raw):
+        message = f"JSON is nested deeper than {JSON_DEPTH_MAX} levels"
+        raise ValueError(message)
+    return _decoder.decode(raw)
+
+
+def decode_object(data: bytes) -> dict[str, Any]:
+    """Read a caller's body, which must be a JSON object. Raises `BadRequest`."""
+    if not data.strip():
+        message = "The body is empty; send a JSON object with `content-type: application/json`"
+        raise BadRequest(message)
+    try:
+        value = decode(data)
+    except (ValueError, RecursionError) as error:
+        message = f"The body is not valid JSON: {error}"
+        raise BadRequest(message) from error
+    if not isinstance(value, dict):
+        message = f"The body must be a JSON object, not {_kind(value)}"
+        raise BadRequest(message)
+    return cast("dict[str, Any]", value)  # JSON's names are strings
+
+
+def too_deep(data: bytes, depth_max: int = JSON_DEPTH_MAX) -> bool:
+    """Whether brackets outside strings nest deeper than the limit; nothing is built."""
+    if data.count(b"{") + data.count(b"[") <= depth_max:
+        return False
+    depth = 0
+    for bracket in _BRACKET.findall(_STRING.sub(b"", data)):
+        depth += 1 if bracket in _OPEN else -1
+        if depth > depth_max:
+            return True
+    return False
+
+
+def _marks(data: bytes) -> int:
+    return sum(data.count(mark) for mark in (b"{", b"[", b",", b'"'))
+
+
+def _kind(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case str():
+            return "a string"
+        case int() | float():
+            return "a number"
+        case _:
+            return "an array"

@@ -1,0 +1,54 @@
+"""Money is an integer number of nano-dollars; this module is the only place where it is rounded, and always upwards."""
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import NewType
+
+Nanos = NewType("Nanos", int)
+"""Nano-dollars: 1 USD = 1,000,000,000. Fits in 64 bits up to nine billion dollars."""
+
+ZERO = Nanos(0)
+NANOS_PER_DOLLAR = 1_000_000_000
+NANOS_MAX = 2**63 - 1
+MILLION = 1_000_000
+
+
+def nanos_from_dollars(dollars: str | Decimal | int) -> Nanos:
+    """Read an amount in US dollars, exactly.
+
+    Raises `ValueError` for what is not a finite number, is negative, has more than nine decimals, or does not fit.
+    """
+    try:
+        amount = Decimal(dollars) * NANOS_PER_DOLLAR
+    except InvalidOperation as error:
+        message = f"`{dollars}` is not an amount in US dollars"
+        raise ValueError(message) from error
+    if not amount.is_finite() or amount < 0 or amount > NANOS_MAX:
+        message = f"`{dollars}` is not an amount in US dollars between 0 and 9 billion"
+        raise ValueError(message)
+    if amount != amount.to_integral_value():
+        message = f"`{dollars}` has more than nine decimals; the smallest amount is one nano-dollar"
+        raise ValueError(message)
+    return Nanos(int(amount))
+
+
+def dollars(amount: int) -> str:
+    """Spell an amount in US dollars, exactly and without trailing zeros: `0.04`, `1000`, `-0.000000001`."""
+    whole, rest = divmod(abs(amount), NANOS_PER_DOLLAR)
+    text = f"{whole}.{rest:09d}".rstrip("0").rstrip(".")
+    return f"-{text}" if amount < 0 else text
+
+
+def charge(quantity: int, nanos_per_million: int) -> Nanos:
+    """Price a quantity in base units of its meter, rounded up to the next nano-dollar."""
+    assert quantity >= 0
+    assert nanos_per_million >= 0
+    return Nanos(-(-quantity * nanos_per_million // MILLION))
+
+
+def total(quantities: Mapping[str, int], prices: Mapping[str, int]) -> Nanos:
+    """Price what the meters counted: `quantities` in base units, `prices` in nano-dollars per million base units.
+
+    A meter without a price costs nothing; a priced meter that nothing was counted on costs nothing.
+    """
+    return Nanos(sum(charge(quantities.get(meter, 0), price) for meter, price in prices.items()))

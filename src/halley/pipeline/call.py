@@ -1,0 +1,134 @@
+"""The way of an order that finishes later. The API has admitted the caller; from here: choose, reserve, send.
+
+The worker settles. Nothing is sent before the hold and the task's row are on disk.
+"""
+
+import asyncio
+
+import msgspec
+
+from halley.accounts.model import Caller
+from halley.db import Tx
+from halley.idempotency.model import Existing
+from halley.kernel.clock import MICROSECONDS
+from halley.kernel.faults import BadRequest, Fault
+from halley.kernel.order import ImageOrder
+from halley.pipeline import once, settle
+from halley.pipeline.choose import Attempt, choose
+from halley.pipeline.events import tell
+from halley.pipeline.inputs import OwnInputs, load_own_inputs
+from halley.pipeline.request import RequestContext, Submission
+from halley.pipeline.reserve import reserve
+from halley.pipeline.send import Sent, read_directive, send
+from halley.pipeline.task import wait_ended
+from halley.pipeline.view import show
+from halley.tasks import Task, TaskState
+from halley.tasks import store as tasks
+from halley.vendors.contract import Answer, Dialect, Incoming, TaskView, WebhookEvent
+from halley.world import World
+
+LOST_REPLY_LOOK_AFTER_S = 5
+"""How soon the worker looks for an order at the vendor when the reply to it was lost."""
+
+
+async def submit(world: World, caller: Caller, dialect: Dialect, incoming: Incoming, request: RequestContext) -> Answer:
+    """Take an order and answer in the caller's format; faults are raised.
+
+    An order whose hold is on disk is seen through even when the caller hangs up.
+    """
+    order = _with_public_model(world, dialect.read_order(incoming))
+    _check_directive(caller, order, request)
+    submission = Submission(caller=caller, dialect=dialect, order=order, request=request)
+    attempts = choose(world, caller, order)
+    own = await load_own_inputs(world, submission)
+    task = await reserve(world, submission, attempts[0])
+    if isinstance(task, Existing):
+        return await once.replay(world, caller, request, task, dialect=dialect)
+    return await asyncio.shield(_see_through(world, submission, task, attempts, own))
+
+
+async def _see_through(
+    world: World, submission: Submission, task: Task, attempts: list[Attempt], own: OwnInputs
+) -> Answer:
+    try:
+        sent = await send(world, submission, task, attempts, own)
+    except Fault as fault:
+        await settle.refuse(world, submission, task, fault)
+        raise
+    except BaseException:
+        # Our own mistake, at a moment when the vendor may have been asked: never guess.
+        await _note_sent(world, submission, task, None)
+        raise
+    view, answer = await _note_sent(world, submission, task, sent)
+    if submission.order.wait_s:
+        return await _wait(world, submission, view)
+    return answer
+
+
+async def _note_sent(world: World, submission: Submission, task: Task, sent: Sent | None) -> tuple[TaskView, Answer]:
+    """Write what became of the sending, and keep the answer for a repeat of the request, as one unit."""
+    request, order = submission.request, submission.order
+
+    def unit(tx: Tx) -> tuple[TaskView, Answer]:
+        moved = _move_sent(tx, world, task, sent)
+        assert moved, "nobody else moves a task that is being submitted by a living process"
+        written = tasks.find_task(tx, task.id)
+        assert written is not None
+        view = show(world, written, (), base_url=request.base_url, body=order.body)
+        answer = submission.dialect.render_accepted(view)
+        tell(tx, world, written, view, WebhookEvent.START)
+        if not order.wait_s:
+            once.finish(tx, world, submission.caller, request, answer)
+        return view, answer
+
+    return await world.db.write("accept" if sent and sent.accepted else "lose", unit)
+
+
+def _move_sent(tx: Tx, world: World, task: Task, sent: Sent | None) -> bool:
+    now = world.clock.now()
+    if sent is None or sent.accepted is None:
+        tx.wake(tasks.DUE_TOPIC)
+        return tasks.move(tx, task, TaskState.UNKNOWN, due_at=now + LOST_REPLY_LOOK_AFTER_S * MICROSECONDS)
+    accepted, vendor, channel = sent.accepted, sent.attempt.vendor, sent.attempt.channel
+    poll_url = accepted.poll_url
+    if poll_url is not None and channel.simulated:
+        # A simulator may come back on another port; its own address is added at each poll.
+        poll_url = poll_url.removeprefix(channel.base_url)
+    tx.wake(tasks.DUE_TOPIC)
+    return tasks.move(
+        tx,
+        task,
+        TaskState.RUNNING,
+        vendor_task_id=accepted.vendor_task_id,
+        poll_url=poll_url,
+        measured=accepted.measured,
+        vendor_cost_nanos=accepted.vendor_cost,
+        report=accepted.report,
+        word=accepted.report.word if accepted.report else "",
+        deadline_at=now + vendor.deadline_s * MICROSECONDS,
+        due_at=now + int(vendor.poll_after_s[0] * MICROSECONDS),
+    )
+
+
+async def _wait(world: World, submission: Submission, view: TaskView) -> Answer:
+    request, caller = submission.request, submission.caller
+    waited = await wait_ended(world, caller, view.id, request, seconds=submission.order.wait_s or 0)
+    shown = waited if waited is not None and waited.ended else view
+    answer = submission.dialect.render_accepted(shown)
+    if request.idempotency_key is not None:
+        await world.db.write("finish", lambda tx: once.finish(tx, world, caller, request, answer))
+    return answer
+
+
+def _with_public_model(world: World, order: ImageOrder) -> ImageOrder:
+    model = world.catalogue.public_id(order.model)
+    return order if model == order.model else msgspec.structs.replace(order, model=model)
+
+
+def _check_directive(caller: Caller, order: ImageOrder, request: RequestContext) -> None:
+    if caller.livemode:
+        if request.directive is not None:
+            message = "`Halley-Test` orders endings from the simulators; use a test key (`sk-test-…`) with it"
+            raise BadRequest(message, param="Halley-Test")
+        return
+    read_directive(order, request)

@@ -1,0 +1,123 @@
+"""`Idempotency-Key`: a repeat of a request gives the first answer, also while the first is still running."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from halley.accounts.model import Caller
+from halley.db import Tx
+from halley.idempotency import store as idempotency
+from halley.idempotency.model import Answer as Kept
+from halley.idempotency.model import Attempt, Existing
+from halley.idempotency.rules import fingerprint, topic
+from halley.kernel import codec
+from halley.kernel.faults import Fault, KeyReused, NotReplayable, StillRunning
+from halley.pipeline.request import RequestContext
+from halley.pipeline.view import show
+from halley.tasks import TaskState
+from halley.tasks import store as tasks
+from halley.vendors.contract import Answer, Dialect
+from halley.world import World
+
+FIRST_WAIT_S = 30
+"""How long a repeat waits for the first to end."""
+REPLAYED = "idempotency-replayed"
+
+
+async def run_once(
+    world: World, caller: Caller, request: RequestContext, body: Any, act: Callable[[], Awaitable[Answer]]
+) -> Answer:
+    """Do something that is not an order at most once per key. `body` is what tells one request from another."""
+    key = request.idempotency_key
+    if key is None:
+        return await act()
+    begun = await world.db.write("begin", lambda tx: begin(tx, world, caller, request, body))
+    if begun is not None:
+        return await replay(world, caller, request, begun)
+    try:
+        answer = await act()
+    except Fault:
+        # It was refused, so nothing was done: the next try starts anew.
+        await world.db.write("forget", lambda tx: idempotency.forget(tx, key_id=caller.key_id, value=key))
+        raise
+    await world.db.write("finish", lambda tx: finish(tx, world, caller, request, answer))
+    return answer
+
+
+def begin(tx: Tx, world: World, caller: Caller, request: RequestContext, body: Any) -> Existing | None:
+    """Claim the key for this request; give what it already stands for."""
+    assert request.idempotency_key is not None
+    attempt = Attempt(
+        key_id=caller.key_id,
+        value=request.idempotency_key,
+        fingerprint=fingerprint(request.method, request.path, body),
+        boot_id=world.boot_id,
+        task_id=None,
+        now=world.clock.now(),
+    )
+    claimed = idempotency.begin(tx, attempt)
+    return claimed if isinstance(claimed, Existing) else None
+
+
+def finish(tx: Tx, world: World, caller: Caller, request: RequestContext, answer: Answer) -> None:
+    """Keep the answer, in the transaction that made it true."""
+    if request.idempotency_key is None:
+        return
+    idempotency.finish(
+        tx,
+        key_id=caller.key_id,
+        value=request.idempotency_key,
+        answer=Kept(status=answer.status, headers=tuple(answer.headers.items()), body=codec.encode(answer.body)),
+        now=world.clock.now(),
+    )
+
+
+async def replay(
+    world: World, caller: Caller, request: RequestContext, existing: Existing, *, dialect: Dialect | None = None
+) -> Answer:
+    """Give the first answer, waiting for it a while.
+
+    Raises `KeyReused`, `NotReplayable`, or `StillRunning` when the first has not ended in time.
+    """
+    if not existing.same:
+        message = "This `Idempotency-Key` was used for another request; use a new one for each request"
+        raise KeyReused(message, param="Idempotency-Key")
+    assert request.idempotency_key is not None
+    ends = world.clock.monotonic() + FIRST_WAIT_S
+    with world.db.wakeups.subscribe(topic(caller.key_id, request.idempotency_key)) as waiter:
+        found: Existing | None = existing
+        while found is not None:
+            answer = await _first_answer(world, request, found, dialect)
+            if answer is not None:
+                return answer
+            if world.clock.monotonic() >= ends:
+                break
+            await waiter.wait()
+            found = await world.db.read(lambda tx: _look(tx, caller, request))
+    message = "The first request with this `Idempotency-Key` has not ended yet; ask again in a moment"
+    raise StillRunning(message, param="Idempotency-Key", retry_after_s=1)
+
+
+async def _first_answer(
+    world: World, request: RequestContext, existing: Existing, dialect: Dialect | None
+) -> Answer | None:
+    if existing.too_large:
+        raise NotReplayable("The first answer to this `Idempotency-Key` was over 1 MB and is not kept")
+    if existing.finished and existing.status is not None:
+        headers = {**dict(existing.headers), REPLAYED: "true"}
+        return Answer(status=existing.status, body=codec.decode(existing.body or b"null"), headers=headers)
+    if existing.task_id is None or dialect is None or existing.boot_id == world.boot_id:
+        return None
+    # The process that took the order is gone; what it wrote down is the answer it would have given.
+    task_id = existing.task_id
+    task = await world.db.read(lambda tx: tasks.find_task(tx, task_id))
+    if task is None or task.state == TaskState.SUBMITTING:
+        return None
+    view = show(world, task, (), base_url=request.base_url)
+    answer = dialect.render_accepted(view)
+    return Answer(status=answer.status, body=answer.body, headers={**answer.headers, REPLAYED: "true"})
+
+
+def _look(tx: Tx, caller: Caller, request: RequestContext) -> Existing | None:
+    # That the requests are the same was seen before.
+    assert request.idempotency_key is not None
+    return idempotency.find(tx, key_id=caller.key_id, value=request.idempotency_key, fingerprint="")

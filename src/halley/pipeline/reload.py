@@ -1,0 +1,114 @@
+"""Puts channels and prices of the file, the environment and the catalogues into the database: all or nothing."""
+
+import asyncio
+from collections.abc import Mapping
+
+import msgspec
+
+from halley.accounts import store as accounts
+from halley.catalogue.meters import nanos_per_million
+from halley.catalogue.prices import TOPIC as PRICES_TOPIC
+from halley.catalogue.prices import sync_prices
+from halley.db import Tx
+from halley.kernel.ids import Ids
+from halley.routing import Channel
+from halley.routing import store as routing
+from halley.settings import ChannelConfig, PriceConfig, Settings, SettingsError, reload_file
+from halley.world import World, load_config
+
+
+class Synced(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reload did."""
+
+    channels: tuple[str, ...]
+    """Names, all of them."""
+    prices_changed: int
+
+
+async def reload(world: World, environ: Mapping[str, str]) -> Synced:
+    """Read the file again, and make the database and this process agree with it.
+
+    Raises `SettingsError`: then nothing has changed.
+    """
+    settings = await asyncio.to_thread(reload_file, world.settings, environ)
+    wanted = _wanted_prices(world, settings)
+    configs = _channel_configs(world, settings, environ)
+    now = world.clock.now()
+
+    def unit(tx: Tx) -> Synced:
+        channels = _channels(world, configs, routing.ids_by_name(tx), world.ids)
+        routing.sync_channels(tx, channels, now)
+        changed = sync_prices(tx, wanted, world.ids, now)
+        for topic in (routing.TOPIC, PRICES_TOPIC):
+            accounts.bump_generation(tx, topic)
+            tx.wake(topic)
+        return Synced(channels=tuple(channel.name for channel in channels), prices_changed=changed)
+
+    synced = await world.db.write("reload", unit)
+    world.callback_secrets.clear()
+    world.config = await world.db.read(lambda tx: load_config(tx, world.clock.now(), world.sandbox))
+    return synced
+
+
+def _wanted_prices(world: World, settings: Settings) -> dict[str, tuple[str, Mapping[str, int]]]:
+    wanted: dict[str, tuple[str, Mapping[str, int]]] = {
+        model: ("catalogue", meters) for model, meters in world.catalogue.seed_prices().items()
+    }
+    problems: list[str] = []
+    for config in settings.prices:
+        try:
+            wanted[world.catalogue.public_id(config.model)] = ("file", _meters(config))
+        except ValueError as error:
+            problems.append(f"[[prices]] of `{config.model}`: {error}")
+    if problems:
+        raise SettingsError(problems)
+    return wanted
+
+
+def _meters(config: PriceConfig) -> dict[str, int]:
+    return {meter: nanos_per_million(meter, price) for meter, price in config.meters.items()}
+
+
+def _channel_configs(
+    world: World, settings: Settings, environ: Mapping[str, str]
+) -> list[tuple[ChannelConfig, str, str]]:
+    """List (config, key, where it comes from). A key in the environment counts only if no channel names its vendor."""
+    known = ", ".join(sorted(world.vendors))
+    problems = [
+        f"[[channels]] `{config.name}`: there is no vendor `{config.vendor}`; known are {known}"
+        for config in settings.channels
+        if config.vendor not in world.vendors
+    ]
+    if problems:
+        raise SettingsError(problems)
+    found = [(config, config.api_key.reveal() if config.api_key else "", "file") for config in settings.channels]
+    named = {config.vendor for config in settings.channels}
+    for vendor in world.vendors.values():
+        key = next((environ[name] for name in vendor.environment if environ.get(name)), None)
+        if key is not None and vendor.name not in named:
+            models = tuple(sorted(model for model, rows in world.catalogue.models.items() if vendor.name in rows))
+            config = ChannelConfig(name=f"{vendor.name}-environment", vendor=vendor.name, models=models)
+            found.append((config, key, "environment"))
+    return found
+
+
+def _channels(
+    world: World, configs: list[tuple[ChannelConfig, str, str]], known: Mapping[str, str], ids: Ids
+) -> list[Channel]:
+    channels: list[Channel] = []
+    for config, key, managed in configs:
+        identity = known.get(config.name) or f"ch_{ids.new()}"
+        channels.append(
+            Channel(
+                id=identity,
+                name=config.name,
+                vendor=config.vendor,
+                base_url=(config.base_url or world.vendors[config.vendor].base_url).rstrip("/"),
+                credential=world.vault.seal(key.encode(), context=f"channel:{identity}") if key else None,
+                models=config.models,
+                priority=config.priority,
+                weight=config.weight,
+                managed="file" if managed == "file" else "environment",
+            )
+        )
+    return channels

@@ -1,0 +1,32 @@
+"""What the pipeline knows of a call: the HTTP request, who makes it, in which format, for what."""
+
+import msgspec
+
+from halley.accounts.model import Caller
+from halley.kernel.order import ImageOrder
+from halley.vendors.contract import Dialect
+
+
+class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
+    """Facts of one request."""
+
+    id: str
+    """The request id: in the answer's header, in errors, in the log."""
+    method: str
+    path: str
+    base_url: str
+    """Our public base URL as this caller reaches it, without a slash at its end."""
+    received_at: int
+    idempotency_key: str | None = None
+    directive: str | None = None
+    """The `Halley-Test` header."""
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """An order on its way."""
+
+    caller: Caller
+    dialect: Dialect
+    order: ImageOrder
+    """With its public model id."""
+    request: RequestContext

@@ -1,0 +1,131 @@
+"""reserve: the ceiling of the price becomes a hold, on disk with the task's row, before any vendor is called."""
+
+from halley.accounts import store as accounts
+from halley.accounts.model import Caller
+from halley.assets.objects import put_bytes
+from halley.assets.rules import body_key
+from halley.catalogue import PriceSet
+from halley.catalogue.meters import estimate
+from halley.db import Tx
+from halley.idempotency import store as idempotency
+from halley.idempotency.model import Attempt as Claim
+from halley.idempotency.model import Existing
+from halley.idempotency.rules import fingerprint
+from halley.kernel import codec
+from halley.kernel.clock import MICROSECONDS
+from halley.kernel.faults import NoPrice
+from halley.kernel.ids import TaskId
+from halley.kernel.money import Nanos, total
+from halley.kernel.order import ImageOrder
+from halley.ledger import store as ledger
+from halley.ledger.model import HoldRequest
+from halley.pipeline.choose import Attempt
+from halley.pipeline.events import seal_webhook
+from halley.pipeline.request import Submission
+from halley.tasks import NewTask, Task
+from halley.tasks import store as tasks
+from halley.tasks.model import Pinned
+from halley.world import World
+
+_SECRET_FIELDS = frozenset({"webhook_secret"})
+"""Never stored as they came; the webhook's secret is sealed on its own."""
+BODY_INLINE_MAX = 64 * 1024
+"""Bodies above this go to the object store, not into the row."""
+
+
+async def reserve(world: World, submission: Submission, first: Attempt) -> Task | Existing:
+    """Write hold, budget, task and idempotency row as one unit; or give what the idempotency key already stands for.
+
+    Raises `NoPrice`, and `OutOfFunds` naming what was needed and what is left: then nothing was written.
+    """
+    caller, request = submission.caller, submission.request
+    task = await _new_task(world, submission, first)
+    claim = None
+    if request.idempotency_key is not None:
+        claim = Claim(
+            key_id=caller.key_id,
+            value=request.idempotency_key,
+            fingerprint=fingerprint(request.method, request.path, submission.order.body),
+            boot_id=world.boot_id,
+            task_id=task.id,
+            now=task.created_at,
+        )
+
+    def unit(tx: Tx) -> Task | Existing:
+        claimed = None if claim is None else idempotency.begin(tx, claim)
+        if isinstance(claimed, Existing):
+            return claimed
+        _hold(tx, caller, task)
+        tasks.insert_task(tx, task)
+        written = tasks.find_task(tx, task.id)
+        assert written is not None
+        return written
+
+    return await world.db.write("reserve", unit)
+
+
+def ceiling(world: World, caller: Caller, order: ImageOrder) -> tuple[PriceSet, dict[str, int], Nanos]:
+    """Price an order at the most it may use. Raises `NoPrice` for a live key; to a test key such a model is free."""
+    prices = world.config.prices.of(order.model)
+    if prices is None:
+        if caller.livemode:
+            message = f"Model `{order.model}` has no price; the operator sets one under `[[prices]]` in halley.toml"
+            raise NoPrice(message, param="model")
+        prices = PriceSet(id="", model=order.model, source="none", valid_from=0, meters={})
+    quantities = estimate(order)
+    return prices, quantities, total(quantities, prices.meters)
+
+
+async def _new_task(world: World, submission: Submission, first: Attempt) -> NewTask:
+    caller, order = submission.caller, submission.order
+    prices, quantities, amount = ceiling(world, caller, order)
+    task_id = TaskId(world.ids.new())
+    body = codec.encode({name: value for name, value in order.body.items() if name not in _SECRET_FIELDS})
+    body_object = None
+    if len(body) > BODY_INLINE_MAX:
+        body_object = body_key(task_id)
+        await put_bytes(world.objects, body_object, body)
+    now = world.clock.now()
+    return NewTask(
+        id=task_id,
+        account_id=caller.account_id,
+        project_id=caller.project_id,
+        key_id=caller.key_id,
+        livemode=caller.livemode,
+        request_id=submission.request.id,
+        boot_id=world.boot_id,
+        dialect=order.dialect,
+        kind="image",
+        model=order.model,
+        channel_id=first.channel.id,
+        vendor=first.vendor.name,
+        vendor_model=first.vendor_model,
+        hold_id=f"hold_{world.ids.new()}",
+        held=amount,
+        prices=Pinned(price_set=prices.id, meters=prices.meters),
+        estimate=quantities,
+        body=None if body_object else body,
+        body_object=body_object,
+        webhook=seal_webhook(world, task_id, order.webhook),
+        created_at=now,
+        deadline_at=now + first.vendor.deadline_s * MICROSECONDS,
+    )
+
+
+def _hold(tx: Tx, caller: Caller, task: NewTask) -> None:
+    accounts.reserve_budget(tx, key_id=caller.key_id, amount=task.held, now=task.created_at)
+    ledger.hold(
+        tx,
+        HoldRequest(
+            id=task.hold_id,
+            ledger_account_id=caller.ledger_account_id,
+            account_id=caller.account_id,
+            livemode=caller.livemode,
+            amount=task.held,
+            order_id=task.id,
+            order_kind="task",
+            key_id=caller.key_id,
+            boot_id=task.boot_id,
+            now=task.created_at,
+        ),
+    )

@@ -1,0 +1,115 @@
+"""send: one channel after another until one takes the order. Never twice where the first may have taken it."""
+
+import msgspec
+
+from halley.kernel import faults
+from halley.kernel.faults import Fault
+from halley.kernel.ids import TaskId
+from halley.kernel.order import ImageOrder
+from halley.pipeline.choose import Attempt
+from halley.pipeline.inputs import OwnInputs, carry
+from halley.pipeline.request import RequestContext, Submission
+from halley.pipeline.vendor import call_vendor
+from halley.routing import Channel
+from halley.tasks import Task
+from halley.tasks import store as tasks
+from halley.vendors.contract import Accepted
+from halley.vendors.simulate.directive import Directive, Outcome, find_in_prompt, parse_header
+from halley.world import World
+
+OPERATION = "submit"
+RESTING_RETRY_AFTER_S = 15
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """A channel took the order. `accepted` is None when its reply was lost: the outcome is unknown."""
+
+    attempt: Attempt
+    accepted: Accepted | None
+
+
+async def send(world: World, submission: Submission, task: Task, attempts: list[Attempt], own: OwnInputs) -> Sent:
+    """Ask the channels in turn.
+
+    Raises the caller's fault when a vendor refuses the order, else the last channel's when none took it: in both
+    cases no vendor has it.
+    """
+    message = f"All channels for `{submission.order.model}` are resting after failures; try again soon"
+    last: Fault = faults.VendorUnreachable(message, retry_after_s=RESTING_RETRY_AFTER_S)
+    tried = 0
+    for attempt in attempts:
+        if not world.health.may_try(attempt.channel.id, OPERATION, world.clock.monotonic()):
+            continue
+        if tried:
+            await _note_next(world, task.id, attempt)
+        tried += 1
+        try:
+            return Sent(attempt=attempt, accepted=await _ask(world, submission, task.id, attempt, own))
+        except faults.OutcomeUnknown:
+            return Sent(attempt=attempt, accepted=None)
+        except faults.VendorFault as error:
+            last = error
+    raise last
+
+
+def callback_url(world: World, task_id: TaskId, channel: Channel) -> str | None:
+    """Where the vendor of this channel can tell us that a task moved; None when it cannot reach us.
+
+    The address holds no secret of the vendor's: its last part proves that we made it.
+    """
+    vendor = world.vendors[channel.vendor]
+    base = world.bound_url if channel.simulated else (world.settings.public_url or "")
+    if vendor.callbacks is None or not base.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        return None
+    return f"{base.rstrip('/')}/callbacks/{vendor.name}/{task_id}.{world.vault.mac('callback', task_id)}"
+
+
+def read_directive(order: ImageOrder, request: RequestContext) -> Directive | None:
+    """What ending a test ordered, by header or in the prompt. Raises `BadRequest`."""
+    try:
+        if request.directive is not None:
+            return parse_header(request.directive)
+        return find_in_prompt(order.prompt or "")
+    except ValueError as error:
+        raise faults.BadRequest(str(error), param="Halley-Test") from error
+
+
+async def _ask(world: World, submission: Submission, task_id: TaskId, attempt: Attempt, own: OwnInputs) -> Accepted:
+    order, request = submission.order, submission.request
+    call = attempt.vendor.write_order(await carry(world, attempt, order, own), attempt.vendor_model)
+    url = callback_url(world, task_id, attempt.channel)
+    if url is not None and attempt.vendor.callbacks is not None and call.json is not None:
+        call = msgspec.structs.replace(call, json=attempt.vendor.callbacks.attach(call.json, url))
+    if request.directive is not None:
+        call = msgspec.structs.replace(call, headers=(*call.headers, ("halley-test", request.directive)))
+    base_url = _ordered_base(attempt.channel, order, request)
+    reply = await call_vendor(world, attempt.channel, call, operation=OPERATION, base_url=base_url)
+    try:
+        return attempt.vendor.read_accepted(reply)
+    except ValueError as error:
+        message = (
+            f"{attempt.vendor.title} answered in a way that cannot be read; whether it took the order is not known"
+        )
+        raise faults.OutcomeUnknown(message) from error
+
+
+def _ordered_base(channel: Channel, order: ImageOrder, request: RequestContext) -> str:
+    """The address to call: of a simulator, one that refuses connects when the test ordered that."""
+    if not channel.simulated:
+        return channel.base_url
+    directive = read_directive(order, request)
+    refused = directive is not None and directive.outcome == Outcome.CONNECT_REFUSED
+    return channel.refused_url if refused else channel.base_url
+
+
+async def _note_next(world: World, task_id: TaskId, attempt: Attempt) -> None:
+    await world.db.write(
+        "set_channel",
+        lambda tx: tasks.set_channel(
+            tx,
+            task_id,
+            channel_id=attempt.channel.id,
+            vendor=attempt.vendor.name,
+            vendor_model=attempt.vendor_model,
+        ),
+    )

@@ -1,0 +1,248 @@
+"""What callers do with tasks once they are taken: fetch, wait, list, cancel; and what operators do: resolve."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+
+import msgspec
+
+from halley.accounts import store as accounts
+from halley.accounts.model import Caller
+from halley.assets import Asset
+from halley.assets import store as assets
+from halley.db import Tx
+from halley.kernel.clock import MICROSECONDS
+from halley.kernel.faults import CancelNotSupported, Conflict, NotFound, Unauthenticated
+from halley.kernel.ids import parse_task_id
+from halley.kernel.money import Nanos
+from halley.kernel.order import Failure, FailureCode
+from halley.pipeline.request import RequestContext
+from halley.pipeline.settle import End, end_in, quantities_of
+from halley.pipeline.vendor import call_vendor
+from halley.pipeline.view import read_body, show
+from halley.tasks import Task, TaskFilter, TaskState
+from halley.tasks import store as tasks
+from halley.tasks.states import ended
+from halley.vendors.contract import Dialect, Page, TaskRef, TaskView, Vendor
+from halley.world import World
+
+WAIT_S_MAX = 60.0
+CANCEL_WAIT_S = 5.0
+"""How long a cancel waits for the vendor's confirmation before it answers the state as it stands."""
+WEBHOOK_SECRET_BYTES = 32
+
+
+async def fetch(
+    world: World,
+    caller: Caller,
+    task_id: str,
+    request: RequestContext,
+    *,
+    wait_s: float = 0,
+    dialect: Dialect | None = None,
+) -> TaskView | None:
+    """Show a task in any of its id's spellings; None when it is unknown or not this caller's.
+
+    With `wait_s` it is held open until the task has ended, at most that long.
+    """
+    if wait_s > 0:
+        return await wait_ended(world, caller, task_id, request, seconds=min(wait_s, WAIT_S_MAX), dialect=dialect)
+    found = await _find(world, caller, task_id)
+    return None if found is None else await _view(world, *found, request, dialect)
+
+
+async def wait_ended(
+    world: World,
+    caller: Caller,
+    task_id: str,
+    request: RequestContext,
+    *,
+    seconds: float,
+    dialect: Dialect | None = None,
+) -> TaskView | None:
+    """Show a task once it has ended, or as it stands when the time is over."""
+    known = parse_task_id(task_id)
+    if known is None:
+        return None
+    until = world.clock.monotonic() + seconds
+    with world.db.wakeups.subscribe(tasks.topic(known)) as waiter:
+        while True:
+            found = await _find(world, caller, known)
+            left = until - world.clock.monotonic()
+            if found is None or ended(found[0].state) or left <= 0 or world.draining:
+                break
+            await waiter.wait(min(left, 1.0))
+    return None if found is None else await _view(world, *found, request, dialect)
+
+
+async def page(
+    world: World,
+    caller: Caller,
+    which: TaskFilter,
+    request: RequestContext,
+    *,
+    limit: int,
+    dialect: Dialect | None = None,
+) -> Page:
+    """List the caller's tasks, newest first; `which` is narrowed to what is theirs."""
+    own = msgspec.structs.replace(which, project_id=caller.project_id, livemode=caller.livemode)
+
+    def query(tx: Tx) -> tuple[list[Task], dict[str, tuple[Asset, ...]]]:
+        found = tasks.list_tasks(tx, own, limit + 1)
+        return found, assets.assets_of(tx, [task.id for task in found])
+
+    found, made = await world.db.read(query)
+    more = len(found) > limit
+    found = (found[1:] if own.before else found[:limit]) if more else found
+    views = [await _view(world, task, made.get(task.id, ()), request, dialect) for task in found]
+    has_next, has_previous = (True, more) if own.before else (more, own.after is not None)
+    return Page(
+        tasks=tuple(views),
+        next_cursor=found[-1].id if found and has_next else None,
+        previous_cursor=found[0].id if found and has_previous else None,
+        path=request.path,
+        base_url=request.base_url,
+    )
+
+
+async def cancel(
+    world: World,
+    caller: Caller,
+    task_id: str,
+    request: RequestContext,
+    *,
+    shows_unchanged: bool,
+    dialect: Dialect | None = None,
+) -> TaskView | None:
+    """Cancel a task at its vendor, and show what became of it; None when it is not there.
+
+    One that has ended is shown as it is. Where the vendor cannot cancel: the unchanged task with `shows_unchanged`,
+    else `CancelNotSupported` is raised.
+    """
+    found = await _find(world, caller, task_id)
+    if found is None:
+        return None
+    task = found[0]
+    vendor = world.vendors.get(task.vendor)
+    channel = world.channel(task.channel_id)
+    able = vendor is not None and vendor.write_cancel is not None and channel is not None and task.vendor_task_id
+    if ended(task.state) or (not able and shows_unchanged):
+        return await _view(world, *found, request, dialect)
+    if not able:
+        message = "The vendor that runs this task cannot cancel it; it will end by itself"
+        raise CancelNotSupported(message)
+    assert vendor is not None
+    assert vendor.write_cancel is not None
+    assert channel is not None
+    await call_vendor(world, channel, vendor.write_cancel(ref(task)), operation="cancel")
+    await world.db.write("make_due", lambda tx: tasks.make_due(tx, task.id, world.clock.now()))
+    return await wait_ended(world, caller, task.id, request, seconds=CANCEL_WAIT_S, dialect=dialect)
+
+
+async def callback(world: World, vendor_name: str, token: str, headers: Mapping[str, str], body: bytes) -> None:
+    """Take a vendor's hint that a task moved: the task becomes due now, its state is taken from a poll.
+
+    Raises `NotFound` for an address that we did not make, `Unauthenticated` for a wrong or missing signature.
+    """
+    task_id, _, mac = token.partition(".")
+    vendor = world.vendors.get(vendor_name)
+    known = vendor is not None and vendor.callbacks is not None and world.vault.verify_mac("callback", task_id, mac)
+    task = await world.db.read(lambda tx: tasks.find_task(tx, task_id)) if known else None
+    if vendor is None or task is None or task.vendor != vendor_name:
+        raise NotFound("No such callback address")
+    secret = await _callback_secret(world, vendor, task)
+    assert vendor.callbacks is not None
+    if not vendor.callbacks.verify(headers, body, secret, world.clock.now() // MICROSECONDS):
+        raise Unauthenticated("The callback's signature is missing, wrong or too old")
+    if not ended(task.state):
+        await world.db.write("make_due", lambda tx: tasks.make_due(tx, task.id, world.clock.now()))
+
+
+async def webhook_secret(world: World, caller: Caller) -> str:
+    """Give the secret that the project's webhooks are signed with (`whsec_…`), made at its first use."""
+    sealed = await world.db.read(lambda tx: accounts.webhook_secret(tx, caller.project_id))
+    if sealed is None:
+        text = "whsec_" + b64encode(world.ids.secret(WEBHOOK_SECRET_BYTES).encode()).decode()
+        fresh = world.vault.seal(text.encode(), context=f"project:{caller.project_id}")
+        sealed = await world.db.write(
+            "webhook_secret",
+            lambda tx: accounts.set_webhook_secret(tx, project_id=caller.project_id, secret=fresh),
+        )
+    return world.vault.open(sealed, context=f"project:{caller.project_id}").decode()
+
+
+async def resolve(
+    world: World, task_id: str, *, void: bool = False, post: Nanos | None = None, attach: str | None = None
+) -> Task:
+    """Let an operator decide what became of a task whose outcome is unknown.
+
+    `void` gives the money back, `post` charges that amount, `attach` names the vendor's id so that the task runs on.
+    Raises `NotFound`, or `Conflict` when its outcome is known or it moves at the same moment.
+    """
+    known = parse_task_id(task_id)
+    task = None if known is None else await world.db.read(lambda tx: tasks.find_task(tx, known))
+    if task is None:
+        message = f"There is no task `{task_id}`"
+        raise NotFound(message)
+    if task.state != TaskState.UNKNOWN:
+        message = f"The outcome of this task is not unknown: it is `{task.state}`"
+        raise Conflict(message)
+    written = await world.db.write("resolve", lambda tx: _resolve(tx, world, task, post, attach))
+    if written is None:
+        raise Conflict("The task moved at the same moment; look at it again")
+    assert void or post is not None or attach is not None
+    return written
+
+
+def ref(task: Task) -> TaskRef:
+    """How the vendor knows it."""
+    assert task.vendor_task_id is not None
+    return TaskRef(vendor_task_id=task.vendor_task_id, poll_url=task.poll_url)
+
+
+def _resolve(tx: Tx, world: World, task: Task, post: Nanos | None, attach: str | None) -> Task | None:
+    now = world.clock.now()
+    if attach is not None:
+        vendor = world.vendors[task.vendor]
+        deadline = now + vendor.deadline_s * MICROSECONDS
+        columns = {"vendor_task_id": attach, "due_at": now, "lease_until": 0, "deadline_at": deadline}
+        tx.wake(tasks.DUE_TOPIC)
+        return tasks.find_task(tx, task.id) if tasks.move(tx, task, TaskState.RUNNING, **columns) else None
+    failure = Failure(code=FailureCode.OUTCOME_UNKNOWN, message="The outcome is unknown; the operator has closed it")
+    return end_in(
+        tx, world, task, End(to=TaskState.FAILED, failure=failure, charge=post, quantities=quantities_of(task))
+    )
+
+
+async def _find(world: World, caller: Caller, task_id: str) -> tuple[Task, tuple[Asset, ...]] | None:
+    known = parse_task_id(task_id)
+    if known is None:
+        return None
+
+    def query(tx: Tx) -> tuple[Task, tuple[Asset, ...]] | None:
+        task = tasks.find_own(tx, known, project_id=caller.project_id, livemode=caller.livemode)
+        if task is None:
+            return None
+        made = assets.assets_of(tx, [known]) if task.state == TaskState.SUCCEEDED else {}
+        return task, made.get(known, ())
+
+    return await world.db.read(query)
+
+
+async def _view(
+    world: World, task: Task, made: tuple[Asset, ...], request: RequestContext, dialect: Dialect | None
+) -> TaskView:
+    body = await read_body(world, task, dialect)
+    return show(world, task, made, base_url=request.base_url, body=body)
+
+
+async def _callback_secret(world: World, vendor: Vendor, task: Task) -> str:
+    """Ask the vendor for its signing secret; it is kept in memory until the channels change."""
+    channel = world.channel(task.channel_id)
+    assert vendor.callbacks is not None
+    if channel is None or vendor.callbacks.write_secret is None or vendor.callbacks.read_secret is None:
+        return ""
+    known = world.callback_secrets.get(channel.id)
+    if known is None:
+        reply = await call_vendor(world, channel, vendor.callbacks.write_secret(), operation="callback_secret")
+        known = world.callback_secrets[channel.id] = vendor.callbacks.read_secret(reply)
+    return known

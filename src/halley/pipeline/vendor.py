@@ -1,0 +1,108 @@
+"""One call to a vendor: where it goes, with whose credentials, within which time; network errors become faults here."""
+
+from urllib.parse import urlsplit
+
+from halley.kernel import codec, faults
+from halley.kernel.faults import Fault
+from halley.routing import Channel
+from halley.upstream.client import UpstreamRequest
+from halley.upstream.errors import NotSent, UpstreamError
+from halley.vendors.contract import Vendor, VendorCall, VendorReply
+from halley.world import World
+
+_SUCCESS, _NOT_FOUND = 2, 404
+_DOMAIN_LABELS = 2
+REPLY_BYTES_MAX = 32 * 1024 * 1024
+"""Replies of task vendors are small, but some carry a picture as base64."""
+
+
+async def call_vendor(
+    world: World, channel: Channel, call: VendorCall, *, operation: str, base_url: str | None = None
+) -> VendorReply:
+    """Send, and give a 2xx reply (to a poll also a 404).
+
+    Raises the fault of any other reply, `VendorUnreachable` when nothing was sent, and `OutcomeUnknown` when the
+    vendor may have acted although no readable reply came.
+    """
+    vendor = world.vendors[channel.vendor]
+    request = _request(world, channel, vendor, call, base_url or channel.base_url)
+    world.failpoints.hit(f"vendor.before.{operation}")
+    try:
+        reply = await world.upstream.send(request)
+    except UpstreamError as error:
+        fault = _network_fault(vendor, error)
+        _note(world, channel, operation, fault, None)
+        raise fault from error
+    world.failpoints.hit(f"vendor.after.{operation}")
+    answer = VendorReply(status=reply.status, headers=reply.headers, body=reply.body)
+    fault = _refusal(vendor, answer, operation)
+    _note(world, channel, operation, fault, reply.elapsed_us)
+    if fault is not None:
+        raise fault
+    return answer
+
+
+def origin_of(url: str) -> str:
+    """Give scheme, host and port of a URL."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _request(world: World, channel: Channel, vendor: Vendor, call: VendorCall, base_url: str) -> UpstreamRequest:
+    url = call.url if "://" in call.url else base_url + call.url
+    if not _same_site(base_url, url):
+        message = f"{vendor.title} named an address outside its own site; our credentials are not sent there"
+        raise faults.VendorBroken(message)
+    headers = [*call.headers]
+    if channel.credential is not None:
+        secret = world.vault.open(channel.credential, context=f"channel:{channel.id}").decode()
+        headers.append((vendor.auth_header, vendor.auth_prefix + secret))
+    elif channel.simulated:
+        headers.append((vendor.auth_header, vendor.auth_prefix + "simulated"))
+    body = call.body
+    if call.json is not None:
+        body = codec.encode(call.json)
+        headers.append(("content-type", "application/json"))
+    return UpstreamRequest(
+        method=call.method,
+        url=url,
+        headers=tuple(headers),
+        body=body,
+        connect_timeout_s=world.settings.connect_timeout_s,
+        answer_timeout_s=world.settings.answer_timeout_s,
+        reply_bytes_max=REPLY_BYTES_MAX,
+    )
+
+
+def _same_site(base_url: str, url: str) -> bool:
+    """Whether a URL that a vendor gave may receive the operator's credentials: the same origin, or the same domain."""
+    base, target = urlsplit(base_url), urlsplit(url)
+    if (base.scheme, base.netloc) == (target.scheme, target.netloc):
+        return True
+    labels = (base.hostname or "").split(".")[-_DOMAIN_LABELS:]
+    domain = ".".join(labels)
+    named = len(labels) == _DOMAIN_LABELS and not labels[-1].isdecimal()
+    return named and target.scheme == base.scheme and (target.hostname or "").endswith(f".{domain}")
+
+
+def _network_fault(vendor: Vendor, error: UpstreamError) -> Fault:
+    if isinstance(error, NotSent):
+        return faults.VendorUnreachable(f"{vendor.title} could not be reached; nothing was sent")
+    return faults.OutcomeUnknown(f"{vendor.title} gave no readable answer; whether it took the order is not known")
+
+
+def _refusal(vendor: Vendor, reply: VendorReply, operation: str) -> Fault | None:
+    if reply.status // 100 == _SUCCESS or (operation == "poll" and reply.status == _NOT_FOUND):
+        return None
+    return vendor.read_refusal(reply)
+
+
+def _note(world: World, channel: Channel, operation: str, fault: Fault | None, elapsed_us: int | None) -> None:
+    outcome = "ok" if fault is None else fault.code
+    world.metrics.vendor_calls.labels(channel.vendor, operation, outcome).inc()
+    if elapsed_us is not None:
+        world.metrics.vendor_latency.labels(channel.vendor, operation).observe(elapsed_us / 1e6)
+    if isinstance(fault, faults.VendorFault):
+        world.health.failed(channel.id, operation, world.clock.monotonic())
+    else:
+        world.health.succeeded(channel.id, operation)

@@ -1,0 +1,32 @@
+"""What a channel is."""
+
+from typing import Literal
+
+import msgspec
+
+
+class Channel(msgspec.Struct, frozen=True, kw_only=True):
+    """One configured way to a vendor."""
+
+    id: str
+    name: str
+    vendor: str
+    base_url: str
+    """Without a slash at its end."""
+    credential: bytes | None
+    """Sealed by the vault with the channel's id as context; None for a simulator."""
+    models: tuple[str, ...]
+    """Globs over public model ids."""
+    priority: int = 0
+    """A higher one is tried first."""
+    weight: int = 1
+    managed: Literal["file", "environment", "sandbox"]
+    """Where it comes from: rows from the file or the environment are read-only elsewhere."""
+    enabled: bool = True
+    refused_url: str = ""
+    """Of a simulator: an address that refuses connects, for the ending `connect_refused`."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether a built-in simulator answers: the only channels that a test key may use."""
+        return self.managed == "sandbox"

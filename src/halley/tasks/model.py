@@ -1,0 +1,104 @@
+"""A task's row, read whole."""
+
+import msgspec
+
+from halley.kernel.ids import TaskId
+from halley.kernel.money import Nanos
+from halley.kernel.order import Failure, Report
+from halley.tasks.states import TaskState
+
+
+class Pinned(msgspec.Struct, frozen=True, kw_only=True):
+    """The price that a task was held at."""
+
+    price_set: str
+    meters: dict[str, int]
+
+
+class NewTask(msgspec.Struct, frozen=True, kw_only=True):
+    """What a task is born with."""
+
+    id: TaskId
+    account_id: str
+    project_id: str
+    key_id: str
+    livemode: bool
+    request_id: str
+    boot_id: str
+    dialect: str
+    kind: str
+    model: str
+    channel_id: str
+    vendor: str
+    vendor_model: str
+    hold_id: str
+    held: Nanos
+    prices: Pinned
+    estimate: dict[str, int]
+    body: bytes | None
+    """The caller's body when it is small; else `body_object` names it in the object store."""
+    body_object: str | None
+    webhook: bytes | None
+    """Sealed."""
+    created_at: int
+    deadline_at: int
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """A task as it stands in the database."""
+
+    id: TaskId
+    account_id: str
+    project_id: str
+    key_id: str
+    livemode: bool
+    request_id: str
+    boot_id: str
+    dialect: str
+    kind: str
+    model: str
+    state: TaskState
+    channel_id: str
+    vendor: str
+    vendor_model: str
+    attempts: int
+    vendor_task_id: str | None
+    poll_url: str | None
+    hold_id: str
+    held: Nanos
+    cost: Nanos | None
+    prices: Pinned
+    estimate: dict[str, int]
+    measured: dict[str, int]
+    vendor_cost: Nanos | None
+    body: bytes | None
+    body_object: str | None
+    webhook: bytes | None
+    report: Report | None
+    word: str
+    progress: float | None
+    failure: Failure | None
+    created_at: int
+    started_at: int | None
+    ended_at: int | None
+    deadline_at: int
+    due_at: int | None
+    polls: int
+    fence: int
+
+
+class TaskFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which tasks to list. Times are µs UTC; the cursor is the id of the last task seen."""
+
+    account_id: str | None = None
+    project_id: str | None = None
+    livemode: bool | None = None
+    states: tuple[TaskState, ...] = ()
+    model: str | None = None
+    dialect: str | None = None
+    created_from: int | None = None
+    created_before: int | None = None
+    after: str | None = None
+    """Tasks older than this one."""
+    before: str | None = None
+    """Tasks newer than this one."""

@@ -1,0 +1,249 @@
+"""Tasks in the database. Every change names the state it saw; a lease adds the fence it was given."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import msgspec
+
+from halley.db import Row, Tx
+from halley.kernel.ids import TaskId
+from halley.kernel.money import Nanos
+from halley.kernel.order import Failure, Report
+from halley.tasks.model import NewTask, Pinned, Task, TaskFilter
+from halley.tasks.states import OPEN, TaskState, may_move
+
+PAGE_MAX = 100
+PPM = 1_000_000
+_encode = msgspec.json.Encoder().encode
+_counts = msgspec.json.Decoder(dict[str, int]).decode
+_pinned = msgspec.json.Decoder(Pinned).decode
+_report = msgspec.json.Decoder(Report).decode
+_failure = msgspec.json.Decoder(Failure).decode
+
+_INSERT = """
+INSERT INTO tasks (id, account_id, project_id, key_id, livemode, request_id, boot_id, dialect, kind, model, state,
+    channel_id, vendor, vendor_model, hold_id, held_nanos, prices, estimate, body, body_object, webhook,
+    created_at, deadline_at)
+VALUES (:id, :account_id, :project_id, :key_id, :livemode, :request_id, :boot_id, :dialect, :kind, :model, 'submitting',
+    :channel_id, :vendor, :vendor_model, :hold_id, :held, :prices, :estimate, :body, :body_object, :webhook,
+    :created_at, :deadline_at)
+"""
+
+
+def topic(task_id: str) -> str:
+    """Name the wake-up of one task."""
+    return f"task.{task_id}"
+
+
+DUE_TOPIC = "tasks.due"
+"""Woken when a task has become due sooner than the worker knew."""
+
+
+def insert_task(tx: Tx, task: NewTask) -> None:
+    """Write the row, before any vendor is called."""
+    row = {name: getattr(task, name) for name in task.__struct_fields__}
+    row |= {
+        "livemode": int(task.livemode),
+        "prices": _encode(task.prices).decode(),
+        "estimate": _encode(task.estimate).decode(),
+    }
+    tx.run(_INSERT, row)
+
+
+def find_task(tx: Tx, task_id: str) -> Task | None:
+    """Read one task, whoever it belongs to."""
+    row = tx.one("SELECT * FROM tasks WHERE id = :id", {"id": task_id})
+    return None if row is None else _task(row)
+
+
+def find_own(tx: Tx, task_id: str, *, project_id: str, livemode: bool) -> Task | None:
+    """Read one task of this project and mode; somebody else's is not there."""
+    row = tx.one(
+        "SELECT * FROM tasks WHERE id = :id AND project_id = :project_id AND livemode = :livemode",
+        {"id": task_id, "project_id": project_id, "livemode": int(livemode)},
+    )
+    return None if row is None else _task(row)
+
+
+def list_tasks(tx: Tx, which: TaskFilter, limit: int = PAGE_MAX) -> list[Task]:
+    """List newest first (with `before`: those next to the cursor, still newest first)."""
+    clauses, params = _where(which)
+    params["limit"] = min(limit, PAGE_MAX + 1)
+    order = "ASC" if which.before else "DESC"
+    rows = tx.all(f"SELECT * FROM tasks{clauses} ORDER BY id {order} LIMIT :limit", params)  # noqa: S608 - own clauses
+    tasks = [_task(row) for row in rows]
+    return tasks[::-1] if which.before else tasks
+
+
+def set_channel(tx: Tx, task_id: TaskId, *, channel_id: str, vendor: str, vendor_model: str) -> bool:
+    """Note that another channel is tried now; before it is called."""
+    return bool(
+        tx.run(
+            "UPDATE tasks SET channel_id = :channel_id, vendor = :vendor, vendor_model = :vendor_model,"
+            " attempts = attempts + 1 WHERE id = :id AND state = 'submitting'",
+            {"id": task_id, "channel_id": channel_id, "vendor": vendor, "vendor_model": vendor_model},
+        )
+    )
+
+
+def move(tx: Tx, task: Task, to: TaskState, **columns: Any) -> bool:
+    """Move a task from the state it was seen in. False when another was quicker: then nothing is changed.
+
+    `columns` are set along; structs and dicts are written as JSON.
+    """
+    assert may_move(task.state, to), f"{task.state} → {to}"
+    if to not in OPEN:
+        columns = {"due_at": None, "lease_until": 0} | columns
+    tx.wake(topic(task.id))
+    return _update(tx, task, {"state": to} | columns)
+
+
+def note(tx: Tx, task: Task, **columns: Any) -> bool:
+    """Set columns of a task that stays in its state. False when it has moved or the lease was lost."""
+    return _update(tx, task, columns)
+
+
+def set_cost(tx: Tx, task_id: TaskId, cost: Nanos) -> None:
+    """Note what the caller paid, in the unit that ended the task."""
+    tx.run("UPDATE tasks SET cost_nanos = :cost WHERE id = :id", {"id": task_id, "cost": cost})
+
+
+def lease_due(tx: Tx, *, now: int, lease_us: int, limit: int) -> list[Task]:
+    """Take due tasks for a while. Each lease raises the fence, so that a worker that lost its lease changes nothing."""
+    rows = tx.all(
+        "SELECT id FROM tasks WHERE due_at IS NOT NULL AND due_at <= :now AND lease_until <= :now"  # noqa: S608 - own clause
+        f" ORDER BY due_at LIMIT :limit{tx.skip_locked}",
+        {"now": now, "limit": limit},
+    )
+    leased: list[Task] = []
+    for row in rows:
+        params = {"id": row["id"], "until": now + lease_us}
+        taken = tx.one("UPDATE tasks SET lease_until = :until, fence = fence + 1 WHERE id = :id RETURNING *", params)
+        assert taken is not None
+        leased.append(_task(taken))
+    return leased
+
+
+def release_lease(tx: Tx, task: Task, due_at: int) -> bool:
+    """Hand a lease back, so that another worker need not wait for its end."""
+    return note(tx, task, lease_until=0, due_at=due_at)
+
+
+def release_all_leases(tx: Tx) -> None:
+    """Forget the leases of a process that is gone; only where there can be no other."""
+    tx.run("UPDATE tasks SET lease_until = 0 WHERE lease_until > 0")
+
+
+def next_due(tx: Tx) -> int | None:
+    """When the next task wants attention, leases considered."""
+    row = tx.one(
+        "SELECT min(CASE WHEN due_at > lease_until THEN due_at ELSE lease_until END) AS due FROM tasks"
+        " WHERE due_at IS NOT NULL"
+    )
+    return None if row is None else row["due"]
+
+
+def make_due(tx: Tx, task_id: str, now: int) -> bool:
+    """Let the worker look at this task now."""
+    tx.wake(DUE_TOPIC)
+    return bool(
+        tx.run(
+            "UPDATE tasks SET due_at = :now WHERE id = :id AND state IN ('running', 'unknown')",
+            {"id": task_id, "now": now},
+        )
+    )
+
+
+def stranded(tx: Tx, living_boots: Collection[str], limit: int) -> list[Task]:
+    """Read tasks that were being submitted by processes that are gone."""
+    rows = tx.all("SELECT DISTINCT boot_id FROM tasks WHERE state = 'submitting'")
+    dead = [row["boot_id"] for row in rows if row["boot_id"] not in living_boots]
+    found: list[Task] = []
+    for boot_id in dead:
+        params = {"boot_id": boot_id, "limit": limit - len(found)}
+        query = "SELECT * FROM tasks WHERE state = 'submitting' AND boot_id = :boot_id LIMIT :limit"
+        found += [_task(row) for row in tx.all(query, params)]
+    return found
+
+
+def bodies_to_delete(tx: Tx, ended_before: int, limit: int) -> list[tuple[TaskId, str]]:
+    """List (task, object key) of large request bodies that are kept no longer."""
+    rows = tx.all(
+        "SELECT id, body_object FROM tasks"
+        " WHERE body_object IS NOT NULL AND ended_at IS NOT NULL AND ended_at < :before LIMIT :limit",
+        {"before": ended_before, "limit": limit},
+    )
+    return [(row["id"], row["body_object"]) for row in rows]
+
+
+def forget_body(tx: Tx, task_id: TaskId) -> None:
+    """Note that the request body was deleted."""
+    tx.run("UPDATE tasks SET body_object = NULL WHERE id = :id", {"id": task_id})
+
+
+def counts(tx: Tx) -> Sequence[Row]:
+    """Count open tasks by state with the oldest's birth, for metrics."""
+    return tx.all(
+        "SELECT state, count(*) AS n, min(created_at) AS oldest FROM tasks"
+        " WHERE state IN ('submitting', 'running', 'unknown') GROUP BY state"
+    )
+
+
+def _update(tx: Tx, task: Task, columns: dict[str, Any]) -> bool:
+    params: dict[str, Any] = {name: _plain(value) for name, value in columns.items()}
+    assigned = ", ".join(f"{name} = :{name}" for name in columns)
+    guard = "UPDATE tasks SET {} WHERE id = :seen_id AND state = :seen_state AND fence = :seen_fence"
+    params |= {"seen_id": task.id, "seen_state": task.state, "seen_fence": task.fence}
+    return bool(tx.run(guard.format(assigned), params))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (msgspec.Struct, dict)):
+        return _encode(value).decode()
+    return str(value) if isinstance(value, TaskState) else value
+
+
+def _where(which: TaskFilter) -> tuple[str, dict[str, Any]]:
+    conditions = {
+        "account_id = :account_id": which.account_id,
+        "project_id = :project_id": which.project_id,
+        "livemode = :livemode": None if which.livemode is None else int(which.livemode),
+        "model = :model": which.model,
+        "dialect = :dialect": which.dialect,
+        "created_at >= :created_from": which.created_from,
+        "created_at < :created_before": which.created_before,
+        "id < :after": which.after,
+        "id > :before": which.before,
+    }
+    params = {text.rpartition(":")[2]: value for text, value in conditions.items() if value is not None}
+    clauses = [text for text, value in conditions.items() if value is not None]
+    if which.states:
+        params |= {f"state_{index}": str(state) for index, state in enumerate(which.states)}
+        clauses.append(f"state IN ({', '.join(f':state_{index}' for index in range(len(which.states)))})")
+    return (" WHERE " + " AND ".join(clauses) if clauses else ""), params
+
+
+def _task(row: Row) -> Task:
+    return Task(
+        **{name: row[name] for name in _SAME},
+        livemode=bool(row["livemode"]),
+        state=TaskState(row["state"]),
+        held=Nanos(row["held_nanos"]),
+        cost=None if row["cost_nanos"] is None else Nanos(row["cost_nanos"]),
+        prices=_pinned(row["prices"]),
+        estimate=_counts(row["estimate"]),
+        measured=_counts(row["measured"]),
+        vendor_cost=None if row["vendor_cost_nanos"] is None else Nanos(row["vendor_cost_nanos"]),
+        body=None if row["body"] is None else bytes(row["body"]),
+        webhook=None if row["webhook"] is None else bytes(row["webhook"]),
+        report=None if row["report"] is None else _report(row["report"]),
+        progress=None if row["progress_ppm"] is None else row["progress_ppm"] / PPM,
+        failure=None if row["failure"] is None else _failure(row["failure"]),
+    )
+
+
+_SAME = (
+    *("id", "account_id", "project_id", "key_id", "request_id", "boot_id", "dialect", "kind", "model", "channel_id"),
+    *("vendor", "vendor_model", "attempts", "vendor_task_id", "poll_url", "hold_id", "body_object", "word"),
+    *("created_at", "started_at", "ended_at", "deadline_at", "due_at", "polls", "fence"),
+)

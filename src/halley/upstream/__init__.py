@@ -1,0 +1,19 @@
+"""The ways out of the house: `client` calls vendors, `guard` fetches what others name.
+
+`guard` is imported by its own name, since aiohttp costs memory that an idle gateway does not need.
+"""
+
+from halley.upstream.client import FastClient, UpstreamClient, UpstreamReply, UpstreamRequest
+from halley.upstream.errors import NotSent, OutcomeUnknown, Refused, ReplyTooLarge, UpstreamError
+
+__all__ = [
+    "FastClient",
+    "NotSent",
+    "OutcomeUnknown",
+    "Refused",
+    "ReplyTooLarge",
+    "UpstreamClient",
+    "UpstreamError",
+    "UpstreamReply",
+    "UpstreamRequest",
+]

@@ -1,0 +1,55 @@
+"""One order's end in figures, and sums over many."""
+
+from enum import StrEnum
+
+import msgspec
+
+from halley.kernel.money import ZERO, Nanos
+
+
+class Outcome(StrEnum):
+    """How an order ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+    """An answer whose end nobody knows; not charged, the operator's exposure."""
+    UNKNOWN = "unknown"
+    """A task whose end nobody knows; not charged, the operator's exposure."""
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What one order used and cost. The vendor's cost and the caller's price are kept apart."""
+
+    id: str
+    account_id: str
+    project_id: str
+    key_id: str
+    livemode: bool
+    order_kind: str
+    order_id: str
+    model: str
+    channel_id: str | None
+    outcome: Outcome
+    meters: dict[str, int]
+    """What each meter counted, in its base units."""
+    price_nanos: Nanos
+    """What the caller was charged."""
+    vendor_cost_nanos: Nanos | None
+    exposure_nanos: Nanos = ZERO
+    """What the operator may owe a vendor without being paid for it."""
+    attempts: int
+    first_byte_us: int | None = None
+    total_us: int
+    created_at: int
+
+
+class DayOfKey(msgspec.Struct, frozen=True, kw_only=True):
+    """What one key used on one day in UTC."""
+
+    day: str
+    """`2026-11-01`."""
+    key_id: str
+    used_nanos: Nanos
+    requests: int

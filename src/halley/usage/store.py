@@ -1,0 +1,80 @@
+"""Writes usage rows and sums them. Running totals per key stand on the key itself; nothing here sums without bound."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from halley.db import Row, Tx
+from halley.kernel import codec
+from halley.kernel.clock import rfc3339
+from halley.kernel.faults import BadRequest
+from halley.kernel.money import Nanos
+from halley.usage.model import DayOfKey, Usage
+
+QUOTA_DAYS_MAX = 366
+PAGE_MAX = 1_000
+_DAY_US = 86_400_000_000
+_DATE_LENGTH = 10
+
+_meters = msgspec.json.Decoder(dict[str, int])
+
+
+def insert(tx: Tx, usage: Usage) -> bool:
+    """Write the row of an order that ended; False when it has one already, which then stands."""
+    values = msgspec.structs.asdict(usage)
+    values["livemode"] = int(usage.livemode)
+    values["outcome"] = usage.outcome.value
+    values["meters"] = codec.encode(usage.meters).decode()
+    return tx.run(_INSERT, values) == 1
+
+
+def quota(tx: Tx, *, account_id: str, livemode: bool, start: int, end: int) -> Sequence[DayOfKey]:
+    """Sum what each key used on each day from `start` up to, and without, `end`; days in UTC, in order."""
+    if end - start > QUOTA_DAYS_MAX * _DAY_US:
+        raise BadRequest(f"A range is at most {QUOTA_DAYS_MAX} days; ask for less at a time", param="end_date")
+    params = {"account_id": account_id, "livemode": int(livemode), "start": start, "end": end}
+    return [_day(row) for row in tx.all(_QUOTA, params)]
+
+
+def of_order(tx: Tx, *, order_id: str, order_kind: str) -> Usage | None:
+    """Find the row of one order."""
+    sql = "SELECT * FROM usage WHERE order_id = :order_id AND order_kind = :order_kind"
+    row = tx.one(sql, {"order_id": order_id, "order_kind": order_kind})
+    return _usage(row) if row else None
+
+
+def exposures(tx: Tx, *, before: str = "~", limit: int = PAGE_MAX) -> Sequence[Usage]:
+    """List orders whose end nobody knows, newest first: the operator's exposure."""
+    params = {"before": before, "limit": min(limit, PAGE_MAX)}
+    return [_usage(row) for row in tx.all(_EXPOSURES, params)]
+
+
+_INSERT = """
+    INSERT INTO usage (id, account_id, project_id, key_id, livemode, order_kind, order_id, model, channel_id, outcome,
+        meters, price_nanos, vendor_cost_nanos, exposure_nanos, attempts, first_byte_us, total_us, created_at)
+    VALUES (:id, :account_id, :project_id, :key_id, :livemode, :order_kind, :order_id, :model, :channel_id, :outcome,
+        :meters, :price_nanos, :vendor_cost_nanos, :exposure_nanos, :attempts, :first_byte_us, :total_us, :created_at)
+    ON CONFLICT DO NOTHING
+"""
+_QUOTA = f"""
+    SELECT created_at / {_DAY_US} AS day, key_id, CAST(SUM(price_nanos) AS BIGINT) AS used, COUNT(*) AS requests
+    FROM usage
+    WHERE account_id = :account_id AND livemode = :livemode AND created_at >= :start AND created_at < :end
+    GROUP BY created_at / {_DAY_US}, key_id
+    ORDER BY created_at / {_DAY_US}, key_id
+"""  # noqa: S608 - made of a constant
+_EXPOSURES = """
+    SELECT * FROM usage WHERE outcome IN ('lost', 'unknown') AND id < :before ORDER BY id DESC LIMIT :limit
+"""
+
+
+def _day(row: Row) -> DayOfKey:
+    day = rfc3339(row["day"] * _DAY_US)[:_DATE_LENGTH]
+    return DayOfKey(day=day, key_id=row["key_id"], used_nanos=Nanos(row["used"]), requests=row["requests"])
+
+
+def _usage(row: Row) -> Usage:
+    values = {name: row[name] for name in Usage.__struct_fields__}
+    values["livemode"] = bool(values["livemode"])
+    values["meters"] = _meters.decode(values["meters"])
+    return msgspec.convert(values, Usage)

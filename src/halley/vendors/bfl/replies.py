@@ -1,0 +1,224 @@
+"""Reads what the vendor answers: an accepted order, a refused one, a task's state. Pure."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from halley.kernel.clock import MICROSECONDS
+from halley.kernel.codec import decode
+from halley.kernel.faults import Fault, OutcomeUnknown, Refused, VendorBroken, VendorBusy, VendorRejectsUs
+from halley.kernel.money import Nanos, charge
+from halley.kernel.order import Failure, FailureCode, Output, Report, ReportState
+from halley.vendors.bfl.scrub import message_of, scrubbed_object
+from halley.vendors.bfl.shapes import as_list, as_object
+from halley.vendors.contract import Accepted, VendorReply
+
+# https://docs.bfl.ml/api-reference/utility/get-result; the second and third are not in the specification of
+# 2026-05 but were seen with FLUX.2 in 2026-09.
+STATES: Mapping[str, ReportState] = {
+    "Pending": ReportState.RUNNING,
+    "Reasoning": ReportState.RUNNING,
+    "Generating": ReportState.RUNNING,
+    "Ready": ReportState.SUCCEEDED,
+    "Request Moderated": ReportState.FAILED,
+    "Content Moderated": ReportState.FAILED,
+    "Error": ReportState.FAILED,
+    "Task not found": ReportState.NOT_FOUND,
+}
+MODERATION_REASONS = "Moderation Reasons"
+
+NANOS_PER_CREDIT = 10_000_000
+"""One credit is a US cent."""
+PIXELS_PER_MP = 1_000_000
+"""The vendor counts 1024 x 1024 as 1.05 MP."""
+PIXELS_MAX = 2**50
+CREDITS_MAX = 1_000_000
+RETRY_AFTER_S_MAX = 86_400
+SECONDS_MAX = 2**40
+WORD_CHARACTERS_MAX = 100
+
+FIRST_OUTPUT, FURTHER_OUTPUT, INPUT = "first_output_megapixel", "further_output_megapixel", "input_megapixel"
+
+_FAILURES: Mapping[str, tuple[FailureCode, str]] = {
+    "Request Moderated": (FailureCode.REQUEST_MODERATED, "The request was moderated"),
+    "Content Moderated": (FailureCode.CONTENT_MODERATED, "The generated content was moderated"),
+    "Error": (FailureCode.VENDOR_FAILED, "The generation failed"),
+}
+_FACTS = ("seed", "prompt", "duration")
+_DETAIL_KEYS = ("loc", "msg", "type", "ctx")
+_DETAILS_MAX = 20
+_exact = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+
+
+def read_accepted(reply: VendorReply) -> Accepted:
+    """Read the reply to a placed order. Raises `ValueError`."""
+    value = _object(reply)
+    task_id, poll_url = value.get("id"), value.get("polling_url")
+    if not isinstance(task_id, str) or not task_id:
+        raise _unreadable("the reply to an order has no `id`")
+    if poll_url is not None and not (isinstance(poll_url, str) and poll_url.startswith(("http://", "https://"))):
+        raise _unreadable("the reply to an order has a `polling_url` that is no URL")
+    exact = _exact.decode(reply.body)
+    return Accepted(vendor_task_id=task_id, poll_url=poll_url, measured=_measured(exact), vendor_cost=_cost(exact))
+
+
+def read_report(reply: VendorReply) -> Report:
+    """Read a task's state. Raises `ValueError`."""
+    if reply.status == 404:  # noqa: PLR2004  (what another cluster's task, or a forgotten one, is answered with)
+        return Report(state=ReportState.NOT_FOUND, word="Task not found")
+    value = _object(reply)
+    word = value.get("status")
+    if not isinstance(word, str):
+        raise _unreadable("the reply to a poll has no `status`")
+    state = STATES.get(word, ReportState.UNKNOWN)
+    result = as_object(value.get("result"))
+    exact = _exact.decode(reply.body)
+    return Report(
+        state=state,
+        word=word[:WORD_CHARACTERS_MAX],
+        progress=_progress(value.get("progress")),
+        outputs=_outputs(result) if state is ReportState.SUCCEEDED else (),
+        measured=_measured(exact),
+        vendor_cost=_cost(exact),
+        failure=_failure(word, as_object(value.get("details"))) if state is ReportState.FAILED else None,
+        facts={name: result[name] for name in _FACTS if result.get(name) is not None},
+        started_at=_microseconds(result.get("start_time")),
+        ended_at=_microseconds(result.get("end_time")),
+        raw=value,
+    )
+
+
+def read_refusal(reply: VendorReply) -> Fault:
+    """Say what any other reply to an order means. Messages name no address and no id of the vendor."""
+    match reply.status:
+        case 400 | 413 | 422:
+            return _refused(_object_or_empty(reply))
+        case 401 | 402 | 403 | 404:
+            return VendorRejectsUs(_REJECTIONS[reply.status])
+        case 429:
+            return VendorBusy("The vendor has as many tasks of ours as it takes at once", retry_after_s=_wait_s(reply))
+        case 500 | 501 | 503:
+            return VendorBroken(f"The vendor answered HTTP {reply.status}", retry_after_s=_wait_s(reply))
+        case status if status >= 500:  # noqa: PLR2004  (a proxy gave up on the vendor, which may have taken the order)
+            return OutcomeUnknown(f"The vendor's gateway answered HTTP {status}; the order may have been taken")
+        case status:
+            return VendorBroken(f"The vendor answered HTTP {status}, which is no answer to an order")
+
+
+_REJECTIONS: Mapping[int, str] = {
+    401: "The vendor does not accept the operator's credentials",
+    402: "The operator's credit with the vendor is used up",
+    403: "The vendor does not accept the operator's credentials, or not for this model",
+    404: "The vendor does not offer this model to the operator",
+}
+
+
+def _object(reply: VendorReply) -> dict[str, Any]:
+    value = decode(reply.body)
+    if not isinstance(value, dict):
+        raise _unreadable("the reply is not a JSON object")
+    return as_object(value)
+
+
+def _object_or_empty(reply: VendorReply) -> dict[str, Any]:
+    try:
+        return _object(reply)
+    except ValueError:
+        return {}
+
+
+def _unreadable(message: str) -> ValueError:
+    return ValueError(message)
+
+
+def _refused(value: dict[str, Any]) -> Refused:
+    detail = value.get("detail", value.get("message"))
+    if not isinstance(detail, list):
+        text = detail if isinstance(detail, str) and detail.strip() else "The vendor refused the order as it stands"
+        return Refused(message_of(text), detail=message_of(text))
+    items = [_validation_item(as_object(item)) for item in as_list(detail)[:_DETAILS_MAX]]
+    first = items[0] if items else {}
+    param = _param(first.get("loc"))
+    said = message_of(str(first.get("msg") or "The vendor refused the order as it stands"))
+    return Refused(f"`{param}`: {said}" if param else said, param=param, detail=items)
+
+
+def _validation_item(item: dict[str, Any]) -> dict[str, Any]:
+    """One complaint; what was complained about is left out, for it may be megabytes of an image."""
+    return scrubbed_object({name: item[name] for name in _DETAIL_KEYS if name in item})
+
+
+def _param(place: object) -> str | None:
+    parts = [str(part) for part in as_list(place)[:10] if part != "body"]
+    return message_of(".".join(parts)) or None
+
+
+def _wait_s(reply: VendorReply) -> int | None:
+    for asked in (reply.headers.get("retry-after"), _object_or_empty(reply).get("retry_after")):
+        text = str(asked).strip()
+        if text.isascii() and text.isdecimal():
+            return min(int(text), RETRY_AFTER_S_MAX)
+    return None
+
+
+def _outputs(result: dict[str, Any]) -> tuple[Output, ...]:
+    links = dict.fromkeys(
+        link for link in (result.get("sample"), *as_list(result.get("samples"))) if isinstance(link, str) and link
+    )
+    return tuple(Output(url=link) for link in links)
+
+
+def _failure(word: str, details: dict[str, Any]) -> Failure:
+    code, said = _FAILURES[word]
+    why = _why(details)
+    return Failure(code=code, message=f"{said}: {why}" if why else said, details=scrubbed_object(details))
+
+
+def _why(details: dict[str, Any]) -> str:
+    if reasons := as_list(details.get(MODERATION_REASONS)):
+        return message_of(", ".join(str(reason) for reason in reasons[:_DETAILS_MAX]))
+    texts = (details.get(name) for name in ("error", "message", "reason", "detail"))
+    return next((message_of(text) for text in texts if isinstance(text, str) and text.strip()), "")
+
+
+def _measured(exact: dict[str, Any]) -> dict[str, int]:
+    measured: dict[str, int] = {}
+    output, source = _pixels(exact.get("output_mp")), _pixels(exact.get("input_mp"))
+    if output is not None:
+        measured |= {FIRST_OUTPUT: 1, FURTHER_OUTPUT: max(0, output - PIXELS_PER_MP)}
+    if source is not None:
+        measured[INPUT] = source
+    return measured
+
+
+def _pixels(megapixels: object) -> int | None:
+    count = _decimal(megapixels)
+    if count is None or not 0 <= count <= PIXELS_MAX // PIXELS_PER_MP:
+        return None
+    return int((count * PIXELS_PER_MP).to_integral_value())
+
+
+def _cost(exact: dict[str, Any]) -> Nanos | None:
+    credits_spent = _decimal(exact.get("cost"))
+    if credits_spent is None or not 0 <= credits_spent <= CREDITS_MAX:
+        return None
+    # In millionths of a credit: the vendor prints floats, so 3.4999999999999996 stands for 3.5.
+    return charge(int((credits_spent * 1_000_000).to_integral_value()), NANOS_PER_CREDIT)
+
+
+def _decimal(value: object) -> Decimal | None:
+    return Decimal(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else None
+
+
+def _progress(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return min(1.0, max(0.0, float(value)))
+
+
+def _microseconds(seconds: object) -> int | None:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < SECONDS_MAX:
+        return None
+    return round(seconds * MICROSECONDS)

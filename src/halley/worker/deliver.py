@@ -1,0 +1,92 @@
+"""Delivers callers' webhooks from the outbox, signed, through the guard, on the schedule of Standard Webhooks."""
+
+import structlog
+
+from halley import webhooks
+from halley.accounts import store as accounts
+from halley.kernel.clock import MICROSECONDS
+from halley.upstream.errors import Refused, UpstreamError
+from halley.webhooks import Delivery, DeliveryState
+from halley.webhooks import store as outbox
+from halley.worker.leases import LeaseLoop
+from halley.world import World
+
+LEASE_S = 30
+POST_S_MAX = 15
+REPLY_BYTES_MAX = 64 * 1024
+AT_ONCE_MAX = 64
+_log = structlog.get_logger("halley.deliver")
+
+
+class Deliverer:
+    """Leases due deliveries and posts each."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._leases: LeaseLoop[Delivery] = LeaseLoop(world, topic=outbox.TOPIC, at_once_max=AT_ONCE_MAX)
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._leases.stop()
+
+    async def run(self) -> None:
+        """Deliver until stopped."""
+        await self._leases.run(self._lease, lambda each: deliver(self._world, each), self._next_due)
+
+    async def _lease(self, limit: int) -> list[tuple[str, Delivery]]:
+        now, lease_us = self._world.clock.now(), LEASE_S * MICROSECONDS
+        leased = await self._world.db.write(
+            "lease_webhooks", lambda tx: outbox.lease(tx, now=now, lease_us=lease_us, limit=limit)
+        )
+        return [(each.id, each) for each in leased]
+
+    async def _next_due(self) -> int | None:
+        return await self._world.db.read(lambda tx: outbox.next_due(tx, 0))
+
+
+async def deliver(world: World, delivery: Delivery) -> None:
+    """Make one attempt, and write down how it went."""
+    status, error, retry_after = await _post(world, delivery)
+    now = world.clock.now()
+    judged = webhooks.verdict(
+        status, attempts=delivery.attempts + 1, now=now, jitter=world.draw(), retry_after=retry_after
+    )
+    world.metrics.webhooks.labels(judged.state).inc()
+    if judged.state == DeliveryState.DELIVERED:
+        taken = status or 0
+        await world.db.write("delivered", lambda tx: outbox.delivered(tx, delivery, status=taken, now=now))
+        return
+    _log.info("webhook_failed", id=delivery.id, task=delivery.task_id, status=status, error=error)
+    await world.db.write(
+        "undelivered", lambda tx: outbox.failed(tx, delivery, status=status, error=error, due_at=judged.due_at)
+    )
+
+
+async def _post(world: World, delivery: Delivery) -> tuple[int | None, str, str | None]:
+    headers = {"content-type": "application/json", "user-agent": "Halley-Webhooks/1"}
+    secret = await _secret(world, delivery)
+    if secret:
+        dialect = world.dialects[delivery.dialect]
+        headers |= dialect.sign_event(secret, delivery.id, world.clock.now() // MICROSECONDS, delivery.body)
+    try:
+        reply = await world.guard.post(
+            delivery.url,
+            body=delivery.body,
+            headers=tuple(headers.items()),
+            timeout_s=POST_S_MAX,
+            bytes_max=REPLY_BYTES_MAX,
+        )
+    except Refused as error:
+        return None, f"refused: {error.message}", None
+    except UpstreamError as error:
+        return None, error.message, None
+    return reply.status, f"status {reply.status}", reply.headers.get("retry-after")
+
+
+async def _secret(world: World, delivery: Delivery) -> str:
+    if delivery.secret is not None:
+        return world.vault.open(delivery.secret, context=f"outbox:{delivery.id}").decode()
+    if not world.dialects[delivery.dialect].project_secret:
+        return ""
+    sealed = await world.db.read(lambda tx: accounts.webhook_secret(tx, delivery.project_id))
+    return "" if sealed is None else world.vault.open(sealed, context=f"project:{delivery.project_id}").decode()

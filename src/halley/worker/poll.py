@@ -1,0 +1,209 @@
+"""Polls tasks that are due: a report moves them on, outputs become assets, and the end is settled in one unit."""
+
+import asyncio
+from collections import defaultdict
+
+import structlog
+
+from halley.kernel import faults
+from halley.kernel.clock import MICROSECONDS
+from halley.kernel.order import Failure, FailureCode, Report, ReportState
+from halley.pipeline.outputs import LinkDead, OutputUnreachable, mirror
+from halley.pipeline.send import callback_url
+from halley.pipeline.settle import End, end, quantities_of
+from halley.pipeline.task import ref
+from halley.pipeline.vendor import call_vendor
+from halley.routing import Channel
+from halley.tasks import Task, TaskState
+from halley.tasks import store as tasks
+from halley.vendors.contract import Accepted, Vendor
+from halley.worker.leases import LeaseLoop
+from halley.world import World
+
+LEASE_S = 120
+LOOK_S_MAX = 100
+"""One look at a task, its downloads included; ends before the lease does."""
+TASKS_AT_ONCE_MAX = 256
+UNKNOWN_GRACE_S = 3600
+"""How long after its deadline a task of unknown outcome is still shown as running."""
+UNKNOWN_EVERY_S = 30
+TROUBLE_EVERY_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+FIND_PAGES_MAX = 20
+FIND_SLACK_US = 60 * MICROSECONDS
+"""How far the vendor's clock may be behind ours."""
+LINK_TRIES_MAX = 3
+LINK_PAUSE_S = 1.0
+_log = structlog.get_logger("halley.poll")
+
+
+class Poller:
+    """Leases due tasks and looks at each, within a bound per channel."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._leases: LeaseLoop[Task] = LeaseLoop(world, topic=tasks.DUE_TOPIC, at_once_max=TASKS_AT_ONCE_MAX)
+        self._rooms: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(TASKS_AT_ONCE_MAX))
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._leases.stop()
+
+    async def run(self) -> None:
+        """Poll until stopped."""
+        await self._leases.run(self._lease, self._look, lambda: self._world.db.read(tasks.next_due))
+
+    async def _lease(self, limit: int) -> list[tuple[str, Task]]:
+        now, lease_us = self._world.clock.now(), LEASE_S * MICROSECONDS
+        leased = await self._world.db.write(
+            "lease", lambda tx: tasks.lease_due(tx, now=now, lease_us=lease_us, limit=limit)
+        )
+        return [(task.id, task) for task in leased]
+
+    async def _look(self, task: Task) -> None:
+        vendor = self._world.vendors.get(task.vendor)
+        if vendor is not None and task.channel_id not in self._rooms:
+            self._rooms[task.channel_id] = asyncio.Semaphore(vendor.polls_at_once_max)
+        async with self._rooms[task.channel_id]:
+            try:
+                async with asyncio.timeout(LOOK_S_MAX):
+                    await look(self._world, task)
+            except TimeoutError:
+                await _look_again(self._world, task, TROUBLE_EVERY_S[-1])
+
+
+async def look(world: World, task: Task) -> None:
+    """Do what is due for one leased task."""
+    if _overdue(world, task):
+        await _give_up(world, task)
+        return
+    vendor, channel = world.vendors.get(task.vendor), world.channel(task.channel_id)
+    if vendor is None or channel is None:
+        _log.error("task_without_channel", task=task.id, vendor=task.vendor, channel=task.channel_id)
+        await _look_again(world, task, UNKNOWN_EVERY_S)
+    elif task.vendor_task_id is None:
+        await _search(world, task, vendor, channel)
+    else:
+        await _poll(world, task, vendor, channel)
+
+
+async def _poll(world: World, task: Task, vendor: Vendor, channel: Channel) -> None:
+    report = await _report(world, task, vendor, channel)
+    if report is None:
+        await _look_again(world, task, _pause(TROUBLE_EVERY_S, task.polls))
+        return
+    match report.state:
+        case ReportState.SUCCEEDED:
+            await _succeed(world, task, vendor, channel, report)
+        case ReportState.FAILED | ReportState.CANCELLED:
+            to = TaskState.FAILED if report.state == ReportState.FAILED else TaskState.CANCELLED
+            await end(world, task, End(to=to, report=report, failure=report.failure))
+        case ReportState.RUNNING:
+            await _look_again(world, task, _pause(vendor.poll_after_s, task.polls), report)
+        case ReportState.NOT_FOUND | ReportState.UNKNOWN:
+            _log.warning("task_state_unclear", task=task.id, vendor=task.vendor, word=report.word)
+            seen = report if report.state == ReportState.UNKNOWN else None
+            await _look_again(world, task, _pause(TROUBLE_EVERY_S, task.polls), seen)
+
+
+async def _report(world: World, task: Task, vendor: Vendor, channel: Channel) -> Report | None:
+    """Read the state; None when it could not be read this time."""
+    try:
+        reply = await call_vendor(world, channel, vendor.write_poll(ref(task)), operation="poll")
+        return vendor.read_report(reply)
+    except faults.Fault as fault:
+        _log.info("poll_failed", task=task.id, vendor=task.vendor, code=fault.code)
+    except ValueError:
+        _log.warning("poll_unreadable", task=task.id, vendor=task.vendor)
+    return None
+
+
+async def _succeed(world: World, task: Task, vendor: Vendor, channel: Channel, report: Report) -> None:
+    for tried in range(1, LINK_TRIES_MAX + 1):
+        try:
+            assets, counted = await mirror(world, task, channel, report)
+        except OutputUnreachable as error:
+            _log.warning("output_unreachable", task=task.id, reason=str(error))
+            await _look_again(world, task, _pause(TROUBLE_EVERY_S, task.polls), report)
+            return
+        except LinkDead:
+            if tried < LINK_TRIES_MAX:
+                await world.clock.sleep(LINK_PAUSE_S)
+                report = await _report(world, task, vendor, channel) or report
+            continue
+        quantities = quantities_of(task, counted, report.measured)
+        await end(world, task, End(to=TaskState.SUCCEEDED, report=report, quantities=quantities, assets=assets))
+        return
+    failure = Failure(
+        code=FailureCode.OUTPUT_LOST, message="The vendor's link to the output was dead; you were not charged"
+    )
+    await end(world, task, End(to=TaskState.FAILED, report=report, failure=failure))
+
+
+async def _search(world: World, task: Task, vendor: Vendor, channel: Channel) -> None:
+    """Look for an order whose reply was lost in the vendor's own list."""
+    url = callback_url(world, task.id, channel)
+    accepted = None
+    if vendor.find is not None and url is not None:
+        try:
+            accepted = await _find(world, task, vendor, channel, url)
+        except (faults.Fault, ValueError) as error:
+            _log.info("find_failed", task=task.id, vendor=task.vendor, error=type(error).__name__)
+    if accepted is None:
+        await _look_again(world, task, UNKNOWN_EVERY_S)
+        return
+    now = world.clock.now()
+    columns = {
+        "vendor_task_id": accepted.vendor_task_id,
+        "poll_url": accepted.poll_url,
+        "due_at": now,
+        "lease_until": 0,
+    }
+    await world.db.write("found", lambda tx: tasks.move(tx, task, TaskState.RUNNING, **columns))
+
+
+async def _find(world: World, task: Task, vendor: Vendor, channel: Channel, url: str) -> Accepted | None:
+    assert vendor.find is not None
+    call = vendor.find.write(task.created_at - FIND_SLACK_US)
+    for _ in range(FIND_PAGES_MAX):
+        found = vendor.find.read(await call_vendor(world, channel, call, operation="find"), url)
+        if found.accepted is not None or found.next_url is None:
+            return found.accepted
+        call = type(call)(method="GET", url=found.next_url)
+    return None
+
+
+async def _look_again(world: World, task: Task, after_s: float, report: Report | None = None) -> None:
+    """Note what was heard and when to look next; past its deadline a task's outcome is unknown."""
+    now = world.clock.now()
+    columns: dict[str, object] = {"polls": task.polls + 1, "lease_until": 0}
+    if report is not None:
+        columns |= {"report": report, "word": report.word, "started_at": report.started_at or task.started_at}
+        columns["progress_ppm"] = None if report.progress is None else int(report.progress * tasks.PPM)
+    if now >= task.deadline_at and task.state == TaskState.RUNNING:
+        columns["due_at"] = now + UNKNOWN_EVERY_S * MICROSECONDS
+        await world.db.write("to_unknown", lambda tx: tasks.move(tx, task, TaskState.UNKNOWN, **columns))
+        return
+    if task.state == TaskState.UNKNOWN:
+        after_s = max(after_s, UNKNOWN_EVERY_S)
+    columns["due_at"] = now + int(after_s * MICROSECONDS)
+    await world.db.write("look_again", lambda tx: tasks.note(tx, task, **columns))
+
+
+def _overdue(world: World, task: Task) -> bool:
+    return task.state == TaskState.UNKNOWN and world.clock.now() >= task.deadline_at + UNKNOWN_GRACE_S * MICROSECONDS
+
+
+async def _give_up(world: World, task: Task) -> None:
+    """Close a task whose outcome nobody learned: the caller gets the money back, the operator sees the exposure."""
+    lost = task.report is not None and task.report.state == ReportState.SUCCEEDED
+    failure = Failure(
+        code=FailureCode.OUTPUT_LOST if lost else FailureCode.OUTCOME_UNKNOWN,
+        message="The output could not be fetched in time; you were not charged"
+        if lost
+        else "The vendor never said what became of this task; you were not charged",
+    )
+    await end(world, task, End(to=TaskState.FAILED, failure=failure, quantities=task.estimate, exposure=task.held))
+
+
+def _pause(waits: tuple[float, ...], polls: int) -> float:
+    return waits[min(polls, len(waits) - 1)]

@@ -1,0 +1,128 @@
+"""Sweeps up: orders and holds of processes that died, retention of assets, files, bodies and idempotency keys."""
+
+import asyncio
+
+import structlog
+
+from halley.accounts import store as accounts
+from halley.assets import store as assets
+from halley.db import Tx
+from halley.idempotency import store as idempotency
+from halley.kernel.clock import MICROSECONDS
+from halley.kernel.money import ZERO
+from halley.ledger import queries
+from halley.ledger import store as ledger
+from halley.tasks import Task, TaskState
+from halley.tasks import store as tasks
+from halley.world import World
+from halley.world.boots import end_boot, living_boots, see_boot
+
+EVERY_S = 5.0
+BATCH_MAX = 200
+KEEP_BODIES_US = 24 * 3600 * MICROSECONDS
+KEEP_IDEMPOTENCY_US = 24 * 3600 * MICROSECONDS
+UNFINISHED_US = 3600 * MICROSECONDS
+FIND_AFTER_S = 1
+_log = structlog.get_logger("halley.sweep")
+
+
+class Sweeper:
+    """Sweeps at its start and then every few seconds."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Sweep no more."""
+        self._stopping.set()
+        self._world.db.wakeups.publish(("sweep",))
+
+    async def run(self) -> None:
+        """Sweep until stopped."""
+        with self._world.db.wakeups.subscribe("sweep") as waiter:
+            while not self._stopping.is_set():
+                await sweep(self._world)
+                await waiter.wait(EVERY_S)
+
+
+async def sweep(world: World) -> None:
+    """Go round once."""
+    await world.db.write("see_boot", lambda tx: see_boot(tx, world.boot_id, world.clock.now()))
+    await _strand(world)
+    await _void_answers(world)
+    await _expire(world)
+
+
+async def leave(world: World) -> None:
+    """Say that this process ends by itself."""
+    await world.db.write("end_boot", lambda tx: end_boot(tx, world.boot_id, world.clock.now()))
+
+
+async def _strand(world: World) -> None:
+    """What a dead process was submitting may or may not have reached the vendor: unknown, and searched for."""
+
+    def query(tx: Tx) -> list[Task]:
+        return tasks.stranded(tx, living_boots(tx, world.boot_id, world.clock.now(), alone=_alone(world)), BATCH_MAX)
+
+    for task in await world.db.read(query):
+        _log.warning("task_stranded", task=task.id, vendor=task.vendor)
+        due = world.clock.now() + FIND_AFTER_S * MICROSECONDS
+
+        def unit(tx: Tx, task: Task = task, due: int = due) -> bool:
+            tx.wake(tasks.DUE_TOPIC)
+            return tasks.move(tx, task, TaskState.UNKNOWN, due_at=due)
+
+        await world.db.write("strand", unit)
+
+
+async def _void_answers(world: World) -> None:
+    """An answer that was in flight when its process died is not charged, and is listed as lost."""
+
+    def unit(tx: Tx) -> int:
+        now = world.clock.now()
+        living = living_boots(tx, world.boot_id, now, alone=_alone(world))
+        holds = queries.holds_of_dead_boots(tx, order_kind="answer", living=living)
+        for hold in holds:
+            ledger.void(tx, hold_id=hold.hold_id, ids=world.ids, now=now)
+            accounts.settle_budget(tx, key_id=hold.key_id, held=hold.amount_nanos, spent=ZERO, now=now)
+        return len(holds)
+
+    voided = await world.db.write("void_answers", unit)
+    if voided:
+        _log.warning("answers_lost", count=voided)
+
+
+async def _expire(world: World) -> None:
+    now = world.clock.now()
+    gone = await world.db.read(lambda tx: assets.expired_assets(tx, now, BATCH_MAX))
+    if gone:
+        await world.objects.delete([each.object_key for each in gone])
+        await world.db.write("expire_assets", lambda tx: assets.mark_deleted(tx, gone, now))
+    files = await world.db.read(lambda tx: assets.expired_files(tx, now, BATCH_MAX))
+    if files:
+        await world.objects.delete([each.object_key for each in files])
+        await world.db.write("expire_files", lambda tx: assets.drop_files(tx, files))
+    await _expire_bodies(world, now)
+    await world.db.write(
+        "expire_idempotency", lambda tx: idempotency.sweep(tx, older_than=now - KEEP_IDEMPOTENCY_US, limit=BATCH_MAX)
+    )
+    await world.objects.remove_unfinished(now - UNFINISHED_US)
+
+
+async def _expire_bodies(world: World, now: int) -> None:
+    bodies = await world.db.read(lambda tx: tasks.bodies_to_delete(tx, now - KEEP_BODIES_US, BATCH_MAX))
+    if not bodies:
+        return
+    await world.objects.delete([key for _, key in bodies])
+
+    def unit(tx: Tx) -> None:
+        for task_id, _ in bodies:
+            tasks.forget_body(tx, task_id)
+
+    await world.db.write("expire_bodies", unit)
+
+
+def _alone(world: World) -> bool:
+    """With SQLite there is one process: every other boot is dead."""
+    return world.db.kind == "sqlite"

@@ -1,0 +1,62 @@
+"""One struct that names everything a call or a job may use."""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from halley.assets import ObjectStore
+from halley.catalogue import Catalogue
+from halley.db import Database
+from halley.kernel.clock import Clock
+from halley.kernel.failpoints import Failpoints
+from halley.kernel.ids import Ids
+from halley.kernel.vault import Vault
+from halley.routing import Channel, Health
+from halley.settings import Settings
+from halley.upstream.client import UpstreamClient
+from halley.upstream.guard import Guard
+from halley.vendors.contract import Dialect, Vendor
+from halley.world.callers import Callers
+from halley.world.config import Config
+from halley.world.metrics import Metrics
+
+
+class World(msgspec.Struct, kw_only=True):
+    """The process. Everything is set once at start but `config`, which a reload replaces whole, and the two flags."""
+
+    settings: Settings
+    db: Database
+    clock: Clock
+    ids: Ids
+    vault: Vault
+    draw: Callable[[], float]
+    """Random numbers from 0 to 1, for weights and jitter."""
+    vendors: Mapping[str, Vendor]
+    dialects: Mapping[str, Dialect]
+    catalogue: Catalogue
+    upstream: UpstreamClient
+    guard: Guard
+    objects: ObjectStore
+    health: Health
+    metrics: Metrics
+    failpoints: Failpoints
+    boot_id: str
+    callers: Callers
+    config: Config
+    sandbox: tuple[Channel, ...] = ()
+    """The channels to the built-in simulators."""
+    bound_url: str = ""
+    """Where this process listens, e.g. `http://127.0.0.1:8000`."""
+    callback_secrets: dict[str, str] = {}
+    """Channel id → the vendor's signing secret for callbacks; emptied when the channels change."""
+    ready: bool = False
+    draining: bool = False
+
+    @property
+    def base_url(self) -> str:
+        """The public base URL for what no request gives one for, e.g. links in webhooks."""
+        return (self.settings.public_url or self.bound_url).rstrip("/")
+
+    def channel(self, channel_id: str) -> Channel | None:
+        """Give a channel, also one that is disabled now."""
+        return self.config.by_id.get(channel_id)
