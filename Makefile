@@ -14,6 +14,8 @@ RUN_STAMP := .venv/.stamp-run
 DEV_STAMP := .venv/.stamp-dev
 PACKAGE_STAMP := .venv/.stamp-package
 NODE_STAMP := node_modules/.stamp
+CLIENTS_STAMP := .cache/clients/.stamp
+CLIENTS_LOCKS := $(wildcard tests/clients/python/*.txt) $(addprefix tests/clients/node/,package.json package-lock.json .npmrc)
 
 .PHONY: help run dev check format lint types layers tidy fix test check-vendor lock clean
 
@@ -54,7 +56,7 @@ fix: $(DEV_STAMP) ## let ruff format the tree and mend what it safely can
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
 
-test: $(DEV_STAMP) $(PACKAGE_STAMP) ## run the tests (T=tests/ledger for some, N=8 for more workers, ARGS="-x")
+test: $(DEV_STAMP) $(PACKAGE_STAMP) $(CLIENTS_STAMP) ## run the tests (T=tests/ledger for some, N=8 for more workers, ARGS="-x")
 	@$(BIN)/python -m pytest -n $(N) $(T) $(ARGS)
 
 check-vendor: $(DEV_STAMP) $(PACKAGE_STAMP) ## run the conformance suite and the house rules for one vendor (V=name)
@@ -99,4 +101,9 @@ $(PACKAGE_STAMP): pyproject.toml | $(RUN_STAMP)
 $(NODE_STAMP): package.json package-lock.json .npmrc
 	@command -v npm >/dev/null || { echo "pyright comes from npm: install Node 20 or later for \`make check\`."; exit 1; }
 	@npm ci --silent
+	@touch $@
+
+$(CLIENTS_STAMP): $(CLIENTS_LOCKS) scripts/clients.sh | $(BIN)/python
+	@echo "Installing the clients that the tests run (about half a minute, once)"
+	@scripts/clients.sh
 	@touch $@

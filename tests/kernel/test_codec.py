@@ -78,6 +78,7 @@ def test_depth_is_judged_as_a_plain_reader_would(data: bytes):
     "data",
     [
         pytest.param(b"[" * 70 + b'"' + b'\\"' * 16_000, id="escaped quotes without an end"),
+        pytest.param(b"[" * 70 + b'"' + b'\\"' * 16_000 + b"\\", id="escaped quotes and half an escape"),
         pytest.param(b"[" * 70 + b'"' + b"\\a" * 2_000_000 + b'"', id="long string"),
     ],
 )

@@ -54,6 +54,16 @@ def test_each_place_passed_is_logged_once(tmp_path: Path):
     assert log.read_text() == "a\nb\n"
 
 
+def test_place_to_die_may_be_told_by_a_file_after_the_start(tmp_path: Path):
+    told = tmp_path / "target"
+    points = Failpoints(f"@{told}", die=_die)
+    points.hit("a")
+    told.write_text("a:2")
+    points.hit("a")
+    with pytest.raises(Died):
+        points.hit("a")
+
+
 def test_environment_names_target_and_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     assert not failpoints_from_environment().active
     monkeypatch.setenv(ENVIRONMENT_LOG, str(tmp_path / "log"))

@@ -300,3 +300,10 @@ async def test_the_history_pages_from_the_newest(books: Books):
     before = (page[-1].created_at, page[-1].id)
     rest = await books.db.read(lambda tx: ledger.history(tx, account_id=CALLER, livemode=True, before=before))
     assert [each.id for each in rest] == ["hold_0", f"credit_{LEDGER}"]
+
+
+async def test_ledger_accounts_are_listed_in_pages(books: Books):
+    for name in ("acct_a", "acct_b"):
+        await books.open(name)
+    listed = await books.db.read(lambda tx: ledger.list_accounts(tx, after="acct_a.live", limit=1))
+    assert [each.id for each in listed] == ["acct_b.live"]

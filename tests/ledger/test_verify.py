@@ -4,7 +4,10 @@ import pytest
 from tests.books import Books
 
 from halley.db import Tx
+from halley.kernel.money import Nanos
+from halley.ledger import rules
 from halley.ledger import store as ledger
+from halley.ledger.model import Transfer, TransferKind
 from halley.ledger.verify import verify
 
 DAMAGE = {
@@ -146,3 +149,30 @@ async def test_books_larger_than_a_chunk_are_read_wholly(books: Books):
     report = await books.db.read(verify)
     assert report.differences == ()
     assert (report.transfers, report.holds_open) == (1 + 5_200 + 2_600 * 2, 2_600)
+
+
+async def test_what_a_key_holds_is_compared_on_demand(books: Books):
+    await books.open(credit=100)
+    await books.key()
+    await books.hold("hold_1", 10, key_id="key_one")
+    assert (await books.db.read(verify)).differences == ()
+    told = (await books.db.read(lambda tx: verify(tx, keys=True))).differences
+    assert told == ("key_one: held_nanos is 0, its open holds come to 10",)
+
+
+def test_a_negative_amount_is_told_where_the_database_let_it_in():
+    transfer = Transfer(
+        id="credit_1",
+        kind=TransferKind.CREDIT,
+        debit_account="live:funding",
+        credit_account="acct_1.live",
+        amount_nanos=Nanos(-1),
+        hold_id=None,
+        account_id="acct_1",
+        livemode=True,
+        order_id=None,
+        boot_id=None,
+        note="",
+        created_at=0,
+    )
+    assert list(rules.check_shape(transfer)) == ["credit_1: its amount is negative: -1"]

@@ -80,7 +80,13 @@ def test_a_wrong_channel_is_named(tmp_path: Path, text: str, wanted: str):
 
 @pytest.mark.parametrize(
     ("spelling", "text"),
-    [('"0.04"', "0.04"), ("0.1", "0.1"), ("3", "3"), ("1e-9", "0.000000001"), ("0.30000000000000001", "0.30000000000000001")],
+    [
+        ('"0.04"', "0.04"),
+        ("0.1", "0.1"),
+        ("3", "3"),
+        ("1e-9", "0.000000001"),
+        ("0.30000000000000001", "0.30000000000000001"),
+    ],
 )
 def test_prices_are_exact_however_they_are_written(tmp_path: Path, spelling: str, text: str):
     price = load(tmp_path, f'[[prices]]\nmodel = "flux-pro-1.1"\ncall = {spelling}').prices

@@ -95,8 +95,8 @@ def test_values_are_read_by_their_kind(tmp_path: Path, key: str, text: str, fiel
 @pytest.mark.parametrize(
     ("name", "value", "wanted"),
     [
-        ("HALLEY_PORT", "eighty", "a whole number from 1 to 65535"),
-        ("HALLEY_PORT", "0", "a whole number"),
+        ("HALLEY_PORT", "eighty", "a whole number from 0 to 65535"),
+        ("HALLEY_PORT", "65536", "a whole number"),
         ("HALLEY_DRAIN_S", "-1", "a number of seconds"),
         ("HALLEY_DRAIN_S", "nan", "a number of seconds"),
         ("HALLEY_WORKER", "maybe", "`true` or `false`"),
@@ -227,14 +227,17 @@ def test_a_reload_reads_channels_and_prices_and_nothing_else(tmp_path: Path):
         reload_file(settings, {})
 
 
-def test_a_reload_without_a_file_changes_nothing(tmp_path: Path):
-    settings = load_settings({}, {}, tmp_path)
+def test_a_reload_finds_a_file_that_came_after_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings({}, {})
     assert reload_file(settings, {}) is settings
+    write(tmp_path, '[[prices]]\nmodel = "m"\ncall = 1')
+    assert len(reload_file(settings, {}).prices) == 1
 
 
 @pytest.mark.parametrize(
     ("host", "url"),
-    [("127.0.0.1", "http://127.0.0.1:8000"), ("0.0.0.0", "http://127.0.0.1:8000"), ("::", "http://[::1]:8000")],
+    [("127.0.0.1", "http://127.0.0.1:8000"), ("0.0.0.0", "http://127.0.0.1:8000"), ("::", "http://[::1]:8000")],  # noqa: S104 - nothing is bound
 )
 def test_the_bound_address_is_a_url_that_works_from_here(host: str, url: str):
     assert Settings(host=host).bound_url == url

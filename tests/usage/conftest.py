@@ -1,9 +1,9 @@
 import pytest
+from tests.books import Books
+from tests.database import FakeIds, clock, database_url, db, ids, postgres_server, sqlite_template, wakeups
 
 from halley.db import Database
 from halley.testing.clock import FakeClock
-from tests.books import Books
-from tests.database import FakeIds, clock, database_url, db, ids, postgres_server, sqlite_template, wakeups
 
 __all__ = ["clock", "database_url", "db", "ids", "postgres_server", "sqlite_template", "wakeups"]
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import UTC, datetime, timedelta
+from typing import assert_never
 
 from halley.accounts.model import BudgetPeriod
 from halley.kernel.ids import Ids
@@ -64,3 +65,5 @@ def period_start(period: BudgetPeriod, now: int) -> int:
             return (first - _EPOCH) // timedelta(microseconds=1)
         case BudgetPeriod.TOTAL:
             return 0
+        case _:
+            assert_never(period)

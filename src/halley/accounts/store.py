@@ -256,7 +256,7 @@ def list_acts(tx: Tx, *, before: str = "~", limit: int = PAGE_MAX) -> Sequence[A
     """List the trail, newest first."""
     sql = "SELECT * FROM audit WHERE id < :before ORDER BY id DESC LIMIT :limit"
     rows = tx.all(sql, {"before": before, "limit": min(limit, PAGE_MAX)})
-    return [msgspec.convert({**_values(row), "details": _details.decode(row["details"])}, Act) for row in rows]
+    return [msgspec.convert({**_values(row, Act), "details": _details.decode(row["details"])}, Act) for row in rows]
 
 
 _INSERT_KEY = """
@@ -297,20 +297,19 @@ def _period_starts(now: int) -> dict[str, int]:
 
 
 def _key(row: Row) -> Key:
-    values = _values(row)
-    del values["hash"]
+    values = _values(row, Key)
     values["livemode"] = bool(values["livemode"])
     values["models"] = _models.decode(values["models"] or "null")
     return msgspec.convert(values, Key)
 
 
 def _account(row: Row) -> Account:
-    return msgspec.convert(_values(row), Account)
+    return msgspec.convert(_values(row, Account), Account)
 
 
 def _project(row: Row) -> Project:
-    return msgspec.convert(_values(row), Project)
+    return msgspec.convert(_values(row, Project), Project)
 
 
-def _values(row: Row) -> dict[str, Any]:
-    return {name: row[name] for name in row.keys()}  # noqa: SIM118 - a row of SQLite iterates over its values
+def _values(row: Row, struct: type[msgspec.Struct]) -> dict[str, Any]:
+    return {name: row[name] for name in struct.__struct_fields__}

@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 import msgspec
 
@@ -77,11 +77,11 @@ class _Visit(msgspec.Struct, kw_only=True, eq=False):
 
 
 class Api:
-    """All public routes over one world."""
+    """All public routes over one world, or other entries in their place."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, entries: Sequence[Entry] | None = None) -> None:
         self._world = world
-        entries = table(world.dialects)
+        entries = table(world.dialects) if entries is None else entries
         self._dispatch = Dispatch(entries)
         self._renders = _renders(entries)
         self._key_headers = KEY_HEADERS.union(*(dialect.key_headers for dialect in world.dialects.values()))
@@ -133,7 +133,7 @@ class Api:
     def _visit(self, scope: Scope) -> _Visit:
         headers = _headers(scope["headers"])
         raw: bytes | None = scope.get("raw_path")
-        path = normal_path(raw or scope["path"].encode("utf-8", "surrogateescape"))
+        path = normal_path(raw or quote(scope["path"]).encode())
         visit = _Visit(
             id=f"req_{self._world.ids.new()}",
             method=scope["method"],

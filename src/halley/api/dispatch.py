@@ -83,13 +83,14 @@ class Dispatch(Generic[E]):
         if not names:
             self._plain[entry.method, entry.path] = Match(entry, {})
 
-    def _at(self, path: str) -> Iterator[Match[E]]:
-        """Give all routes of a path, best first."""
+    def _at(self, path: str) -> list[Match[E]]:
+        """Give the routes of the best place for a path: a method that it lacks is not looked for elsewhere."""
         for node, values in _walk(self._root, path.split("/")[1:], ()):
-            for leaf in node.leaves:
-                params = dict(zip(leaf.names, values, strict=True))
-                if _applies(leaf.entry, params):
-                    yield Match(leaf.entry, params)
+            matches = [Match(leaf.entry, dict(zip(leaf.names, values, strict=True))) for leaf in node.leaves]
+            applying = [match for match in matches if _applies(match.entry, match.params)]
+            if applying:
+                return applying
+        return []
 
 
 def is_part(segment: str) -> bool:

@@ -11,7 +11,7 @@ PARTS_MAX = 16
 HEADER_BYTES_MAX = 8 * 1024
 PREAMBLE_BYTES_MAX = 8 * 1024
 
-_BOUNDARY = re.compile(r'boundary=(?:"(?P<quoted>[^"]{1,70})"|(?P<plain>[^\s";,]{1,70}))', re.IGNORECASE)
+_BOUNDARY = re.compile(r'boundary=(?:"(?P<quoted>[^"]{1,70})"|(?P<plain>[^\s";,]{1,70}))(?=[\s;]|$)', re.IGNORECASE)
 _FIELD = re.compile(r'(?P<name>[a-z*]+)=(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s";]+))', re.IGNORECASE)
 _END = b"--"
 

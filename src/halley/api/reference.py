@@ -173,7 +173,7 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
         {
             "name": name,
             "in": "query",
-            "required": False,
+            "required": name == "id",
             "description": text,
             "schema": _QUERY_SCHEMAS.get(name, {"type": "string"}),
         }

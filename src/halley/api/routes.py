@@ -13,7 +13,8 @@ from halley.kernel import codec
 from halley.vendors.contract import Action, Dialect, Route
 
 TASKS, ACCOUNT, FILES, SYSTEM = "Tasks", "Account", "Files", "System"
-BYTES = "application/octet-stream"
+BYTES = "*/*"
+"""Downloads have the type of what was stored."""
 
 _HANDLERS: Mapping[Action, Handler] = {
     Action.SUBMIT: orders.submit,

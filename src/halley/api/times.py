@@ -19,12 +19,13 @@ def time_of(query: Mapping[str, str], name: str) -> int | None:
         return None
     if _UNIX.fullmatch(text):
         return int(text) * MICROSECONDS
+    wrong = BadRequest(f"`{name}` must be a time such as `2026-11-22T19:00:00Z`, or Unix seconds", param=name)
+    if not _RFC3339_SHAPE.fullmatch(text):
+        raise wrong
     try:
-        if _RFC3339_SHAPE.fullmatch(text):
-            return parse_time(text)
-    except (ValueError, OverflowError):
-        pass
-    raise BadRequest(f"`{name}` must be a time such as `2026-11-22T19:00:00Z`, or Unix seconds", param=name)
+        return parse_time(text)
+    except (ValueError, OverflowError) as error:
+        raise wrong from error
 
 
 def whole_number(query: Mapping[str, str], name: str, default: int, bounds: tuple[int, int]) -> int:

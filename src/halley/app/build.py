@@ -5,26 +5,24 @@ import os
 import random
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from halley.assets import open_objects
 from halley.catalogue import Catalogue, PriceBook, load_catalogue
-from halley.db import Wakeups, migrate, open_database
+from halley.console.schema import bring_up, check_schema
+from halley.db import Wakeups, open_database
 from halley.kernel.clock import Clock, SystemClock
 from halley.kernel.failpoints import failpoints_from_environment
 from halley.kernel.ids import SystemIds
 from halley.kernel.vault import Vault
 from halley.pipeline.reload import reload
 from halley.routing import Health
-from halley.settings import Settings, SettingsError, open_secrets
+from halley.settings import Settings, open_secrets
 from halley.upstream.address import FetchPolicy
 from halley.upstream.client import FastClient
 from halley.upstream.guard import Guard
 from halley.vendors import load_vendors
 from halley.vendors.contract import Dialect, Vendor
 from halley.world import Callers, Config, Metrics, World
-
-BACKUP_SUFFIX = ".before-migration"
 
 
 @asynccontextmanager
@@ -41,7 +39,8 @@ async def open_world(
     catalogue = await asyncio.to_thread(load_catalogue, vendors.values())
     secrets = await asyncio.to_thread(open_secrets, settings)
     wakeups = Wakeups(asyncio.get_running_loop(), clock)
-    world = _world(settings, clock, vendors, catalogue, wakeups, [secret.reveal().encode() for secret in secrets])
+    keys = [secret.reveal().encode() for secret in secrets]
+    world = await asyncio.to_thread(_world, settings, clock, vendors, catalogue, wakeups, keys)
     try:
         await reload(world, environ)
         yield world
@@ -52,35 +51,11 @@ async def open_world(
 
 
 def prepare_database(settings: Settings) -> None:
-    """Bring SQLite's schema up to date, after a backup; PostgreSQL is only checked. Raises `SettingsError`."""
-    url = settings.database_url.reveal()
-    path = settings.database_path
-    if path is not None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    current, latest = migrate.current(url), migrate.latest()
-    if current == latest:
-        return
-    if current is not None and current > latest:
-        raise SettingsError(
-            [f"The database is at revision {current}, newer than this release ({latest}); upgrade Halley"]
-        )
-    if path is None:
-        found = "empty" if current is None else f"at revision {current}"
-        raise SettingsError([f"The PostgreSQL database is {found}; run `halley migrate` first (it needs {latest})"])
-    if current is not None:
-        _backup(path)
-    migrate.upgrade(url)
-
-
-def _backup(path: Path) -> None:
-    import sqlite3
-    from contextlib import closing
-
-    with (
-        closing(sqlite3.connect(path)) as source,
-        closing(sqlite3.connect(path.with_name(path.name + BACKUP_SUFFIX))) as target,
-    ):
-        source.backup(target)
+    """Bring SQLite's schema up to date, after a copy; PostgreSQL is only checked. Raises `SchemaMismatch`."""
+    if settings.database_path is None:
+        check_schema(settings)
+    else:
+        bring_up(settings, lambda _: None)
 
 
 def _world(

@@ -15,6 +15,7 @@ import uvicorn
 
 from halley.api.app import Api
 from halley.app.build import open_world
+from halley.app.logs import configure_logs
 from halley.app.simulators import start_simulators
 from halley.app.watch import Watch
 from halley.app.welcome import Welcome, check_bootstrap_key, welcome
@@ -26,6 +27,7 @@ from halley.kernel.clock import Clock
 from halley.pipeline.reload import reload
 from halley.settings import Settings, SettingsError
 from halley.tasks import store as tasks
+from halley.webhooks import store as outbox
 from halley.worker import Worker
 from halley.worker.sweep import leave
 from halley.world import World, load_config
@@ -89,19 +91,21 @@ class Gateway:
     async def _start(self) -> None:
         settings = self._settings
         if settings.database_path is not None:
-            lock = self._stack.enter_context(
-                DataLock(settings.data_dir, "halley serve" if self._with_api else "halley worker")
-            )
+            lock = DataLock(settings.data_dir, "halley serve")
+            await asyncio.to_thread(lock.acquire)
+            self._stack.push_async_callback(asyncio.to_thread, lock.release)
         else:
             lock = None
-        listening = _listen(settings) if self._with_api else None
+        listening = await asyncio.to_thread(_listen, settings) if self._with_api else None
+        if listening is not None:
+            self._stack.callback(listening.close)
         self.world = world = await self._stack.enter_async_context(
             open_world(settings, clock=self._clock, environ=self._environ)
         )
         if listening is not None:
             self.url = world.bound_url = _url(listening, settings)
             if lock is not None:
-                lock.announce(self.url)
+                await asyncio.to_thread(lock.announce, self.url)
         await self._begin_boot()
         if settings.sandbox and self._with_api:
             await self._start_simulators()
@@ -115,9 +119,11 @@ class Gateway:
         world = self.world
 
         def unit(tx: Tx) -> None:
-            begin_boot(tx, world.boot_id, world.clock.now())
+            now = world.clock.now()
+            begin_boot(tx, world.boot_id, now)
             if world.db.kind == "sqlite":
                 tasks.release_all_leases(tx)
+                outbox.release_all_leases(tx, now)
 
         await world.db.write("begin_boot", unit)
         self._stack.push_async_callback(leave, world)
@@ -145,12 +151,19 @@ class Gateway:
 
     async def _run(self, work: Coroutine[Any, Any, None], stop: Callable[[], None]) -> None:
         task = asyncio.ensure_future(work)  # noqa: TID251 - awaited when the stack unwinds
+        task.add_done_callback(self._ended_early)
 
         async def end() -> None:
             stop()
             await task
 
         self._stack.push_async_callback(end)
+
+    def _ended_early(self, task: asyncio.Task[None]) -> None:
+        """Without its watch or worker the process would go on with a stale view: better to stop and be restarted."""
+        if not task.cancelled() and task.exception() is not None:
+            _log.critical("loop_died", error=repr(task.exception()))
+            self.stop()
 
     async def _start_api(self, listening: socket.socket) -> None:
         api = Api(self.world)
@@ -198,11 +211,13 @@ class _Server(uvicorn.Server):
 
 async def serve(settings: Settings, on_ready: Callable[[Welcome], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain. SIGHUP reads channels and prices again."""
+    configure_logs(settings)
     await _until_signalled(Gateway(settings), on_ready)
 
 
 async def run_worker(settings: Settings, on_ready: Callable[[Welcome], None]) -> None:
     """Work on tasks and webhooks without serving, beside other processes on the same PostgreSQL."""
+    configure_logs(settings)
     if settings.database_path is not None:
         raise SettingsError(["`halley worker` needs PostgreSQL; with SQLite the server does this work itself"])
     await _until_signalled(Gateway(settings, api=False), on_ready)

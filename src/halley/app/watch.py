@@ -1,12 +1,10 @@
 """Keeps what is in memory of keys, channels and prices equal to the database: woken by changes, checked each second."""
 
-import sqlite3
-
-import psycopg
 import structlog
 
 from halley.accounts.rules import KEYS_TOPIC
 from halley.catalogue.prices import TOPIC as PRICES
+from halley.db import DatabaseUnavailable
 from halley.db.wakeups import BACKSTOP_S
 from halley.routing.store import TOPIC as CHANNELS
 from halley.world import World, load_config
@@ -35,7 +33,7 @@ class Watch:
                 await waiter.wait(BACKSTOP_S)
                 try:
                     await self.look()
-                except (sqlite3.Error, psycopg.Error):
+                except DatabaseUnavailable:
                     # The database may be away for a moment; a stale view is better than none.
                     _log.exception("watch_failed")
 

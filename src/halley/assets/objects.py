@@ -4,6 +4,7 @@ When `put` returns, the bytes are as durable as the store can make them, so a ro
 """
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import secrets
@@ -290,9 +291,10 @@ def _sync(path: Path) -> None:
 def _remove_older(folder: Path, before: int) -> int:
     removed = 0
     for path in folder.glob("*"):
-        if path.stat().st_mtime * MICROSECONDS < before:
-            path.unlink(missing_ok=True)
-            removed += 1
+        with contextlib.suppress(FileNotFoundError):  # published or given up while we look: gone, which is as good
+            if path.stat().st_mtime * MICROSECONDS < before:
+                path.unlink()
+                removed += 1
     return removed
 
 

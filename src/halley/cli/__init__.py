@@ -1,5 +1,6 @@
 """The command `halley`. Each subcommand is imported when it is called, so that `--version` and `--help` are quick."""
 
+import os
 from importlib import import_module
 
 import click
@@ -77,3 +78,5 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="halley", message="%(prog)s %(version)s")
 def main() -> None:
     """Halley: a self-hosted gateway to every AI model, with the books kept."""
+    # What is written holds keys' hashes, credentials and callers' files: for our own user only.
+    os.umask(0o077)

@@ -25,11 +25,10 @@ def keys() -> None:
     "--period", type=click.Choice(["day", "week", "month", "total"]), help="Of the budget, in UTC. [default: total]"
 )
 @click.option(
-    "--model",
-    "models",
+    "--models",
     multiple=True,
     metavar="PATTERN",
-    help="A model it may use, e.g. `flux-*`; repeat it. [default: all]",
+    help="Models it may use, e.g. `flux-*`; part them by commas or repeat it. [default: all]",
 )
 @as_json
 @common_settings
@@ -43,7 +42,8 @@ def create(
     **rest: object,
 ) -> None:
     """Make a key and print it: it is shown this once."""
-    given = {"budget_nanos": budget, "budget_period": period, "models": models or None, **rest}
+    patterns = tuple(each.strip() for text in models for each in text.split(",") if each.strip())
+    given = {"budget_nanos": budget, "budget_period": period, "models": patterns or None, **rest}
     made = act(settings, "keys.create", msgspec.convert(given, CreateKey), KeyMade)
     if as_json:
         output.print_json(made)

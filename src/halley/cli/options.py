@@ -12,7 +12,7 @@ from halley.settings import SETTINGS, Setting, load_settings
 R = TypeVar("R")
 COMMON = ("config", "data_dir", "database_url")
 """What every command that touches the data takes."""
-_PREFIX = "setting_"
+SETTING_PREFIX = "setting_"
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts. Amounts are nano-dollars.")
 
@@ -24,7 +24,7 @@ def with_settings(*keys: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
     def decorate(command: Callable[..., R]) -> Callable[..., R]:
         @wraps(command)
         def call(**given: Any) -> R:
-            flags = {setting.key: _text(given.pop(_PREFIX + setting.key)) for setting in chosen}
+            flags = {setting.key: _text(given.pop(SETTING_PREFIX + setting.key)) for setting in chosen}
             return command(settings=load_settings(flags, os.environ), **given)
 
         decorated: Callable[..., R] = call
@@ -42,7 +42,7 @@ def common_settings(command: Callable[..., R]) -> Callable[..., R]:
 
 def _option(setting: Setting) -> Callable[[Callable[..., R]], Callable[..., R]]:
     assert setting.flag is not None
-    name = _PREFIX + setting.key
+    name = SETTING_PREFIX + setting.key
     text = f"{setting.help} [{setting.env}; default: {setting.default.replace('`', '')}]"
     if setting.kind.switch:
         switch = f"{setting.flag}/--no-{setting.key.replace('_', '-')}"

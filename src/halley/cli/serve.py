@@ -35,9 +35,7 @@ def worker(settings: Settings) -> None:
     _run(app.run_worker(settings, lambda _: click.echo("Halley works on tasks and webhooks")))
 
 
-def print_welcome(
-    base_url: str, *, test_key: str | None = None, live_key: str | None = None, setup_secret: str | None = None
-) -> None:
+def print_welcome(base_url: str, *, test_key: str | None = None, setup_secret: str | None = None) -> None:
     """Tell where the gateway is; at the first start also keys and the secret, which are shown this once.
 
     The example is one line, so that it can be pasted from any terminal.
@@ -45,7 +43,6 @@ def print_welcome(
     click.echo(f"{click.style('Halley', bold=True)} serves {click.style(base_url, fg='cyan', underline=True)}")
     shown = (
         ("Test key", test_key, "never spends"),
-        ("Live key", live_key, "spends"),
         ("Set-up secret", setup_secret, "makes the administrator"),
     )
     for title, value, purpose in shown:
@@ -67,7 +64,6 @@ def _greet(welcome: "Welcome") -> None:
     print_welcome(
         welcome.base_url,
         test_key=welcome.test_key,
-        live_key=welcome.live_key,
         setup_secret=welcome.setup_secret,
     )
 

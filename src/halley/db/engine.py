@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, Protocol, TypeVar
 
+from halley.db.errors import DatabaseUnavailable
 from halley.db.wakeups import Wakeups
 from halley.db.writer import Writer
 from halley.kernel.failpoints import Failpoints
@@ -62,6 +63,10 @@ class Driver(Protocol):
 
     @property
     def readers_max(self) -> int: ...
+
+    def unavailable(self, error: Exception) -> bool:
+        """Whether an error says that the database does not answer."""
+        ...
 
     def writer(self) -> "Connection":
         """Open the connection of the writer."""
@@ -123,7 +128,7 @@ class Database:
         self.kind = driver.kind
         self.wakeups = wakeups
         self._driver = driver
-        self._writer = Writer(driver.writer, wakeups, failpoints or Failpoints())
+        self._writer = Writer(driver, wakeups, failpoints or Failpoints())
         self._readers = ThreadPoolExecutor(driver.readers_max, thread_name_prefix="halley-reader")
         driver.listen(wakeups)
 
@@ -136,8 +141,13 @@ class Database:
         return await self._writer.run(name, unit)
 
     async def read(self, query: Callable[[Tx], T]) -> T:
-        """Run a query that changes nothing."""
-        return await self.wakeups.loop.run_in_executor(self._readers, self._driver.read, query)
+        """Run a query that changes nothing, on one snapshot."""
+        try:
+            return await self.wakeups.loop.run_in_executor(self._readers, self._driver.read, query)
+        except Exception as error:
+            if self._driver.unavailable(error):
+                raise DatabaseUnavailable from error
+            raise
 
     @property
     def waiting(self) -> int:

@@ -112,7 +112,7 @@ class PostgresDriver:
 
     def read(self, query: Callable[[Tx], T]) -> T:
         connection = self._reader()
-        connection.execute(b"BEGIN READ ONLY")
+        connection.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         try:
             return query(PostgresTx(connection))
         finally:
@@ -122,6 +122,9 @@ class PostgresDriver:
     def listen(self, wakeups: Wakeups) -> None:
         self._listener = threading.Thread(target=self._hear, args=(wakeups,), name="halley-listener", daemon=True)
         self._listener.start()
+
+    def unavailable(self, error: Exception) -> bool:
+        return isinstance(error, psycopg.OperationalError)
 
     def close(self) -> None:
         self._stop.set()

@@ -1,5 +1,6 @@
 """SQLite: one writing connection in WAL mode at `synchronous=FULL`, reading ones per thread, checkpoints beside."""
 
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ T = TypeVar("T")
 CHECKPOINT_EVERY_S = 5.0
 BUSY_TIMEOUT_S = 10.0
 READERS_MAX = 2
+_DISK_TROUBLE = ("disk is full", "disk I/O error", "unable to open")
 
 
 class SqliteTx:
@@ -108,6 +110,9 @@ class SqliteDriver:
     def listen(self, wakeups: Wakeups) -> None:
         """Nothing to do: there is one process, and it publishes itself."""
 
+    def unavailable(self, error: Exception) -> bool:
+        return isinstance(error, sqlite3.OperationalError) and any(words in str(error) for words in _DISK_TROUBLE)
+
     def close(self) -> None:
         self._stop.set()
         self._checkpoints.join()
@@ -124,10 +129,10 @@ class SqliteDriver:
         return connection
 
     def _checkpoint(self) -> None:
-        connection = _connect(self._path)
         while not self._stop.wait(CHECKPOINT_EVERY_S):
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        connection.close()
+            # Locked, or the disk is full: the log only grows meanwhile. The thread must live to try again.
+            with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(_connect(self._path)) as connection:
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def _connect(path: str) -> sqlite3.Connection:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from halley.db.errors import DatabaseUnavailable, WriterClosed, WriterOverloaded
 from halley.db.wakeups import Wakeups
 from halley.kernel.failpoints import Failpoints
 
 if TYPE_CHECKING:
-    from halley.db.engine import Connection, Tx
+    from halley.db.engine import Connection, Driver, Tx
 
 T = TypeVar("T")
 BATCH_MAX = 256
@@ -21,14 +22,6 @@ CLASH_TRIES_MAX = 5
 """How often a unit is run again when another process was in the way."""
 QUEUE_MAX = 20_000
 """Units waiting; more means that the disk cannot keep up, and callers are told so."""
-
-
-class WriterOverloaded(Exception):
-    """More writes are queued than the disk can take."""
-
-
-class WriterClosed(Exception):
-    """The process is stopping; nothing more is written."""
 
 
 class _Job(msgspec.Struct):
@@ -42,8 +35,9 @@ class _Job(msgspec.Struct):
 class Writer:
     """Runs units of work in order. Its thread owns the connection."""
 
-    def __init__(self, connect: "Callable[[], Connection]", wakeups: Wakeups, failpoints: Failpoints) -> None:
-        self._connect = connect
+    def __init__(self, driver: "Driver", wakeups: Wakeups, failpoints: Failpoints) -> None:
+        self._connect = driver.writer
+        self._unavailable = driver.unavailable
         self._wakeups = wakeups
         self._failpoints = failpoints
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -119,10 +113,9 @@ class Writer:
             tx = connection.begin()
             for job in batch:
                 self._run_unit(connection, tx, job)
-            names = "+".join(sorted({job.name for job in batch}))
-            self._failpoints.hit(f"writer.before_commit.{names}")
+            self._pass("before_commit", batch)
             topics = connection.commit()
-            self._failpoints.hit(f"writer.after_commit.{names}")
+            self._pass("after_commit", batch)
         except Exception as error:
             connection.rollback()
             if not connection.clashed(error):
@@ -137,6 +130,7 @@ class Writer:
         job.result = job.error = None
         try:
             job.result = job.unit(tx)
+            self._pass("in_unit", [job])
         except Exception as error:
             if connection.clashed(error):
                 raise
@@ -145,7 +139,18 @@ class Writer:
         else:
             connection.release()
 
+    def _pass(self, place: str, batch: list[_Job]) -> None:
+        """Pass a failpoint for each kind of unit in the batch, so that its name does not hang on who came along."""
+        if self._failpoints.active:
+            for name in sorted({job.name for job in batch}):
+                self._failpoints.hit(f"writer.{place}.{name}")
+
     def _answer(self, batch: list[_Job]) -> None:
+        for job in batch:
+            if job.error is not None and self._unavailable(job.error):
+                unavailable = DatabaseUnavailable(job.name)
+                unavailable.__cause__ = job.error
+                job.error = unavailable
         if not self._wakeups.loop.is_closed():
             self._wakeups.loop.call_soon_threadsafe(_resolve, batch)
 

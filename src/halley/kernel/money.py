@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import NewType
 
 Nanos = NewType("Nanos", int)
@@ -11,6 +12,7 @@ ZERO = Nanos(0)
 NANOS_PER_DOLLAR = 1_000_000_000
 NANOS_MAX = 2**63 - 1
 MILLION = 1_000_000
+_DOLLARS_MAX = Decimal(NANOS_MAX).scaleb(-9)
 
 
 def nanos_from_dollars(dollars: str | Decimal | int) -> Nanos:
@@ -19,17 +21,18 @@ def nanos_from_dollars(dollars: str | Decimal | int) -> Nanos:
     Raises `ValueError` for what is not a finite number, is negative, has more than nine decimals, or does not fit.
     """
     try:
-        amount = Decimal(dollars) * NANOS_PER_DOLLAR
+        amount = Decimal(dollars)
     except InvalidOperation as error:
         message = f"`{dollars}` is not an amount in US dollars"
         raise ValueError(message) from error
-    if not amount.is_finite() or amount < 0 or amount > NANOS_MAX:
+    if not amount.is_finite() or not 0 <= amount <= _DOLLARS_MAX:
         message = f"`{dollars}` is not an amount in US dollars between 0 and 9 billion"
         raise ValueError(message)
-    if amount != amount.to_integral_value():
+    nanos = Fraction(amount) * NANOS_PER_DOLLAR
+    if nanos.denominator != 1:
         message = f"`{dollars}` has more than nine decimals; the smallest amount is one nano-dollar"
         raise ValueError(message)
-    return Nanos(int(amount))
+    return Nanos(nanos.numerator)
 
 
 def dollars(amount: int) -> str:

@@ -1,6 +1,7 @@
 """The ledger's arithmetic: names of accounts, what is left, how a use splits, and what sound books look like."""
 
 from collections.abc import Iterator, Sequence
+from typing import assert_never
 
 from halley.kernel.faults import OutOfFunds
 from halley.kernel.money import ZERO, Nanos, dollars
@@ -62,6 +63,8 @@ def left(account: LedgerAccount) -> Nanos | None:
             bound = ZERO
         case AccountKind.POSTPAID:
             bound = account.limit_nanos
+        case _:
+            assert_never(account.kind)
     return None if bound is None else Nanos(max(bound + account.credits_posted - used, 0))
 
 

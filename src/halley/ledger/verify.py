@@ -19,19 +19,23 @@ Progress = Callable[[int, int], None]
 _MOVES_MONEY = frozenset(TransferKind) - {TransferKind.HOLD, TransferKind.VOID}
 
 
-def verify(tx: Tx, *, progress: Progress | None = None) -> VerifyReport:
-    """Recompute everything. Run it as a read: on PostgreSQL it needs a transaction that has done nothing yet."""
+def verify(tx: Tx, *, progress: Progress | None = None, keys: bool = False) -> VerifyReport:
+    """Recompute everything. Run it as a read: on PostgreSQL it needs a transaction that has done nothing yet.
+
+    `keys`: also hold what each key says that it holds against the open holds that name it.
+    """
     if tx.kind == "postgresql":
         # The same snapshot for each statement; else a transfer that comes meanwhile looks like a difference.
         tx.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-    return _Verification(tx, progress).run()
+    return _Verification(tx, progress, keys=keys).run()
 
 
 class _Verification:
     """One recomputation: what it has summed so far, and what it found."""
 
-    def __init__(self, tx: Tx, progress: Progress | None) -> None:
+    def __init__(self, tx: Tx, progress: Progress | None, *, keys: bool) -> None:
         self._tx = tx
+        self._with_keys = keys
         self._progress = progress
         self._read = 0
         self._total = 0
@@ -53,6 +57,8 @@ class _Verification:
         self._strays()
         accounts = self._accounts()
         self._close_the_books()
+        if self._with_keys:
+            self._keys()
         if self._more:
             self._differences.append(f"and {self._more} more differences")
         return VerifyReport(
@@ -126,6 +132,12 @@ class _Verification:
             self._sums[name.partition(":")[0]] += balance
         self._tell(f"{mode}: the sum of all accounts is {total}, not 0" for mode, total in self._sums.items() if total)
 
+    def _keys(self) -> None:
+        self._tell(
+            f"{row['id']}: held_nanos is {row['stored']}, its open holds come to {int(row['held'])}"
+            for row in self._tx.all(_KEYS, _TOLD)
+        )
+
     def _tell(self, differences: Iterable[str]) -> None:
         for difference in differences:
             if len(self._differences) < DIFFERENCES_MAX:
@@ -149,6 +161,13 @@ _STRAY_OPEN = """
     SELECT open_holds.hold_id FROM open_holds
     LEFT JOIN transfers ON transfers.id = open_holds.hold_id AND transfers.kind = 'hold'
     WHERE transfers.id IS NULL ORDER BY open_holds.hold_id LIMIT :limit
+"""
+_KEYS = """
+    SELECT keys.id, keys.held_nanos AS stored, COALESCE(SUM(open_holds.amount_nanos), 0) AS held
+    FROM keys LEFT JOIN open_holds ON open_holds.key_id = keys.id
+    GROUP BY keys.id, keys.held_nanos
+    HAVING keys.held_nanos <> COALESCE(SUM(open_holds.amount_nanos), 0)
+    ORDER BY keys.id LIMIT :limit
 """
 _COUNTS = {
     "transfers": "SELECT count(*) AS n FROM transfers",

@@ -24,6 +24,7 @@ from halley.pipeline.task import wait_ended
 from halley.pipeline.view import show
 from halley.tasks import Task, TaskState
 from halley.tasks import store as tasks
+from halley.upstream.errors import Refused as UpstreamRefused
 from halley.vendors.contract import Answer, Dialect, Incoming, TaskView, WebhookEvent
 from halley.world import World
 
@@ -38,6 +39,7 @@ async def submit(world: World, caller: Caller, dialect: Dialect, incoming: Incom
     """
     order = _with_public_model(world, dialect.read_order(incoming))
     _check_directive(caller, order, request)
+    _check_webhook(world, order)
     submission = Submission(caller=caller, dialect=dialect, order=order, request=request)
     attempts = choose(world, caller, order)
     own = await load_own_inputs(world, submission)
@@ -123,6 +125,16 @@ async def _wait(world: World, submission: Submission, view: TaskView) -> Answer:
 def _with_public_model(world: World, order: ImageOrder) -> ImageOrder:
     model = world.catalogue.public_id(order.model)
     return order if model == order.model else msgspec.structs.replace(order, model=model)
+
+
+def _check_webhook(world: World, order: ImageOrder) -> None:
+    if order.webhook is None:
+        return
+    try:
+        world.guard.check(order.webhook.url)
+    except UpstreamRefused as error:
+        param = next((name for name in ("webhook_url", "webhook") if name in order.body), "webhook")
+        raise BadRequest(f"`{param}` cannot be called: {error.message}", param=param) from error
 
 
 def _check_directive(caller: Caller, order: ImageOrder, request: RequestContext) -> None:

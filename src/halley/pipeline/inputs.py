@@ -9,7 +9,7 @@ from halley.assets import Asset, File, ObjectMissing, ObjectTooLarge, store
 from halley.assets.objects import read_bytes
 from halley.assets.rules import extension
 from halley.kernel import links, pointer
-from halley.kernel.faults import BadRequest
+from halley.kernel.faults import BadRequest, OutcomeUnknown, VendorBroken
 from halley.kernel.order import ImageInput, ImageOrder
 from halley.pipeline.choose import Attempt
 from halley.pipeline.request import RequestContext, Submission
@@ -104,8 +104,12 @@ async def _form(world: World, attempt: Attempt, file: OwnInput) -> str:
     if attempt.vendor.upload is None:
         return b64encode(file.data).decode()
     call = attempt.vendor.upload.write(file.name, file.content_type, file.data)
-    reply = await call_vendor(world, attempt.channel, call, operation="upload")
-    return attempt.vendor.upload.read(reply)
+    try:
+        reply = await call_vendor(world, attempt.channel, call, operation="upload")
+        return attempt.vendor.upload.read(reply)
+    except (OutcomeUnknown, ValueError) as error:
+        # Whatever became of the upload, the order was not sent.
+        raise VendorBroken(f"{attempt.vendor.title} did not take an input file") from error
 
 
 def _with_source(order: ImageOrder, image: ImageInput, source: str) -> ImageOrder:

@@ -17,6 +17,7 @@ from halley.tasks import TaskState
 from halley.tasks import store as tasks
 from halley.vendors.contract import Answer, Dialect
 from halley.world import World
+from halley.world.boots import living_boots
 
 FIRST_WAIT_S = 30
 """How long a repeat waits for the first to end."""
@@ -31,7 +32,7 @@ async def run_once(
     if key is None:
         return await act()
     begun = await world.db.write("begin", lambda tx: begin(tx, world, caller, request, body))
-    if begun is not None:
+    if begun is not None and not await _take_over(world, caller, request, body, begun):
         return await replay(world, caller, request, begun)
     try:
         answer = await act()
@@ -45,16 +46,7 @@ async def run_once(
 
 def begin(tx: Tx, world: World, caller: Caller, request: RequestContext, body: Any) -> Existing | None:
     """Claim the key for this request; give what it already stands for."""
-    assert request.idempotency_key is not None
-    attempt = Attempt(
-        key_id=caller.key_id,
-        value=request.idempotency_key,
-        fingerprint=fingerprint(request.method, request.path, body),
-        boot_id=world.boot_id,
-        task_id=None,
-        now=world.clock.now(),
-    )
-    claimed = idempotency.begin(tx, attempt)
+    claimed = idempotency.begin(tx, _attempt(world, caller, request, body))
     return claimed if isinstance(claimed, Existing) else None
 
 
@@ -95,6 +87,33 @@ async def replay(
             found = await world.db.read(lambda tx: _look(tx, caller, request))
     message = "The first request with this `Idempotency-Key` has not ended yet; ask again in a moment"
     raise StillRunning(message, param="Idempotency-Key", retry_after_s=1)
+
+
+async def _take_over(world: World, caller: Caller, request: RequestContext, body: Any, existing: Existing) -> bool:
+    """Go on for a process that died before it answered. Only for what may be done twice: orders never come here."""
+    if existing.finished or not existing.same or existing.boot_id == world.boot_id:
+        return False
+
+    def unit(tx: Tx) -> bool:
+        living = living_boots(tx, world.boot_id, world.clock.now(), alone=world.db.kind == "sqlite")
+        if existing.boot_id in living:
+            return False
+        attempt = _attempt(world, caller, request, body)
+        return idempotency.take_over(tx, attempt, seen_boot_id=existing.boot_id)
+
+    return await world.db.write("take_over", unit)
+
+
+def _attempt(world: World, caller: Caller, request: RequestContext, body: Any) -> Attempt:
+    assert request.idempotency_key is not None
+    return Attempt(
+        key_id=caller.key_id,
+        value=request.idempotency_key,
+        fingerprint=fingerprint(request.method, request.path, body),
+        boot_id=world.boot_id,
+        task_id=None,
+        now=world.clock.now(),
+    )
 
 
 async def _first_answer(

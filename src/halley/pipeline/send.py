@@ -9,7 +9,7 @@ from halley.kernel.order import ImageOrder
 from halley.pipeline.choose import Attempt
 from halley.pipeline.inputs import OwnInputs, carry
 from halley.pipeline.request import RequestContext, Submission
-from halley.pipeline.vendor import call_vendor
+from halley.pipeline.vendor import call_vendor, may_try
 from halley.routing import Channel
 from halley.tasks import Task
 from halley.tasks import store as tasks
@@ -38,7 +38,7 @@ async def send(world: World, submission: Submission, task: Task, attempts: list[
     last: Fault = faults.VendorUnreachable(message, retry_after_s=RESTING_RETRY_AFTER_S)
     tried = 0
     for attempt in attempts:
-        if not world.health.may_try(attempt.channel.id, OPERATION, world.clock.monotonic()):
+        if not may_try(world, attempt.channel, OPERATION):
             continue
         if tried:
             await _note_next(world, task.id, attempt)

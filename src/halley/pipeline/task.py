@@ -157,17 +157,16 @@ async def callback(world: World, vendor_name: str, token: str, headers: Mapping[
         await world.db.write("make_due", lambda tx: tasks.make_due(tx, task.id, world.clock.now()))
 
 
-async def webhook_secret(world: World, caller: Caller) -> str:
+async def webhook_secret(world: World, project_id: str) -> str:
     """Give the secret that the project's webhooks are signed with (`whsec_…`), made at its first use."""
-    sealed = await world.db.read(lambda tx: accounts.webhook_secret(tx, caller.project_id))
+    sealed = await world.db.read(lambda tx: accounts.webhook_secret(tx, project_id))
     if sealed is None:
         text = "whsec_" + b64encode(world.ids.secret(WEBHOOK_SECRET_BYTES).encode()).decode()
-        fresh = world.vault.seal(text.encode(), context=f"project:{caller.project_id}")
+        fresh = world.vault.seal(text.encode(), context=f"project:{project_id}")
         sealed = await world.db.write(
-            "webhook_secret",
-            lambda tx: accounts.set_webhook_secret(tx, project_id=caller.project_id, secret=fresh),
+            "webhook_secret", lambda tx: accounts.set_webhook_secret(tx, project_id=project_id, secret=fresh)
         )
-    return world.vault.open(sealed, context=f"project:{caller.project_id}").decode()
+    return world.vault.open(sealed, context=f"project:{project_id}").decode()
 
 
 async def resolve(

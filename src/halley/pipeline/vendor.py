@@ -42,6 +42,11 @@ async def call_vendor(
     return answer
 
 
+def may_try(world: World, channel: Channel, operation: str) -> bool:
+    """Whether the channel's health lets this call through. A simulator is never ill: its failures were ordered."""
+    return channel.simulated or world.health.may_try(channel.id, operation, world.clock.monotonic())
+
+
 def origin_of(url: str) -> str:
     """Give scheme, host and port of a URL."""
     parts = urlsplit(url)
@@ -102,6 +107,8 @@ def _note(world: World, channel: Channel, operation: str, fault: Fault | None, e
     world.metrics.vendor_calls.labels(channel.vendor, operation, outcome).inc()
     if elapsed_us is not None:
         world.metrics.vendor_latency.labels(channel.vendor, operation).observe(elapsed_us / 1e6)
+    if channel.simulated:
+        return
     if isinstance(fault, faults.VendorFault):
         world.health.failed(channel.id, operation, world.clock.monotonic())
     else:

@@ -14,6 +14,7 @@ from halley.settings.model import ChannelConfig, PriceConfig, Secret, Settings
 from halley.settings.table import SETTINGS
 
 T = TypeVar("T")
+DEFAULT_CONFIG = Path("halley.toml")
 FILE_BYTES_MAX = 4 * 1024 * 1024
 ENTRIES_MAX = 10_000
 NAME_LENGTH_MAX = 200
@@ -57,14 +58,15 @@ def read_file(path: Path, environ: Mapping[str, str]) -> File:
 def reload_file(settings: Settings, environ: Mapping[str, str]) -> Settings:
     """Give the settings with the channels and prices that the file holds now; the rest takes a new start.
 
-    Raises `SettingsError`, and then the settings of before are still good.
+    A file that has come since the start counts too. Raises `SettingsError`: the settings of before are still good.
     """
-    if settings.config is None:
+    path = settings.config or DEFAULT_CONFIG
+    if settings.config is None and not path.is_file():
         return settings
-    file = read_file(settings.config, environ)
+    file = read_file(path, environ)
     if file.problems:
         raise SettingsError(file.problems)
-    return msgspec.structs.replace(settings, channels=file.channels, prices=file.prices)
+    return msgspec.structs.replace(settings, config=path, channels=file.channels, prices=file.prices)
 
 
 def _parse(path: Path) -> dict[str, Any]:

@@ -7,11 +7,10 @@ from typing import Any
 import msgspec
 
 from halley.settings.errors import SettingsError, meant
-from halley.settings.file import File, read_file
+from halley.settings.file import DEFAULT_CONFIG, File, read_file
 from halley.settings.model import Settings
 from halley.settings.table import FOREIGN, FOREIGN_PORT, PREFIX, SETTINGS, TEST_NAMES, Setting
 
-DEFAULT_CONFIG = Path("halley.toml")
 SHOWN_MAX = 80
 """Characters of a wrong value in a message."""
 

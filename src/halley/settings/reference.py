@@ -30,7 +30,7 @@ trusted_proxies = ["10.0.0.0/8"]
 
 [[channels]]
 name = "main"                        # unique
-vendor = "example"                   # `halley doctor` lists those built in
+vendor = "example"                   # those built in are in the README
 base_url = "https://api.example.com" # default: the vendor's own
 api_key = "${EXAMPLE_API_KEY}"       # or "os.environ/EXAMPLE_API_KEY"; the name must be set
 models = ["flux-*"]                  # default: all that the vendor has

@@ -108,6 +108,21 @@ def set_cost(tx: Tx, task_id: TaskId, cost: Nanos) -> None:
     tx.run("UPDATE tasks SET cost_nanos = :cost WHERE id = :id", {"id": task_id, "cost": cost})
 
 
+def look_again(tx: Tx, task: Task, due_at: int, **columns: Any) -> bool:
+    """End a lease and say when to look next. A hint that came while the task was leased (`make_due`) stands."""
+    params: dict[str, Any] = {name: _plain(value) for name, value in columns.items()}
+    assigned = "".join(f", {name} = :{name}" for name in columns)
+    params |= {"seen_id": task.id, "seen_state": task.state, "seen_fence": task.fence, "seen_due": task.due_at}
+    return bool(
+        tx.run(
+            "UPDATE tasks SET lease_until = 0, polls = polls + 1,"  # noqa: S608 - own columns
+            f" due_at = CASE WHEN due_at = :seen_due THEN :next_due ELSE due_at END{assigned}"
+            " WHERE id = :seen_id AND state = :seen_state AND fence = :seen_fence",
+            params | {"next_due": due_at},
+        )
+    )
+
+
 def lease_due(tx: Tx, *, now: int, lease_us: int, limit: int) -> list[Task]:
     """Take due tasks for a while. Each lease raises the fence, so that a worker that lost its lease changes nothing."""
     rows = tx.all(
@@ -124,9 +139,9 @@ def lease_due(tx: Tx, *, now: int, lease_us: int, limit: int) -> list[Task]:
     return leased
 
 
-def release_lease(tx: Tx, task: Task, due_at: int) -> bool:
+def release_lease(tx: Tx, task: Task) -> bool:
     """Hand a lease back, so that another worker need not wait for its end."""
-    return note(tx, task, lease_until=0, due_at=due_at)
+    return note(tx, task, lease_until=0)
 
 
 def release_all_leases(tx: Tx) -> None:

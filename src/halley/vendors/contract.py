@@ -126,6 +126,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     previous_cursor: str | None
     path: str
     """The route's own path, for links."""
+    query: Mapping[str, str] = {}
+    """The filters that were asked for, to be kept in links."""
     base_url: str
 
 
@@ -311,7 +313,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     states: Mapping[str, ReportState]
     """Its state words and what they mean ."""
     write_order: Callable[[ImageOrder, str], VendorCall]
-    """(order, the vendor's model name). Raises `NotConveyed`. Same format: the body passes through, webhook fields removed."""
+    """(order, the vendor's model name). Raises `NotConveyed`. Same format: the body passes through, but the webhook."""
     read_accepted: Callable[[VendorReply], Accepted]
     """Of a 2xx reply. Raises `ValueError` for one that cannot be read."""
     read_refusal: Callable[[VendorReply], Fault]

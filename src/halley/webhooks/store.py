@@ -95,6 +95,17 @@ def release(tx: Tx, held: Sequence[Delivery], now: int) -> None:
     tx.wake(TOPIC)
 
 
+def release_all_leases(tx: Tx, now: int) -> None:
+    """Make due what a process that is gone was delivering; only where there can be no other.
+
+    A lease raises the fence, an attempt that was noted raises `attempts`: where the fence is ahead, one may have been
+    lost. A row that was handed back or sent anew looks so too, and is merely tried early.
+    """
+    tx.run(
+        "UPDATE outbox SET due_at = :now WHERE state = 'pending' AND due_at > :now AND fence > attempts", {"now": now}
+    )
+
+
 def next_due(tx: Tx, now: int) -> int | None:
     """When something is to be done next, after all that is due now was leased: a retry, or the end of a lease."""
     row = tx.one("SELECT min(due_at) AS due FROM outbox WHERE due_at IS NOT NULL AND due_at > :now", {"now": now})

@@ -10,6 +10,7 @@ from halley.db.wakeups import BACKSTOP_S
 from halley.world import World
 
 T = TypeVar("T")
+STOP_GRACE_S = 5.0
 _log = structlog.get_logger("halley.worker")
 
 
@@ -22,6 +23,7 @@ class LeaseLoop(Generic[T]):
         """What is leased right now, by id."""
         self._topic = topic
         self._at_once_max = at_once_max
+        self._running: dict[str, asyncio.Task[None]] = {}
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -35,12 +37,25 @@ class LeaseLoop(Generic[T]):
         work: Callable[[T], Awaitable[None]],
         next_due: Callable[[], Awaitable[int | None]],
     ) -> None:
-        """Loop. `lease(limit)` takes due rows, `work` does one, `next_due` says when to look again."""
-        async with asyncio.TaskGroup() as group:
-            with self.world.db.wakeups.subscribe(self._topic) as waiter:
+        """Loop. `lease(limit)` takes due rows, `work` does one, `next_due` says when to look again.
+
+        When told to stop, what runs gets a moment to end and is then cut; what was cut is still in `held`.
+        """
+        self.held.clear()
+        self._running.clear()
+        with self.world.db.wakeups.subscribe(self._topic) as waiter:
+            async with asyncio.TaskGroup() as group:
                 while not self._stopping.is_set():
                     begun = await self._begin(group, lease, work, next_due)
-                    await waiter.wait(self._pause(await next_due(), begun))
+                    await waiter.wait(self._pause(await next_due(), begun=begun))
+                await self._finish()
+
+    async def _finish(self) -> None:
+        running = tuple(self._running.values())
+        if running:
+            await asyncio.wait(running, timeout=STOP_GRACE_S)
+        for task in running:
+            task.cancel()
 
     async def _begin(
         self,
@@ -57,10 +72,10 @@ class LeaseLoop(Generic[T]):
         leased = await lease(room)
         for identity, row in leased:
             self.held[identity] = row
-            group.create_task(self._one(identity, row, work))
+            self._running[identity] = group.create_task(self._one(identity, row, work))
         return bool(leased)
 
-    def _pause(self, due: int | None, begun: bool) -> float:  # noqa: FBT001 - private, one caller
+    def _pause(self, due: int | None, *, begun: bool) -> float:
         """How long to wait if nothing wakes us. What is due and could not be taken waits for its wake-up."""
         if due is None or not begun:
             return BACKSTOP_S
@@ -69,11 +84,14 @@ class LeaseLoop(Generic[T]):
     async def _one(self, identity: str, row: T, work: Callable[[T], Awaitable[None]]) -> None:
         try:
             await work(row)
+        except asyncio.CancelledError:
+            self._running.pop(identity)
+            raise
         except Exception:  # noqa: BLE001 - an edge: logged
             # The lease runs out and the row is tried again; one bad row must not stop the others.
             _log.exception("worker_item_failed", id=identity)
-        finally:
-            full = len(self.held) >= self._at_once_max
-            self.held.pop(identity, None)
-            if full:
-                self.world.db.wakeups.publish((self._topic,))
+        full = len(self.held) >= self._at_once_max
+        self.held.pop(identity)
+        self._running.pop(identity)
+        if full:
+            self.world.db.wakeups.publish((self._topic,))

@@ -51,6 +51,9 @@ class Poller:
     async def run(self) -> None:
         """Poll until stopped."""
         await self._leases.run(self._lease, self._look, lambda: self._world.db.read(tasks.next_due))
+        left = tuple(self._leases.held.values())
+        if left:
+            await self._world.db.write("release", lambda tx: [tasks.release_lease(tx, task) for task in left])
 
     async def _lease(self, limit: int) -> list[tuple[str, Task]]:
         now, lease_us = self._world.clock.now(), LEASE_S * MICROSECONDS
@@ -149,7 +152,9 @@ async def _search(world: World, task: Task, vendor: Vendor, channel: Channel) ->
         except (faults.Fault, ValueError) as error:
             _log.info("find_failed", task=task.id, vendor=task.vendor, error=type(error).__name__)
     if accepted is None:
-        await _look_again(world, task, UNKNOWN_EVERY_S)
+        searchable = vendor.find is not None and url is not None
+        until_given_up = (task.deadline_at - world.clock.now()) / MICROSECONDS + UNKNOWN_GRACE_S
+        await _look_again(world, task, UNKNOWN_EVERY_S if searchable else until_given_up)
         return
     now = world.clock.now()
     columns = {
@@ -175,18 +180,18 @@ async def _find(world: World, task: Task, vendor: Vendor, channel: Channel, url:
 async def _look_again(world: World, task: Task, after_s: float, report: Report | None = None) -> None:
     """Note what was heard and when to look next; past its deadline a task's outcome is unknown."""
     now = world.clock.now()
-    columns: dict[str, object] = {"polls": task.polls + 1, "lease_until": 0}
+    columns: dict[str, object] = {}
     if report is not None:
         columns |= {"report": report, "word": report.word, "started_at": report.started_at or task.started_at}
         columns["progress_ppm"] = None if report.progress is None else int(report.progress * tasks.PPM)
     if now >= task.deadline_at and task.state == TaskState.RUNNING:
-        columns["due_at"] = now + UNKNOWN_EVERY_S * MICROSECONDS
+        columns |= {"due_at": now + UNKNOWN_EVERY_S * MICROSECONDS, "lease_until": 0, "polls": task.polls + 1}
         await world.db.write("to_unknown", lambda tx: tasks.move(tx, task, TaskState.UNKNOWN, **columns))
         return
     if task.state == TaskState.UNKNOWN:
         after_s = max(after_s, UNKNOWN_EVERY_S)
-    columns["due_at"] = now + int(after_s * MICROSECONDS)
-    await world.db.write("look_again", lambda tx: tasks.note(tx, task, **columns))
+    due_at = now + int(after_s * MICROSECONDS)
+    await world.db.write("look_again", lambda tx: tasks.look_again(tx, task, due_at, **columns))
 
 
 def _overdue(world: World, task: Task) -> bool:

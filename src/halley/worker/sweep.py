@@ -14,6 +14,7 @@ from halley.ledger import queries
 from halley.ledger import store as ledger
 from halley.tasks import Task, TaskState
 from halley.tasks import store as tasks
+from halley.webhooks import store as outbox
 from halley.world import World
 from halley.world.boots import end_boot, living_boots, see_boot
 
@@ -21,6 +22,7 @@ EVERY_S = 5.0
 BATCH_MAX = 200
 KEEP_BODIES_US = 24 * 3600 * MICROSECONDS
 KEEP_IDEMPOTENCY_US = 24 * 3600 * MICROSECONDS
+KEEP_OUTBOX_US = 30 * 24 * 3600 * MICROSECONDS
 UNFINISHED_US = 3600 * MICROSECONDS
 FIND_AFTER_S = 1
 _log = structlog.get_logger("halley.sweep")
@@ -107,6 +109,7 @@ async def _expire(world: World) -> None:
     await world.db.write(
         "expire_idempotency", lambda tx: idempotency.sweep(tx, older_than=now - KEEP_IDEMPOTENCY_US, limit=BATCH_MAX)
     )
+    await world.db.write("prune_outbox", lambda tx: outbox.prune(tx, now - KEEP_OUTBOX_US, BATCH_MAX))
     await world.objects.remove_unfinished(now - UNFINISHED_US)
 
 

@@ -16,6 +16,7 @@ from halley.tasks import TaskFilter
 from halley.vendors.contract import Answer, ModelView, Page, TaskView
 
 PAGE_SIZE = 100
+FAILED = 400
 CANCEL_BODY_BYTES_MAX = 64 * 1024
 
 
@@ -23,7 +24,11 @@ async def submit(call: Call) -> Reply:
     """Take an order."""
     context = call.context()
     body = await call.body(call.world.settings.body_bytes_max).json()
-    return reply_of(await orders.submit(call.world, call.caller, call.dialect, call.incoming(body), context))
+    answer = await orders.submit(call.world, call.caller, call.dialect, call.incoming(body), context)
+    if answer.status >= FAILED:
+        # A kept refusal, given again: what is kept may not be repeated.
+        answer = msgspec.structs.replace(answer, headers={**answer.headers, "x-should-retry": "false"})
+    return reply_of(answer)
 
 
 async def fetch(call: Call) -> Reply:
@@ -72,7 +77,7 @@ async def look_up(call: Call) -> Reply:
 
 async def webhook_secret(call: Call) -> Reply:
     """Give the secret that signs this project's webhooks."""
-    return json_reply({"key": await task.webhook_secret(call.world, call.caller)})
+    return json_reply({"key": await task.webhook_secret(call.world, call.caller.project_id)})
 
 
 def models_of(call: Call) -> tuple[ModelView, ...]:

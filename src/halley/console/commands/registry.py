@@ -1,5 +1,6 @@
 """The table of commands, and the one way to run one: arguments are checked, and faults become answers."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -41,7 +42,8 @@ COMMANDS: Mapping[str, Command] = {
 
 async def run_command(services: Services, request: Request, progress: Progress) -> Any:
     """Run a command. Raises `CommandFailed` for whatever the operator can mend."""
-    if request.database and request.database != database_mark(services.settings):
+    # The mark asks the system for the current folder, so not on the loop.
+    if request.database and request.database != await asyncio.to_thread(database_mark, services.settings):
         raise _failed(
             "other_database", "The server of this data folder uses another database: give the same database URL"
         )

@@ -1,0 +1,165 @@
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Halley
+from tests.database import PostgresServer
+
+from halley.console.lock import DataLock
+
+
+def test_accounts_and_keys_without_a_server(halley: Halley):
+    halley("accounts", "create", "acme", "--prepaid")
+    assert "$10.5 is left" in halley("accounts", "credit", "acme", "$10.50", "--idempotency-key", "a").stdout
+    assert "$10.5 is left" in halley("accounts", "credit", "acme", "10.50", "--idempotency-key", "a").stdout
+    made = halley(
+        "keys", "create", "--account", "acme", "--live", "--budget", "5", "--period", "week", "--models", "a,b*"
+    )
+    key = made.stdout.strip()
+    assert key.startswith("sk-")
+    assert key not in made.stderr
+    (row,) = json.loads(halley("keys", "list", "--json").stdout)
+    assert (row["models"], row["budget_nanos"], row["budget_period"]) == (["a", "b*"], "5000000000", "week")
+    assert row["id"] in halley("keys", "revoke", key).stdout
+    assert "There are no keys" in halley("keys", "list").stderr
+    assert "The books are sound" in halley("ledger", "verify").stdout
+
+
+@pytest.mark.usefixtures("serving")
+def test_commands_run_in_the_server_while_it_runs(halley: Halley):
+    halley("accounts", "create", "acme", "--postpaid", "--limit", "3")
+    table = halley("accounts", "list").stdout
+    assert "acme" in table
+    assert "postpaid" in table
+    key = halley("keys", "create", "--account", "acme").stdout.strip()
+    assert key.startswith("sk-test-")
+    assert "There is no account `nobody`" in halley("keys", "create", "--account", "nobody", code=1).stderr
+    assert "The books are sound" in halley("ledger", "verify").stdout
+    view = json.loads(halley("ledger", "show", "--account", "acme", "--test", "--json").stdout)
+    assert [row["amount_nanos"] for row in view["transfers"]] == ["1000000000000"]
+
+
+@pytest.mark.usefixtures("serving")
+def test_a_command_for_another_database_does_not_land_in_this_one(halley: Halley):
+    halley.environ["HALLEY_DATABASE_URL"] = "sqlite:///elsewhere.db"
+    assert "uses another database" in halley("keys", "list", code=1).stderr
+
+
+def test_a_holder_that_does_not_answer_is_named(halley: Halley):
+    with DataLock(halley.data_dir, "halley restore"):
+        message = halley("keys", "list", code=1).stderr
+    assert "`halley restore` (process" in message
+    assert "try again in a moment" in message
+
+
+def test_a_database_that_is_not_there_wants_a_migration(halley: Halley):
+    (halley.data_dir / "halley.db").unlink()
+    assert "run `halley migrate`" in halley("accounts", "list", code=1).stderr
+    assert "at this release" in halley("migrate").stdout
+    assert json.loads(halley("accounts", "list", "--json").stdout) == []
+    assert "There are no accounts" in halley("accounts", "list").stderr
+
+
+def test_a_file_that_is_no_database_is_one_line(halley: Halley):
+    (halley.data_dir / "halley.db").write_bytes(b"nonsense" * 1_000)
+    assert "file is not a database" in halley("accounts", "list", code=1).stderr
+
+
+@pytest.mark.postgres
+def test_on_postgresql_commands_write_directly(halley: Halley, postgres_server: PostgresServer):
+    halley.environ["DATABASE_URL"] = postgres_server.url(postgres_server.new_empty())
+    assert "run `halley migrate`" in halley("accounts", "create", "acme", code=1).stderr
+    halley("migrate")
+    halley("accounts", "create", "acme")
+    assert "The books are sound" in halley("ledger", "verify").stdout
+
+
+@pytest.mark.postgres
+def test_a_postgresql_that_is_away_is_one_line(halley: Halley):
+    halley.environ["DATABASE_URL"] = "postgresql://nobody:hidden@127.0.0.1:1/none"
+    message = halley("accounts", "list", code=1).stderr
+    assert message.startswith("Error: PostgreSQL cannot be used: ")
+    assert "hidden" not in message
+
+
+def test_differences_in_the_books_are_told_and_exit_with_one(halley: Halley):
+    import sqlite3
+    from contextlib import closing
+
+    halley("accounts", "create", "acme")
+    with closing(sqlite3.connect(halley.data_dir / "halley.db")) as connection:
+        connection.execute("UPDATE ledger_accounts SET credits_posted = credits_posted + 1")
+        connection.commit()
+    found = halley("ledger", "verify", code=1)
+    assert "credits_posted is" in found.stdout
+    assert "differences" in found.stdout
+    assert json.loads(halley("ledger", "verify", "--json", code=1).stdout)["differences"]
+
+
+def test_tasks_and_losses_of_an_empty_gateway(halley: Halley):
+    assert "There are no such tasks" in halley("tasks", "list", "--state", "unknown").stderr
+    assert "There is no task `x`" in halley("tasks", "show", "x", code=1).stderr
+    assert "Nothing is lost" in halley("ledger", "show", "--lost").stderr
+    assert "revenue" in halley("ledger", "show").stdout
+
+
+@pytest.mark.parametrize("options", [(), ("--void", "--post"), ("--post", "1", "--attach", "x")], ids=str)
+def test_a_task_is_resolved_in_one_way(halley: Halley, options: tuple[str, ...]):
+    assert "exactly one of" in halley("tasks", "resolve", "x", *options, code=2).stderr
+
+
+@pytest.mark.parametrize("amount", ["-1", "x", "0.0000000001", "1e30", "NaN"])
+def test_amounts_are_read_exactly_or_refused(halley: Halley, amount: str):
+    assert "Invalid value" in halley("accounts", "credit", "acme", "--", amount, code=2).stderr
+
+
+def test_backup_and_restore(halley: Halley):
+    halley("accounts", "create", "acme")
+    first = halley("backup", "b.tar")
+    assert "does not hold the secret" in first.stderr
+    assert "exists already" in halley("backup", "b.tar", code=1).stderr
+    with tarfile.open(halley.folder / "b.tar") as archive:
+        assert archive.getnames() == ["manifest.json", "database.db"]
+    assert "Restored" in halley("restore", "b.tar", "--data-dir", "new").stdout
+    assert "acme" in halley("accounts", "list", "--data-dir", "new").stdout
+    assert "is not empty" in halley("restore", "b.tar", "--data-dir", "new", code=1).stderr
+
+
+@pytest.mark.usefixtures("serving")
+def test_a_backup_is_made_while_the_server_runs(halley: Halley):
+    halley("accounts", "create", "acme")
+    halley("backup", "b.tar")
+    halley("restore", "b.tar", "--data-dir", "new")
+    assert "acme" in halley("accounts", "list", "--data-dir", "new").stdout
+    assert "in use by `halley serve`" in halley("restore", "b.tar", code=1).stderr
+
+
+def test_a_backup_into_a_folder_that_is_not_there_is_one_line(halley: Halley):
+    assert "No such file or directory" in halley("backup", "gone/b.tar", code=1).stderr
+
+
+def test_a_worker_of_its_own_needs_postgresql(halley: Halley):
+    assert "needs PostgreSQL" in halley("worker", code=2).stderr
+
+
+def test_an_unknown_vendor_cannot_be_simulated(halley: Halley):
+    assert "There is no vendor `nobody`; there are: bfl" in halley("simulate", "nobody", code=2).stderr
+
+
+def test_the_api_is_described(halley: Halley):
+    assert json.loads(halley("openapi").stdout)["openapi"].startswith("3.1")
+
+
+def test_what_is_written_is_for_our_own_user(halley: Halley):
+    (halley.data_dir / "halley.db").unlink()
+    halley("migrate")
+    assert (halley.data_dir / "halley.db").stat().st_mode & 0o077 == 0
+
+
+def test_wrong_settings_are_told_at_once(halley: Halley):
+    Path("halley.toml").write_text("prot = 1")
+    halley.environ["HALLEY_DRAIN_S"] = "long"
+    message = halley("keys", "list", code=2).stderr
+    assert "did you mean `port`" in message
+    assert "`HALLEY_DRAIN_S`: `long` will not do" in message

@@ -1,0 +1,82 @@
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Halley
+
+from halley.cli.checks import Check, Finding, check_all
+from halley.settings import ChannelConfig, Secret, Settings
+
+FREE = 0
+
+
+def find(settings: Settings, name: str, environ: dict[str, str] | None = None) -> Check:
+    return next(check for check in check_all(settings, environ or {}) if check.name == name)
+
+
+def test_a_fresh_machine_has_nothing_wrong(halley: Halley, tmp_path: Path):
+    halley.environ["HALLEY_DATA_DIR"] = str(tmp_path / "not-yet")
+    found = json.loads(halley("doctor", "--json", "--port", "0").stdout)
+    assert [check for check in found if check["finding"] == "bad"] == []
+    assert not (tmp_path / "not-yet").exists()
+
+
+def test_what_fails_has_a_remedy_and_the_exit_code_says_so(halley: Halley):
+    (halley.data_dir / "secret").write_text("s" * 40)
+    (halley.data_dir / "secret").chmod(0o644)
+    text = halley("doctor", "--port", "0", code=1).stdout
+    assert "✗ secret" in text
+    assert f"→ chmod 600 {halley.data_dir / 'secret'}" in text
+
+
+def test_a_lost_secret_is_bad_once_there_is_a_database(data_dir: Path):
+    assert find(Settings(data_dir=data_dir, port=FREE), "secret").finding is Finding.BAD
+
+
+def test_a_database_that_is_not_migrated_is_bad(data_dir: Path):
+    (data_dir / "halley.db").write_bytes(b"")
+    check = find(Settings(data_dir=data_dir, port=FREE), "database")
+    assert (check.finding, "migrate" in check.remedy) == (Finding.BAD, True)
+
+
+def test_a_taken_port_is_bad(tmp_path: Path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        check = find(Settings(data_dir=tmp_path, port=other.getsockname()[1]), "port")
+    assert check.finding is Finding.BAD
+
+
+@pytest.mark.usefixtures("serving")
+def test_who_uses_the_folder_is_named(data_dir: Path):
+    assert "in use by `halley serve`" in find(Settings(data_dir=data_dir, port=FREE), "data folder").detail
+
+
+@pytest.mark.parametrize(
+    ("channel", "finding"),
+    [
+        (ChannelConfig(name="c", vendor="nobody", api_key=Secret("k")), Finding.BAD),
+        (ChannelConfig(name="c", vendor="bfl"), Finding.BAD),
+        (ChannelConfig(name="c", vendor="bfl", api_key=Secret("k")), Finding.GOOD),
+    ],
+    ids=["unknown vendor", "no key", "good"],
+)
+def test_channels_need_a_vendor_and_a_key(tmp_path: Path, channel: ChannelConfig, finding: Finding):
+    settings = Settings(data_dir=tmp_path, port=FREE, channels=(channel,))
+    assert find(settings, "channel c").finding is finding
+
+
+def test_a_key_in_the_environment_lights_its_vendor_up(tmp_path: Path):
+    settings = Settings(data_dir=tmp_path, port=FREE)
+    assert "`BFL_API_KEY`" in find(settings, "channel bfl", {"BFL_API_KEY": "k"}).detail
+    assert find(settings, "channels").finding is Finding.DOUBTFUL
+
+
+def test_a_wrong_entry_of_the_guard_is_bad(tmp_path: Path):
+    settings = Settings(data_dir=tmp_path, port=FREE, fetch_allow=("http://x/path",))
+    assert find(settings, "fetch allow").finding is Finding.BAD
+
+
+def test_a_public_url_without_tls_is_doubtful(tmp_path: Path):
+    settings = Settings(data_dir=tmp_path, port=FREE, public_url="http://localhost:8000")
+    assert find(settings, "public URL").finding is Finding.DOUBTFUL

@@ -1,0 +1,117 @@
+"""What the gateway wrote down, read from its database behind its back."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg.rows import dict_row
+from tests.crash.processes import tag_of
+
+from halley.db import Tx
+from halley.db.postgresql import PostgresTx
+from halley.db.sqlite import SqliteTx
+from halley.ledger.verify import verify
+
+
+class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    tag: str
+    state: str
+    vendor: str
+    model: str
+    vendor_task_id: str | None
+    held: int
+    cost: int | None
+    hooked: bool
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    task_id: str
+    event: str
+    state: str
+
+
+class Books(msgspec.Struct, frozen=True, kw_only=True):
+    """One snapshot."""
+
+    tasks: tuple[TaskRow, ...]
+    deliveries: tuple[Delivery, ...]
+    open_holds: dict[str, int]
+    """Task → amount."""
+    posted: dict[str, int]
+    """Task → amount, of the transfers themselves."""
+    voided: frozenset[str]
+    usage: dict[str, int]
+    """Task → price, of what is shown to the caller."""
+    debits_pending: int
+    debits_posted: int
+    differences: tuple[str, ...]
+    """What `ledger verify` finds."""
+
+
+def read_books(url: str) -> Books:
+    """Read all of it at one moment."""
+    with _snapshot(url) as tx:
+        # First, for on PostgreSQL it sets how the transaction sees the others.
+        differences = verify(tx, keys=True).differences
+        accounts = tx.all("SELECT * FROM ledger_accounts WHERE livemode = 1")
+        transfers = tx.all("SELECT * FROM transfers WHERE kind IN ('post', 'excess', 'shortfall', 'void')")
+        posted: dict[str, int] = {}
+        for row in transfers:
+            if row["kind"] != "void":
+                posted[row["order_id"]] = posted.get(row["order_id"], 0) + row["amount_nanos"]
+        return Books(
+            tasks=tuple(map(_task, tx.all("SELECT * FROM tasks ORDER BY id"))),
+            deliveries=tuple(
+                Delivery(id=row["id"], task_id=row["task_id"], event=row["event"], state=row["state"])
+                for row in tx.all("SELECT id, task_id, event, state FROM outbox")
+            ),
+            open_holds={row["order_id"]: row["amount_nanos"] for row in tx.all("SELECT * FROM open_holds")},
+            posted=posted,
+            voided=frozenset(row["order_id"] for row in transfers if row["kind"] == "void"),
+            usage={row["order_id"]: row["price_nanos"] for row in tx.all("SELECT * FROM usage")},
+            debits_pending=sum(row["debits_pending"] for row in accounts),
+            debits_posted=sum(row["debits_posted"] for row in accounts),
+            differences=tuple(differences),
+        )
+
+
+def unsettled(url: str, ordered: frozenset[str]) -> list[str]:
+    """List what is still to be done; `ordered` are the tags of jobs that a vendor can be asked for."""
+    with _snapshot(url) as tx:
+        tasks = map(_task, tx.all("SELECT * FROM tasks WHERE state IN ('submitting', 'running', 'unknown')"))
+        left = [f"{task.tag} is {task.state}" for task in tasks if task.state != "unknown" or task.tag in ordered]
+        owed = tx.all("SELECT id, task_id, attempts FROM outbox WHERE due_at IS NOT NULL")
+    return left + [f"{row['id']} of {row['task_id']} was tried {row['attempts']} times" for row in owed]
+
+
+@contextmanager
+def _snapshot(url: str) -> Iterator[Tx]:
+    if url.startswith("sqlite:///"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as connection:
+            connection.row_factory = sqlite3.Row
+            connection.execute("BEGIN")
+            yield SqliteTx(connection)
+        return
+    with psycopg.Connection.connect(url, autocommit=True, row_factory=dict_row) as connection:
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield PostgresTx(connection)
+        connection.execute("ROLLBACK")
+
+
+def _task(row: Any) -> TaskRow:
+    return TaskRow(
+        id=row["id"],
+        tag=tag_of(bytes(row["body"])),
+        state=row["state"],
+        vendor=row["vendor"],
+        model=row["model"],
+        vendor_task_id=row["vendor_task_id"],
+        held=row["held_nanos"],
+        cost=row["cost_nanos"],
+        hooked=row["webhook"] is not None,
+    )
