@@ -212,7 +212,9 @@ def main() -> int:
     only_compare = parser.parse_args().check
     pages = list(stale())
     for page, text in pages:
-        print(f"{page.relative_to(ROOT)}: {'out of date, run `python scripts/readme.py`' if only_compare else 'written'}")
+        print(
+            f"{page.relative_to(ROOT)}: {'out of date, run `python scripts/readme.py`' if only_compare else 'written'}"
+        )
         if not only_compare:
             page.write_text(text)
     return int(only_compare and bool(pages))

@@ -15,9 +15,11 @@ import sys
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
 from tempfile import mkdtemp
+from time import monotonic
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -32,6 +34,8 @@ START_S_MAX = 60
 STOP_S_MAX = 40
 ASK_S_MAX = 60
 TASK_WAIT_S = 30
+REVOKED_S_MAX = 1.5
+"""A second is promised; the rest is for a machine that is busy with other tests."""
 FLUX = "/flux/v1/flux-pro-1.1"
 
 _SERVES = re.compile(r"serves (http://\S+)")
@@ -175,6 +179,13 @@ class Served:
 
     def new_key(self, account: str, **terms: object) -> str:
         return self.console("keys.create", account=account, **terms)["key"]
+
+    def revoke(self, key: str) -> None:
+        """Revoke a key and see it refused, within the second that is promised."""
+        self.console("keys.revoke", key=key)
+        until = monotonic() + REVOKED_S_MAX
+        while self.ask("GET", "/v1/models", key=key).status != HTTPStatus.UNAUTHORIZED:
+            assert monotonic() < until, "a revoked key still works"
 
     def assert_books_are_sound(self) -> None:
         found = self.console("ledger.verify")

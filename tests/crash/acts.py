@@ -3,7 +3,6 @@
 An act that is cut by the gateway's death just ends.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import aiohttp
@@ -63,6 +62,21 @@ async def cancel(house: House) -> None:
     answer = await _first(house, _ending(house, REPLICATE, Ending.CANCELLED, "outcome=success delay=8"))
     if answer is not None:
         await _post(house, f"/replicate/v1/predictions/{answer.task_id}/cancel", key=f"cancel {answer.order.tag}")
+
+
+async def cancel_again_after_a_crash(house: House) -> None:
+    """A cancel was begun when the process died; its repeat goes on with it."""
+    place = house.gateway.aimed()
+    house.gateway.aim("")
+    answer = await _first(house, _ending(house, REPLICATE, Ending.CANCELLED, "outcome=success delay=8"))
+    assert answer is not None
+    path, key = f"/replicate/v1/predictions/{answer.task_id}/cancel", f"cancel {answer.order.tag}"
+    house.gateway.aim("writer.after_commit.begin")
+    await _post(house, path, key=key)
+    await house.gateway.died()
+    house.gateway.aim(place)
+    await house.gateway.start()
+    await _post(house, path, key=key)
 
 
 async def cancel_what_can_not_be(house: House) -> None:
@@ -143,11 +157,6 @@ async def _command(house: House, name: str, args: dict[str, object]) -> object:
         return await house.command(name, args)
     except (ConnectionCut, NobodyAnswers):
         return None
-
-
-async def at_once(house: House, *acts: Act) -> None:
-    """Do several at the same time."""
-    await asyncio.gather(*(act(house) for act in acts))
 
 
 async def resolve_a_lost_one(house: House, place: str) -> None:

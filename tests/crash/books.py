@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import psycopg
-from psycopg.rows import dict_row
+from psycopg.rows import DictRow, dict_row
 from tests.crash.processes import tag_of
 
 from halley.db import Tx
@@ -97,7 +97,7 @@ def _snapshot(url: str) -> Iterator[Tx]:
             connection.execute("BEGIN")
             yield SqliteTx(connection)
         return
-    with psycopg.Connection.connect(url, autocommit=True, row_factory=dict_row) as connection:
+    with psycopg.Connection[DictRow].connect(url, autocommit=True, row_factory=dict_row) as connection:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         yield PostgresTx(connection)
         connection.execute("ROLLBACK")

@@ -1,4 +1,4 @@
-"""The whole set-up of a crash test: vendors that survive, a receiver, callers, and a gateway that dies and comes back."""
+"""The set-up of a crash test: vendors that survive, a receiver, callers, and a gateway that dies and comes back."""
 
 import asyncio
 import time
@@ -152,7 +152,7 @@ class House:
 
 
 async def _download(session: aiohttp.ClientSession, url: str, answered: Answered) -> str | None:
-    async with session.get(f"{url}/flux/v1/get_result", params={"id": answered.task_id}) as reply:
+    async with session.get(f"{url}/flux/v1/get_result", params={"id": str(answered.task_id)}) as reply:
         shown = await reply.json()
     if shown["status"] != "Ready":
         return f"{answered.order.tag} was accepted and is shown as {shown['status']}"

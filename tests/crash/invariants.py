@@ -1,7 +1,7 @@
 """What must hold between callers, gateway and vendors, whatever was killed. Pure: each rule gives what breaks it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tests.crash.books import Books, TaskRow
 from tests.crash.orders import Ending, Orders
@@ -17,14 +17,14 @@ PRICES = {
     "flux-kontext-pro": nanos_from_dollars("0.04"),
 }
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
-ENDS_AS = {
-    Ending.SUCCESS: {"succeeded"},
-    Ending.FAILURE: {"failed"},
-    Ending.REFUSED: set[str](),
-    Ending.LOST: {"unknown", "succeeded"},
-    Ending.RESOLVED: {"failed", "unknown"},
+ENDS_AS: Mapping[Ending, frozenset[str]] = {
+    Ending.SUCCESS: frozenset({"succeeded"}),
+    Ending.FAILURE: frozenset({"failed"}),
+    Ending.REFUSED: frozenset(),
+    Ending.LOST: frozenset({"unknown", "succeeded"}),
+    Ending.RESOLVED: frozenset({"failed", "unknown"}),
     # Cancelled too late, it succeeds; the crash may have come before the cancel was sent.
-    Ending.CANCELLED: {"cancelled", "succeeded"},
+    Ending.CANCELLED: frozenset({"cancelled", "succeeded"}),
 }
 
 
@@ -56,7 +56,7 @@ def _accepted_orders_end_as_told(by_tag: dict[str, list[TaskRow]], orders: Order
             yield f"{order.tag} was accepted as {answer.task_id}, which is not there"
             continue
         # A repeat after the crash may be answered with a task whose fate nobody knows; a first answer never is.
-        allowed = ENDS_AS[order.ending] | ({"unknown"} if answer.replayed else set())
+        allowed = ENDS_AS[order.ending] | ({"unknown"} if answer.replayed else frozenset())
         if found[0].state not in allowed:
             yield f"{order.tag} was accepted to end as {order.ending} and is {found[0].state}"
 
@@ -69,9 +69,7 @@ def _an_order_is_one_task(by_tag: dict[str, list[TaskRow]], orders: Orders) -> I
             yield f"{tag} became {len(tasks)} tasks: {[(task.id, task.state) for task in tasks]}"
 
 
-def _a_job_belongs_to_one_task(
-    by_tag: dict[str, list[TaskRow]], jobs: Sequence[Job], orders: Orders
-) -> Iterator[str]:
+def _a_job_belongs_to_one_task(by_tag: dict[str, list[TaskRow]], jobs: Sequence[Job], orders: Orders) -> Iterator[str]:
     for tag, times in Counter(job.tag for job in jobs).items():
         if times > 1:
             yield f"{tag} was ordered {times} times at the vendor"

@@ -33,6 +33,7 @@ BY_ACT: Mapping[str, Act] = {
     "lose": acts.lose_a_reply,
     "set_channel": acts.order_where_one_channel_refuses,
     "begin": acts.cancel,
+    "take_over": acts.cancel_again_after_a_crash,
     "end.cancelled": acts.cancel,
     "forget": acts.cancel_what_can_not_be,
     "insert_file": acts.order_with_own_file,

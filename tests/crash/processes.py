@@ -124,6 +124,10 @@ class GatewayProcess:
         new.write_text(failpoint)
         new.replace(self._told)
 
+    def aimed(self) -> str:
+        """Where it shall die."""
+        return self._told.read_text()
+
     def kill(self, *, whole_tree: bool) -> None:
         """SIGKILL for the process group, or for its main process alone; in either case nothing may be left of it."""
         if whole_tree:

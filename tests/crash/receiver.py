@@ -64,7 +64,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def do_POST(self) -> None:  # noqa: N802 - the name that the library calls
+    def do_POST(self) -> None:
         assert isinstance(self.server, _Server)
         body = self.rfile.read(int(self.headers["content-length"]))
         status = self.server.receiver.take(self.path, self.headers["webhook-id"] or "", body)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from halley.api.asgi import Reply, reply_of
 from halley.api.call import RenderFault
 from halley.assets import ObjectMissing, ObjectTooLarge
-from halley.db.writer import WriterClosed, WriterOverloaded
+from halley.db import DatabaseUnavailable, WriterClosed, WriterOverloaded
 from halley.kernel.faults import (
     Draining,
     Fault,
@@ -62,6 +62,8 @@ def known_fault(error: Exception) -> Fault | None:
             return Draining("More is being written than the disk can take; try again soon", retry_after_s=RETRY_SOON_S)
         case WriterClosed():
             return Draining("The gateway is stopping; try again soon", retry_after_s=RETRY_AFTER_RESTART_S)
+        case DatabaseUnavailable():
+            return Draining("The database does not answer; try again soon", retry_after_s=RETRY_AFTER_RESTART_S)
         case ObjectMissing():
             return NotFound("The file is no longer there")
         case ObjectTooLarge():

@@ -35,7 +35,7 @@ async def open_world(
     """
     clock = clock or SystemClock()
     await asyncio.to_thread(prepare_database, settings)
-    vendors = load_vendors()
+    vendors = await asyncio.to_thread(load_vendors)
     catalogue = await asyncio.to_thread(load_catalogue, vendors.values())
     secrets = await asyncio.to_thread(open_secrets, settings)
     wakeups = Wakeups(asyncio.get_running_loop(), clock)

@@ -31,21 +31,28 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True):
 
 async def welcome(world: World) -> Welcome:
     """Make what a first start makes; later starts make nothing."""
-    known = await world.db.read(lambda tx: tx.one("SELECT value FROM meta WHERE name = :name", {"name": _SETUP}))
-    if known is not None:
+    if await world.db.read(_is_known):
         return Welcome(base_url=world.base_url)
     wanted = world.settings.bootstrap_key
     text = wanted.reveal() if wanted else rules.new_key_text(world.ids, livemode=False)
-    account = await account_commands.create(
-        world, account_commands.CreateAccount(name=ACCOUNT, kind=AccountKind.POSTPAID), lambda _: None
-    )
     secret = f"setup-{world.ids.secret(SETUP_SECRET_LENGTH)}"
-    await world.db.write("welcome", lambda tx: _write(tx, world, account.id, text, secret))
+    if not await world.db.write("welcome", lambda tx: _make(tx, world, text, secret)):
+        return Welcome(base_url=world.base_url)
     shown = text if rules.is_test_key(text) else None
     return Welcome(base_url=world.base_url, test_key=shown, setup_secret=secret)
 
 
-def _write(tx: Tx, world: World, account_id: str, text: str, secret: str) -> None:
+def _is_known(tx: Tx) -> bool:
+    return tx.one("SELECT value FROM meta WHERE name = :name", {"name": _SETUP}) is not None
+
+
+def _make(tx: Tx, world: World, text: str, secret: str) -> bool:
+    """Make all of it or nothing, so that a start that was cut begins anew; False when another replica was first."""
+    if _is_known(tx):
+        return False
+    account = accounts.find_account_named(tx, ACCOUNT)
+    wanted = account_commands.CreateAccount(name=ACCOUNT, kind=AccountKind.POSTPAID)
+    account_id = account.id if account else account_commands.create_in(tx, world, wanted).id
     project = accounts.find_project_named(tx, account_id)
     assert project is not None
     accounts.create_key(tx, _first_key(world.ids, account_id, project.id, text, world.clock.now()))
@@ -53,6 +60,7 @@ def _write(tx: Tx, world: World, account_id: str, text: str, secret: str) -> Non
         "INSERT INTO meta (name, value) VALUES (:name, :value)",
         {"name": _SETUP, "value": hashlib.sha256(secret.encode()).hexdigest()},
     )
+    return True
 
 
 def _first_key(ids: Ids, account_id: str, project_id: str, text: str, now: int) -> NewKey:

@@ -120,6 +120,13 @@ def list_files(
     return [_file(row) for row in rows]
 
 
+def stored_bytes(tx: Tx, *, project_id: str) -> int:
+    """Sum what a project's files occupy, in both modes, deleted ones too until they are swept."""
+    row = tx.one("SELECT coalesce(sum(bytes), 0) AS n FROM files WHERE project_id = :id", {"id": project_id})
+    assert row is not None
+    return int(row["n"])
+
+
 def delete_file(tx: Tx, file_id: str, *, project_id: str, livemode: bool, now: int) -> bool:
     """Let a file expire at once: it is seen no more, and the sweep deletes its bytes. False when it was not there."""
     return bool(

@@ -30,6 +30,7 @@ class _Job(msgspec.Struct):
     future: "asyncio.Future[Any]"
     result: Any = None
     error: Exception | None = None
+    committed: bool = False
 
 
 class Writer:
@@ -42,6 +43,7 @@ class Writer:
         self._failpoints = failpoints
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
+        self._begun = False
         self._thread = threading.Thread(target=self._work, name="halley-writer", daemon=True)
         self._thread.start()
 
@@ -69,14 +71,20 @@ class Writer:
     def _work(self) -> None:
         connection: Connection | None = None
         while batch := self._next_batch():
-            try:
-                connection = connection or self._connect()
-                self._run_batch(connection, batch)
-            except Exception as error:  # noqa: BLE001 - the edge of the thread: each waiting caller gets the error
-                if connection is not None:
-                    connection.close()
-                    connection = None
-                _fail(batch, error)
+            for last in (False, True):
+                try:
+                    self._begun = False
+                    connection = connection or self._connect()
+                    self._run_batch(connection, batch)
+                    break
+                except Exception as error:  # noqa: BLE001 - the edge of the thread: each waiting caller gets the error
+                    if connection is not None:
+                        connection.close()
+                        connection = None
+                    if last or self._begun:
+                        _fail(batch, error)
+                        break
+                    # The connection was lost while it was idle: nothing was sent, so a new one may be tried.
             self._answer(batch)
         if connection is not None:
             connection.close()
@@ -111,6 +119,7 @@ class Writer:
         """Run and commit; False when another process was in the way and nothing was kept."""
         try:
             tx = connection.begin()
+            self._begun = True
             for job in batch:
                 self._run_unit(connection, tx, job)
             self._pass("before_commit", batch)
@@ -122,6 +131,8 @@ class Writer:
                 raise
             _fail(batch, error)
             return False
+        for job in batch:
+            job.committed = True
         self._wakeups.publish(topics)
         return True
 
@@ -157,7 +168,8 @@ class Writer:
 
 def _fail(batch: list[_Job], error: Exception) -> None:
     for job in batch:
-        job.result, job.error = None, error
+        if not job.committed:
+            job.result, job.error = None, error
 
 
 def _resolve(batch: list[_Job]) -> None:

@@ -38,6 +38,13 @@ def open_holds(tx: Tx, *, after: str = "", limit: int = PAGE_MAX) -> Sequence[Op
     return [open_hold_of(row) for row in tx.all(sql, {"after": after, "limit": min(limit, PAGE_MAX)})]
 
 
+def open_hold_totals(tx: Tx) -> tuple[int, Nanos]:
+    """Count all open holds and sum their amounts, for metrics."""
+    row = tx.one("SELECT count(*) AS n, coalesce(sum(amount_nanos), 0) AS nanos FROM open_holds")
+    assert row is not None
+    return row["n"], Nanos(int(row["nanos"]))
+
+
 def find_open_hold(tx: Tx, hold_id: str) -> OpenHold | None:
     row = tx.one("SELECT * FROM open_holds WHERE hold_id = :id", {"id": hold_id})
     return open_hold_of(row) if row else None

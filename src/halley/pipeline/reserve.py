@@ -113,7 +113,7 @@ async def _new_task(world: World, submission: Submission, first: Attempt) -> New
 
 
 def _hold(tx: Tx, caller: Caller, task: NewTask) -> None:
-    accounts.reserve_budget(tx, key_id=caller.key_id, amount=task.held, now=task.created_at)
+    # The ledger first, here as at the end: two processes that lock in one order never wait for each other.
     ledger.hold(
         tx,
         HoldRequest(
@@ -129,3 +129,4 @@ def _hold(tx: Tx, caller: Caller, task: NewTask) -> None:
             now=task.created_at,
         ),
     )
+    accounts.reserve_budget(tx, key_id=caller.key_id, amount=task.held, now=task.created_at)

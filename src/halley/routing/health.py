@@ -9,7 +9,6 @@ REST_S = 15.0
 class _Circuit(msgspec.Struct):
     failures: int = 0
     open_until: float = 0.0
-    probing: bool = False
 
 
 class Health:
@@ -23,9 +22,11 @@ class Health:
         circuit = self._circuits.get((channel_id, operation))
         if circuit is None or circuit.failures < FAILURES_MAX:
             return True
-        if now_s < circuit.open_until or circuit.probing:
+        if now_s < circuit.open_until:
             return False
-        circuit.probing = True
+        # Nothing may be heard of the probe, e.g. when the order was not sent after all: then the next is let through
+        # after another rest.
+        circuit.open_until = now_s + REST_S
         return True
 
     def succeeded(self, channel_id: str, operation: str) -> None:
@@ -36,7 +37,6 @@ class Health:
         """The vendor or the way to it failed."""
         circuit = self._circuits.setdefault((channel_id, operation), _Circuit())
         circuit.failures += 1
-        circuit.probing = False
         if circuit.failures >= FAILURES_MAX:
             circuit.open_until = now_s + REST_S
 

@@ -9,6 +9,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from halley.app import Gateway
+from halley.console.commands import accounts, keys
+from halley.kernel.ids import parse_task_id
+from halley.ledger.model import AccountKind
 from halley.ledger.verify import verify
 from halley.routing import Health
 from halley.settings import Settings
@@ -63,6 +66,19 @@ class Rig:
         """What the gateway is made of."""
         return self.gateway.world
 
+    async def make_key(self, *, account: str = "default", project: str = "default", **terms: Any) -> str:
+        """Make one more key; the account must be there."""
+        made = await keys.create(self.world, keys.CreateKey(account=account, project=project, **terms), _nobody)
+        return made.key
+
+    @asynccontextmanager
+    async def stranger(self) -> AsyncGenerator[GatewayClient]:
+        """A caller of another account, with a test key."""
+        create = accounts.CreateAccount(name=f"stranger-{self.world.ids.new()}", kind=AccountKind.PREPAID)
+        account = await accounts.create(self.world, create, _nobody)
+        async with GatewayClient(self.gateway.url, await self.make_key(account=account.name)) as client:
+            yield client
+
     # time
 
     async def turn(self, seconds: float = 0.0) -> None:
@@ -101,8 +117,6 @@ class Rig:
 
     async def task(self, identity: str) -> Task:
         """A task's row, by any spelling of its id."""
-        from halley.kernel.ids import parse_task_id
-
         known = parse_task_id(identity)
         assert known is not None, identity
         found = await self.world.db.read(lambda tx: tasks.find_task(tx, known))
@@ -230,3 +244,7 @@ def leaks(client: GatewayClient, secrets: Sequence[str]) -> list[str]:
         for secret in secrets
         if secret and secret in reply.text
     ]
+
+
+def _nobody(_progress: object) -> None:
+    """Hears how far a command is."""

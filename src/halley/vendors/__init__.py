@@ -10,7 +10,7 @@ ENTRY_POINT_GROUP = "halley.vendors"
 
 
 def load_vendors() -> dict[str, Vendor]:
-    """Load the built-in vendors, then the plugins', by name. Raises `ValueError` for a wrong contract or a name taken."""
+    """Load the built-in vendors, then the plugins'. Raises `ValueError` for a wrong contract or a name taken twice."""
     found = [import_module(f"halley.vendors.{name}").VENDOR for name in BUILT_IN]
     found += [entry.load() for entry in entry_points(group=ENTRY_POINT_GROUP)]
     vendors: dict[str, Vendor] = {}

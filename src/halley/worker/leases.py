@@ -71,6 +71,9 @@ class LeaseLoop(Generic[T]):
             return room > 0
         leased = await lease(room)
         for identity, row in leased:
+            # What outlived its lease can write nothing any more, so the new lease takes its place.
+            if outlived := self._running.get(identity):
+                outlived.cancel()
             self.held[identity] = row
             self._running[identity] = group.create_task(self._one(identity, row, work))
         return bool(leased)
@@ -84,14 +87,12 @@ class LeaseLoop(Generic[T]):
     async def _one(self, identity: str, row: T, work: Callable[[T], Awaitable[None]]) -> None:
         try:
             await work(row)
-        except asyncio.CancelledError:
-            self._running.pop(identity)
-            raise
         except Exception:  # noqa: BLE001 - an edge: logged
             # The lease runs out and the row is tried again; one bad row must not stop the others.
             _log.exception("worker_item_failed", id=identity)
+        if self.held.get(identity) is not row:
+            return
         full = len(self.held) >= self._at_once_max
-        self.held.pop(identity)
-        self._running.pop(identity)
+        del self.held[identity], self._running[identity]
         if full:
             self.world.db.wakeups.publish((self._topic,))

@@ -167,7 +167,7 @@ def test_the_webhook_is_the_callers_own():
 def test_a_page_links_to_the_next_one():
     path = "/replicate/v1/predictions"
     body = render_page(Page(tasks=(VIEW,), next_cursor="a b", previous_cursor=None, path=path, base_url=BASE)).body
-    assert (body["next"], body["previous"]) == (f"{BASE}{path}?cursor=a%20b", None)
+    assert (body["next"], body["previous"]) == (f"{BASE}{path}?cursor=a+b", None)
     is_valid(body["results"][0], "prediction_response")
 
 

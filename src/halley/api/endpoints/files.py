@@ -25,6 +25,8 @@ from halley.pipeline import once
 from halley.vendors.contract import Answer, FileView
 
 FILE_BYTES_MAX = 100 * 1024 * 1024
+PROJECT_BYTES_MAX = 10 * 1024 * 1024 * 1024
+"""Of all files of a project together."""
 FORM_BYTES_MAX = 1024 * 1024
 """What the rest of the form may add to the file."""
 METADATA_BYTES_MAX = 16 * 1024
@@ -58,7 +60,7 @@ async def create(call: Call) -> Reply:
         async def act() -> Answer:
             nonlocal made
             file = _file(call, file_id, upload)
-            await call.world.db.write("insert_file", lambda tx: store.insert_file(tx, file))
+            await call.world.db.write("insert_file", lambda tx: _insert(tx, file))
             made = True
             return Answer(status=201, body=_shown(call, file))
 
@@ -115,6 +117,15 @@ def link_signature(secret: str, owner: str, file_id: str, expiry: str) -> str:
     """Sign a download link as clients do: HMAC-SHA256 of `owner id expiry` with the secret's bytes, in base64."""
     key = b64decode(secret.removeprefix("whsec_"))
     return b64encode(hmac.digest(key, f"{owner} {file_id} {expiry}".encode(), hashlib.sha256)).decode()
+
+
+def _insert(tx: Tx, file: File) -> None:
+    if store.stored_bytes(tx, project_id=file.project_id) + file.bytes > PROJECT_BYTES_MAX:
+        message = (
+            f"The project's files would exceed {PROJECT_BYTES_MAX:,} bytes; delete some, or wait until they expire"
+        )
+        raise TooLarge(message, param="content")
+    store.insert_file(tx, file)
 
 
 async def _receive(call: Call, file_id: str) -> _Upload:

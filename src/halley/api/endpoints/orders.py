@@ -51,7 +51,8 @@ async def list_page(call: Call) -> Reply:
         after=after,
     )
     page = await task.page(call.world, call.caller, which, call.context(), limit=PAGE_SIZE, dialect=call.dialect)
-    return reply_of(render(with_cursors(page)))
+    asked = {name: call.query[name] for name in ("created_after", "created_before") if name in call.query}
+    return reply_of(render(with_cursors(msgspec.structs.replace(page, query=asked))))
 
 
 async def cancel(call: Call) -> Reply:

@@ -12,7 +12,8 @@ from halley.api.errors import RETRY_AFTER_RESTART_S
 from halley.db import Row, Tx
 from halley.kernel.clock import MICROSECONDS
 from halley.kernel.faults import Draining, Forbidden
-from halley.kernel.money import NANOS_PER_DOLLAR
+from halley.kernel.money import NANOS_PER_DOLLAR, Nanos
+from halley.ledger import queries
 from halley.pipeline import task
 from halley.tasks import store as tasks
 from halley.tasks.states import OPEN
@@ -62,19 +63,17 @@ async def callback(call: Call) -> Reply:
 async def _fill_gauges(call: Call) -> None:
     world, now = call.world, call.world.clock.now()
 
-    def query(tx: Tx) -> tuple[Sequence[Row], Row | None, Backlog]:
-        holds = tx.one("SELECT count(*) AS n, coalesce(sum(amount_nanos), 0) AS nanos FROM open_holds")
-        return tasks.counts(tx), holds, webhooks.backlog(tx)
+    def query(tx: Tx) -> tuple[Sequence[Row], tuple[int, Nanos], Backlog]:
+        return tasks.counts(tx), queries.open_hold_totals(tx), webhooks.backlog(tx)
 
-    counts, holds, backlog = await world.db.read(query)
+    counts, (holds, held), backlog = await world.db.read(query)
     by_state = {row["state"]: row for row in counts}
     for state in OPEN:
         row = by_state.get(state)
         world.metrics.tasks.labels(state).set(row["n"] if row else 0)
         world.metrics.task_age.labels(state).set((now - row["oldest"]) / MICROSECONDS if row else 0)
-    if holds is not None:
-        world.metrics.holds.set(holds["n"])
-        world.metrics.holds_dollars.set(int(holds["nanos"]) / NANOS_PER_DOLLAR)
+    world.metrics.holds.set(holds)
+    world.metrics.holds_dollars.set(held / NANOS_PER_DOLLAR)
     world.metrics.webhooks_waiting.set(backlog.pending)
     world.metrics.writes_waiting.set(world.db.waiting)
     _fill_channels(call)

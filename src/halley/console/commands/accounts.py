@@ -75,18 +75,19 @@ async def create(services: Services, args: CreateAccount, _progress: Progress) -
     """Make an account, its default project, and its books."""
     if args.limit_nanos is not None and args.kind is AccountKind.PREPAID:
         raise BadRequest("A prepaid account has no limit but its credit; leave `--limit` out", param="limit")
+    return await services.db.write("accounts.create", lambda tx: create_in(tx, services, args))
+
+
+def create_in(tx: Tx, services: Services, args: CreateAccount) -> AccountRow:
+    """The same inside a transaction."""
     account_id, project_id = f"acct_{services.ids.new()}", f"proj_{services.ids.new()}"
     now = services.clock.now()
-
-    def unit(tx: Tx) -> AccountRow:
-        account = accounts.create_account(tx, account_id=account_id, project_id=project_id, name=args.name, now=now)
-        limit = None if args.limit_nanos is None else Nanos(args.limit_nanos)
-        ledger.open_account(tx, account_id=account_id, livemode=True, kind=args.kind, limit_nanos=limit, now=now)
-        _open_test_books(tx, services, account_id, now)
-        audit(tx, services, "accounts.create", account_id, name=args.name, kind=args.kind, limit_nanos=amount(limit))
-        return _row(tx, account)
-
-    return await services.db.write("accounts.create", unit)
+    account = accounts.create_account(tx, account_id=account_id, project_id=project_id, name=args.name, now=now)
+    limit = None if args.limit_nanos is None else Nanos(args.limit_nanos)
+    ledger.open_account(tx, account_id=account_id, livemode=True, kind=args.kind, limit_nanos=limit, now=now)
+    _open_test_books(tx, services, account_id, now)
+    audit(tx, services, "accounts.create", account_id, name=args.name, kind=args.kind, limit_nanos=amount(limit))
+    return _row(tx, account)
 
 
 async def credit(services: Services, args: CreditAccount, _progress: Progress) -> Credited:

@@ -2,7 +2,7 @@
 
 import re
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from halley.kernel.clock import MICROSECONDS, rfc3339
 from halley.kernel.pointer import rewritten
@@ -193,7 +193,9 @@ def _webhook(view: TaskView) -> dict[str, Any]:
 
 
 def _page_link(page: Page, cursor: str | None) -> str | None:
-    return None if cursor is None else f"{page.base_url}{page.path}?cursor={quote(cursor, safe='')}"
+    if cursor is None:
+        return None
+    return f"{page.base_url}{page.path}?{urlencode({**page.query, 'cursor': cursor})}"
 
 
 def _time(microseconds: int) -> str:
