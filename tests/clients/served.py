@@ -69,6 +69,7 @@ class Served:
         self.data = folder / "data"
         self.log_path = folder / "log"
         self.url = ""
+        self.key = environ.get("HALLEY_BOOTSTRAP_KEY", "")
         self._environ = {**_bare_environment(), "HALLEY_DATA_DIR": str(self.data), "HALLEY_PORT": "0", **environ}
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
@@ -105,6 +106,25 @@ class Served:
     def log(self) -> str:
         """All that it has printed and logged."""
         return self.log_path.read_text(errors="replace")
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def children(self) -> list[int]:
+        """Processes that it has started."""
+        listed = (path.read_text().split() for path in Path(f"/proc/{self.pid}/task").glob("*/children"))
+        return [int(pid) for each in listed for pid in each]
+
+    @property
+    def memory_bytes(self) -> int:
+        """What it holds in memory now."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        assert found
+        return int(found[1]) * 1024
 
     @property
     def address(self) -> tuple[str, int]:

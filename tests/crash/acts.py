@@ -59,7 +59,7 @@ async def be_late_with_a_webhook(house: House) -> None:
 
 async def cancel(house: House) -> None:
     """Where the vendor can, with a key."""
-    answer = await _first(house, _ending(house, REPLICATE, Ending.CANCELLED, "outcome=success delay=8"))
+    answer = await _first(house, _ending(house, REPLICATE, Ending.CANCELLED, "outcome=success delay=3"))
     if answer is not None:
         await _post(house, f"/replicate/v1/predictions/{answer.task_id}/cancel", key=f"cancel {answer.order.tag}")
 
@@ -68,7 +68,7 @@ async def cancel_again_after_a_crash(house: House) -> None:
     """A cancel was begun when the process died; its repeat goes on with it."""
     place = house.gateway.aimed()
     house.gateway.aim("")
-    answer = await _first(house, _ending(house, REPLICATE, Ending.CANCELLED, "outcome=success delay=8"))
+    answer = await _first(house, _ending(house, REPLICATE, Ending.CANCELLED, "outcome=success delay=3"))
     assert answer is not None
     path, key = f"/replicate/v1/predictions/{answer.task_id}/cancel", f"cancel {answer.order.tag}"
     house.gateway.aim("writer.after_commit.begin")
@@ -104,9 +104,15 @@ async def order_with_own_file(house: House) -> None:
 
 
 async def ask_for_the_webhook_secret(house: House) -> None:
+    """Of a new project, which has none yet."""
+    project = house.orders.order(FLUX).tag
+    made = await _command(house, "keys.create", {"account": "default", "project": project, "livemode": True})
+    assert isinstance(made, dict)
+    headers = {"authorization": f"Bearer {made['key']}"}
     async with house.orders.session() as session:
         try:
-            async with session.get(f"{house.gateway.url}/replicate/v1/webhooks/default/secret") as reply:
+            url = f"{house.gateway.url}/replicate/v1/webhooks/default/secret"
+            async with session.get(url, headers=headers) as reply:
                 assert reply.status == 200
         except aiohttp.ClientError:
             return
@@ -126,6 +132,12 @@ async def make_and_credit_an_account(house: House) -> None:
 
 async def reload(house: House) -> None:
     await _command(house, "reload", {})
+
+
+async def order_after_a_reload(house: House) -> None:
+    """A reload forgets the vendors' signing secrets, so that they are asked for again."""
+    await reload(house)
+    await order_images(house)
 
 
 async def be_asked_after_a_crash(house: House) -> None:

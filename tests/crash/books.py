@@ -1,7 +1,7 @@
 """What the gateway wrote down, read from its database behind its back."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -90,7 +90,7 @@ def unsettled(url: str, ordered: frozenset[str]) -> list[str]:
 
 
 @contextmanager
-def _snapshot(url: str) -> Iterator[Tx]:
+def _snapshot(url: str) -> Generator[Tx]:
     if url.startswith("sqlite:///"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as connection:
             connection.row_factory = sqlite3.Row

@@ -51,10 +51,12 @@ priority = 10
 class House:
     """Made before the first start; `close` ends what still runs."""
 
-    def __init__(self, folder: Path, random: Random, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, random: Random, settings: Mapping[str, str] | None = None, *, delay_s: float = DELAY_S
+    ) -> None:
         self.folder = folder
         self.receiver = Receiver()
-        self.vendors = [VendorProcess(name, folder, DELAY_S) for name in ("bfl", "replicate")]
+        self.vendors = [VendorProcess(name, folder, delay_s) for name in ("bfl", "replicate")]
         self.orders = Orders(LIVE_KEY, self.receiver.url, random)
         self._refusing, refused = refusing_origin()
         urls = dict(zip(("bfl", "replicate"), (vendor.url for vendor in self.vendors), strict=True))

@@ -14,7 +14,7 @@ from halley.kernel.ids import TaskId, parse_task_id
 
 ANSWER_S_MAX = 40
 CALLERS = 6
-PAUSE_S = (0.01, 0.06)
+PAUSE_S = (0.02, 0.12)
 FLUX = "/flux/v1/flux-pro-1.1"
 FLUX_ON_REPLICATE = "/flux/v1/flux-schnell"
 FLUX_AFTER_REFUSED_CONNECT = "/flux/v1/flux-dev"

@@ -11,6 +11,8 @@ from tests.crash.house import House
 from tests.crash.places import BY_ACT, BY_MOMENT, NOT_DRIVEN, named_in_the_source, places_of
 
 pytestmark = pytest.mark.crash
+DELAY_S = 0.05
+"""Short, for each of many deaths waits for what it leaves behind."""
 DRIVEN = {place for name in (*BY_ACT, *BY_MOMENT) for place in places_of(name)}
 
 
@@ -25,7 +27,7 @@ class _Shared:
         if self.house is not None and not self.house.healthy:
             self.close()
         if self.house is None:
-            self.house = House(self._folders.mktemp("house"), Random(1))
+            self.house = House(self._folders.mktemp("house"), Random(1), delay_s=DELAY_S)
         self.house.healthy = False
         return self.house
 
@@ -59,6 +61,7 @@ async def test_death_at_the_start(shared: _Shared, name: str):
     house = shared.take()
     await _be_up(house)
     await acts.order_images(house)
+    await acts.order_with_own_file(house)
     house.gateway.kill(whole_tree=True)
     for place in places_of(name):
         house.gateway.aim(place)
@@ -94,10 +97,12 @@ async def test_death_while_stopping(shared: _Shared, name: str):
 
 @pytest.mark.parametrize("name", ["begin_boot", "reload", "welcome"])
 async def test_death_at_the_first_start(tmp_path: Path, name: str):
-    house = House(tmp_path, Random(1))
+    house = House(tmp_path, Random(1), delay_s=DELAY_S)
     for place in places_of(name):
         house.gateway.aim(place)
         await house.gateway.start_and_die()
+    await _be_up(house)
+    await acts.order_images(house)
     await _come_back(house)
     house.close()
 
@@ -140,6 +145,5 @@ async def _be_up(house: House) -> None:
 
 async def _come_back(house: House) -> None:
     await _be_up(house)
-    await acts.order_images(house)
     await house.settle()
     await house.check()

@@ -25,7 +25,7 @@ PICTURE_BYTES_MAX = 150_000
 OTHER_VARIABLES = {failpoints.ENVIRONMENT, failpoints.ENVIRONMENT_LOG, "HALLEY_SIMULATE_LIMITS"}
 """What the environment holds for tests and simulators only."""
 
-_COMMAND = re.compile(r"\bhalley ((?:[a-z]+ ?){1,2})")
+_COMMAND = re.compile(r"(?<!\[)\bhalley ((?:[a-z]+ ?){1,2})")
 _VARIABLE = re.compile(r"\bHALLEY_[A-Z_]+\b")
 _FILE = re.compile(r"(?:[a-z_]+/)+[\w.-]+\.(?:py|md|toml|sh|txt|in)")
 _METRIC = re.compile(r"\bhalley_[a-z_]+\b")
@@ -142,7 +142,7 @@ def test_each_folder_of_tests_is_described():
     assert [folder for folder in sorted(folders) if f"`tests/{folder}`" not in page and folder not in DOMAINS] == []
 
 
-DOMAINS = {"assets", "catalogue", "routing", "tasks", "usage", "webhooks", "worker", "pipeline"}
+DOMAINS = {"assets", "catalogue", "routing", "tasks", "usage", "webhooks"}
 """Those that the page means by `…`: one folder for one domain."""
 
 

@@ -233,7 +233,7 @@ class Api:
             "route": visit.route,
             "status": status,
             "ms": round(seconds * 1_000, 3),
-            "key": visit.key_id,
+            "key_id": visit.key_id,
             "client_request_id": theirs if _CLIENT_REQUEST_ID.fullmatch(theirs) else None,
         }
         _access_log.info("request", extra=facts)

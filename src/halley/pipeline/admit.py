@@ -4,7 +4,7 @@ from fnmatch import fnmatchcase
 
 from halley.accounts.model import Caller
 from halley.accounts.rules import hash_key
-from halley.accounts.store import find_caller
+from halley.accounts.store import find_caller, find_key
 from halley.kernel.faults import Forbidden, Unauthenticated
 from halley.world import World
 
@@ -24,6 +24,13 @@ async def admit(world: World, key: str) -> Caller:
             raise _unknown()
         world.callers.keep(key_hash, caller, epoch)
     return caller
+
+
+async def confirm(world: World, caller: Caller) -> None:
+    """See that a caller whose call is held open still has a good key. Raises `Unauthenticated` when it was revoked."""
+    key = await world.db.read(lambda tx: find_key(tx, caller.key_id))
+    if key is None or key.revoked_at is not None:
+        raise _unknown()
 
 
 def allow_model(caller: Caller, model: str) -> None:

@@ -12,6 +12,7 @@ from halley.db import Tx
 from halley.idempotency.model import Existing
 from halley.kernel.clock import MICROSECONDS
 from halley.kernel.faults import BadRequest, Fault
+from halley.kernel.money import dollars
 from halley.kernel.order import ImageOrder
 from halley.pipeline import once, settle
 from halley.pipeline.choose import Attempt, choose
@@ -40,6 +41,9 @@ async def submit(world: World, caller: Caller, dialect: Dialect, incoming: Incom
     order = _with_public_model(world, dialect.read_order(incoming))
     _check_directive(caller, order, request)
     _check_webhook(world, order)
+    known = await once.known(world, caller, request, order.body)
+    if known is not None:
+        return await once.replay(world, caller, request, known, dialect=dialect)
     submission = Submission(caller=caller, dialect=dialect, order=order, request=request)
     attempts = choose(world, caller, order)
     own = await load_own_inputs(world, submission)
@@ -117,6 +121,8 @@ async def _wait(world: World, submission: Submission, view: TaskView) -> Answer:
     waited = await wait_ended(world, caller, view.id, request, seconds=submission.order.wait_s or 0)
     shown = waited if waited is not None and waited.ended else view
     answer = submission.dialect.render_accepted(shown)
+    if shown.cost is not None:
+        answer = msgspec.structs.replace(answer, headers={**answer.headers, "halley-cost": dollars(shown.cost)})
     if request.idempotency_key is not None:
         await world.db.write("finish", lambda tx: once.finish(tx, world, caller, request, answer))
     return answer

@@ -25,7 +25,7 @@ def choose(world: World, caller: Caller, order: ImageOrder) -> list[Attempt]:
     found = candidates(world.config.channels, order.model, livemode=caller.livemode, draw=world.draw)
     able = [attempt for channel in found if (attempt := _attempt(world, channel, order.model)) is not None]
     if not able:
-        message = f"No available channel for model `{order.model}`; `GET /openapi.json` lists what is served"
+        message = f"No available channel for model `{order.model}`; `GET /v1/models` lists what is served"
         raise NoChannel(message, param="model")
     conveying, obstacle = _that_convey(able, order)
     if not conveying:

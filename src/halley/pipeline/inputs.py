@@ -109,7 +109,7 @@ async def _form(world: World, attempt: Attempt, file: OwnInput) -> str:
         return attempt.vendor.upload.read(reply)
     except (OutcomeUnknown, ValueError) as error:
         # Whatever became of the upload, the order was not sent.
-        raise VendorBroken(f"{attempt.vendor.title} did not take an input file") from error
+        raise VendorBroken("The vendor did not take an input file") from error
 
 
 def _with_source(order: ImageOrder, image: ImageInput, source: str) -> ImageOrder:

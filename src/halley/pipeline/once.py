@@ -8,7 +8,7 @@ from halley.db import Tx
 from halley.idempotency import store as idempotency
 from halley.idempotency.model import Answer as Kept
 from halley.idempotency.model import Attempt, Existing
-from halley.idempotency.rules import fingerprint, topic
+from halley.idempotency.rules import KEPT_US, fingerprint, topic
 from halley.kernel import codec
 from halley.kernel.faults import Fault, KeyReused, NotReplayable, StillRunning
 from halley.pipeline.request import RequestContext
@@ -42,6 +42,16 @@ async def run_once(
         raise
     await world.db.write("finish", lambda tx: finish(tx, world, caller, request, answer))
     return answer
+
+
+async def known(world: World, caller: Caller, request: RequestContext, body: Any) -> Existing | None:
+    """What the request's key stands for, before anything is looked at that may have changed since the first time."""
+    key = request.idempotency_key
+    if key is None:
+        return None
+    mark = fingerprint(request.method, request.path, body)
+    found = await world.db.read(lambda tx: idempotency.find(tx, key_id=caller.key_id, value=key, fingerprint=mark))
+    return found if found and found.created_at >= world.clock.now() - KEPT_US else None
 
 
 def begin(tx: Tx, world: World, caller: Caller, request: RequestContext, body: Any) -> Existing | None:

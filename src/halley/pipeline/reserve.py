@@ -13,7 +13,7 @@ from halley.idempotency.model import Existing
 from halley.idempotency.rules import fingerprint
 from halley.kernel import codec
 from halley.kernel.clock import MICROSECONDS
-from halley.kernel.faults import NoPrice
+from halley.kernel.faults import Fault, NoPrice
 from halley.kernel.ids import TaskId
 from halley.kernel.money import Nanos, total
 from halley.kernel.order import ImageOrder
@@ -61,7 +61,14 @@ async def reserve(world: World, submission: Submission, first: Attempt) -> Task 
         assert written is not None
         return written
 
-    return await world.db.write("reserve", unit)
+    try:
+        written = await world.db.write("reserve", unit)
+    except Fault:
+        await _drop_body(world, task)
+        raise
+    if isinstance(written, Existing):
+        await _drop_body(world, task)
+    return written
 
 
 def ceiling(world: World, caller: Caller, order: ImageOrder) -> tuple[PriceSet, dict[str, int], Nanos]:
@@ -110,6 +117,12 @@ async def _new_task(world: World, submission: Submission, first: Attempt) -> New
         created_at=now,
         deadline_at=now + first.vendor.deadline_s * MICROSECONDS,
     )
+
+
+async def _drop_body(world: World, task: NewTask) -> None:
+    """No row names it, so nothing else would ever delete it."""
+    if task.body_object is not None:
+        await world.objects.delete([task.body_object])
 
 
 def _hold(tx: Tx, caller: Caller, task: NewTask) -> None:

@@ -87,9 +87,7 @@ async def _ask(world: World, submission: Submission, task_id: TaskId, attempt: A
     try:
         return attempt.vendor.read_accepted(reply)
     except ValueError as error:
-        message = (
-            f"{attempt.vendor.title} answered in a way that cannot be read; whether it took the order is not known"
-        )
+        message = "The vendor answered in a way that cannot be read; whether it took the order is not known"
         raise faults.OutcomeUnknown(message) from error
 
 

@@ -15,6 +15,7 @@ from halley.kernel.faults import CancelNotSupported, Conflict, NotFound, Unauthe
 from halley.kernel.ids import parse_task_id
 from halley.kernel.money import Nanos
 from halley.kernel.order import Failure, FailureCode
+from halley.pipeline.admit import confirm
 from halley.pipeline.request import RequestContext
 from halley.pipeline.settle import End, end_in, quantities_of
 from halley.pipeline.vendor import call_vendor
@@ -42,7 +43,7 @@ async def fetch(
 ) -> TaskView | None:
     """Show a task in any of its id's spellings; None when it is unknown or not this caller's.
 
-    With `wait_s` it is held open until the task has ended, at most that long.
+    With `wait_s` it is held open until the task has ended, at most that long, and no longer than its key is good.
     """
     if wait_s > 0:
         return await wait_ended(world, caller, task_id, request, seconds=min(wait_s, WAIT_S_MAX), dialect=dialect)
@@ -64,12 +65,17 @@ async def wait_ended(
     if known is None:
         return None
     until = world.clock.monotonic() + seconds
+    confirmed: int | None = None
     with world.db.wakeups.subscribe(tasks.topic(known)) as waiter:
         while True:
             found = await _find(world, caller, known)
             left = until - world.clock.monotonic()
             if found is None or ended(found[0].state) or left <= 0 or world.draining:
                 break
+            if confirmed != world.callers.epoch:
+                # Some key was revoked since we looked: a call that is held open must not outlive its own.
+                confirmed = world.callers.epoch
+                await confirm(world, caller)
             await waiter.wait(min(left, 1.0))
     return None if found is None else await _view(world, *found, request, dialect)
 
@@ -81,7 +87,6 @@ async def page(
     request: RequestContext,
     *,
     limit: int,
-    dialect: Dialect | None = None,
 ) -> Page:
     """List the caller's tasks, newest first; `which` is narrowed to what is theirs."""
     own = msgspec.structs.replace(which, project_id=caller.project_id, livemode=caller.livemode)
@@ -93,7 +98,8 @@ async def page(
     found, made = await world.db.read(query)
     more = len(found) > limit
     found = (found[1:] if own.before else found[:limit]) if more else found
-    views = [await _view(world, task, made.get(task.id, ()), request, dialect) for task in found]
+    # Large bodies are not read back here: a page of them would be gigabytes.
+    views = [await _view(world, task, made.get(task.id, ()), request, None) for task in found]
     has_next, has_previous = (True, more) if own.before else (more, own.after is not None)
     return Page(
         tasks=tuple(views),
@@ -159,14 +165,19 @@ async def callback(world: World, vendor_name: str, token: str, headers: Mapping[
 
 async def webhook_secret(world: World, project_id: str) -> str:
     """Give the secret that the project's webhooks are signed with (`whsec_…`), made at its first use."""
+    context = f"project:{project_id}"
     sealed = await world.db.read(lambda tx: accounts.webhook_secret(tx, project_id))
-    if sealed is None:
-        text = "whsec_" + b64encode(world.ids.secret(WEBHOOK_SECRET_BYTES).encode()).decode()
-        fresh = world.vault.seal(text.encode(), context=f"project:{project_id}")
-        sealed = await world.db.write(
-            "webhook_secret", lambda tx: accounts.set_webhook_secret(tx, project_id=project_id, secret=fresh)
-        )
-    return world.vault.open(sealed, context=f"project:{project_id}").decode()
+    if sealed is not None and world.vault.is_current(sealed):
+        return world.vault.open(sealed, context=context).decode()
+    known = None if sealed is None else world.vault.open(sealed, context=context)
+    # Made at its first use; sealed anew once the gateway's own secret was rotated, so that the old one can go.
+    text = known or b"whsec_" + b64encode(world.ids.secret(WEBHOOK_SECRET_BYTES).encode())
+    fresh, again = world.vault.seal(text, context=context), known is not None
+    kept = await world.db.write(
+        "webhook_secret",
+        lambda tx: accounts.set_webhook_secret(tx, project_id=project_id, secret=fresh, replace=again),
+    )
+    return world.vault.open(kept, context=context).decode()
 
 
 async def resolve(

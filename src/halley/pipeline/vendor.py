@@ -30,7 +30,7 @@ async def call_vendor(
     try:
         reply = await world.upstream.send(request)
     except UpstreamError as error:
-        fault = _network_fault(vendor, error)
+        fault = _network_fault(error)
         _note(world, channel, operation, fault, None)
         raise fault from error
     world.failpoints.hit(f"vendor.after.{operation}")
@@ -56,7 +56,7 @@ def origin_of(url: str) -> str:
 def _request(world: World, channel: Channel, vendor: Vendor, call: VendorCall, base_url: str) -> UpstreamRequest:
     url = call.url if "://" in call.url else base_url + call.url
     if not _same_site(base_url, url):
-        message = f"{vendor.title} named an address outside its own site; our credentials are not sent there"
+        message = "The vendor named an address outside its own site; our credentials are not sent there"
         raise faults.VendorBroken(message)
     headers = [*call.headers]
     if channel.credential is not None:
@@ -90,10 +90,10 @@ def _same_site(base_url: str, url: str) -> bool:
     return named and target.scheme == base.scheme and (target.hostname or "").endswith(f".{domain}")
 
 
-def _network_fault(vendor: Vendor, error: UpstreamError) -> Fault:
+def _network_fault(error: UpstreamError) -> Fault:
     if isinstance(error, NotSent):
-        return faults.VendorUnreachable(f"{vendor.title} could not be reached; nothing was sent")
-    return faults.OutcomeUnknown(f"{vendor.title} gave no readable answer; whether it took the order is not known")
+        return faults.VendorUnreachable("The vendor could not be reached; nothing was sent")
+    return faults.OutcomeUnknown("The vendor gave no readable answer; whether it took the order is not known")
 
 
 def _refusal(vendor: Vendor, reply: VendorReply, operation: str) -> Fault | None:

@@ -20,6 +20,7 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     priority: int = 0
     """A higher one is tried first."""
     weight: int = 1
+    """Share among channels of one priority; 0 takes it out of use."""
     managed: Literal["file", "environment", "sandbox"]
     """Where it comes from: rows from the file or the environment are read-only elsewhere."""
     enabled: bool = True

@@ -7,18 +7,18 @@ from halley.routing.model import Channel
 
 
 def candidates(channels: Iterable[Channel], model: str, *, livemode: bool, draw: Callable[[], float]) -> list[Channel]:
-    """Give the enabled channels whose globs match, by priority; within one priority drawn by weight.
+    """Give the usable channels whose globs match, by priority; within one priority drawn by weight.
 
     A test key sees only simulators, a live key never one. `draw` gives numbers from 0 to 1.
     """
-    able = [one for one in channels if one.enabled and one.simulated is not livemode and _serves(one, model)]
+    able = [one for one in channels if one.simulated is not livemode and _serves(one, model)]
     return sorted(able, key=lambda one: (-one.priority, _lot(one.weight, draw())))
 
 
 def _serves(channel: Channel, model: str) -> bool:
-    return any(fnmatchcase(model, glob) for glob in channel.models)
+    return channel.enabled and channel.weight > 0 and any(fnmatchcase(model, glob) for glob in channel.models)
 
 
 def _lot(weight: int, number: float) -> float:
     # Efraimidis and Spirakis: sorting by u^(1/w), greatest first, draws without replacement by weight.
-    return -(number ** (1 / weight)) if weight > 0 else 1.0
+    return -(number ** (1 / weight))

@@ -34,7 +34,7 @@ vendor = "example"                   # those built in are in the README
 base_url = "https://api.example.com" # default: the vendor's own
 api_key = "${EXAMPLE_API_KEY}"       # or "os.environ/EXAMPLE_API_KEY"; the name must be set
 models = ["flux-*"]                  # default: all that the vendor has
-priority = 0                         # lower is asked first
+priority = 0                         # higher is asked first
 weight = 1                           # share among channels of one priority; 0 takes it out of use
 
 [[prices]]                           # overrides the seed prices of the vendor's catalogue

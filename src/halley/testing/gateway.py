@@ -71,6 +71,10 @@ class Rig:
         made = await keys.create(self.world, keys.CreateKey(account=account, project=project, **terms), _nobody)
         return made.key
 
+    async def revoke(self, key: str) -> None:
+        """Revoke a key, as the operator would."""
+        await keys.revoke(self.world, keys.RevokeKey(key=key), _nobody)
+
     @asynccontextmanager
     async def stranger(self) -> AsyncGenerator[GatewayClient]:
         """A caller of another account, with a test key."""
@@ -174,10 +178,24 @@ class Rig:
         """The simulator's journal: jobs after that place."""
         return [job for job in await self._journal(vendor, Journal.all) if job.seq > after]
 
+    async def inputs(self, vendor: str, job: Job) -> tuple[bytes, ...]:
+        """The input images that a job came with, as the simulator kept them."""
+        return await self._journal(vendor, lambda journal: journal.inputs(job))
+
     async def last_job(self, vendor: str) -> int:
         """The place of the journal's last job; 0 for none."""
         newest = await self._journal(vendor, lambda journal: journal.page(limit=1))
         return newest[0].seq if newest else 0
+
+    async def stored_objects(self) -> list[str]:
+        """The keys of everything in the object store; it must be a folder."""
+        folder = self.world.settings.objects_path
+        assert folder is not None
+
+        def found() -> list[str]:
+            return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+        return await asyncio.to_thread(found)
 
     async def requests(self, vendor: str) -> dict[str, int]:
         """How many requests the simulator had, by route."""

@@ -168,7 +168,6 @@ class _Guard(Guard):
         finally:
             self._wire.busy -= 1
 
-
     async def fetch(
         self,
         url: str,

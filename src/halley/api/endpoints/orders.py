@@ -50,7 +50,7 @@ async def list_page(call: Call) -> Reply:
         before=before,
         after=after,
     )
-    page = await task.page(call.world, call.caller, which, call.context(), limit=PAGE_SIZE, dialect=call.dialect)
+    page = await task.page(call.world, call.caller, which, call.context(), limit=PAGE_SIZE)
     asked = {name: call.query[name] for name in ("created_after", "created_before") if name in call.query}
     return reply_of(render(with_cursors(msgspec.structs.replace(page, query=asked))))
 

@@ -80,9 +80,7 @@ def cells(vendor: Vendor) -> list[Cell]:
 def _cell(vendor: Vendor, operation: Operation, ending: Outcome) -> Cell:
     name = f"{operation}/{ending}"
     exempt, nothing = _reason(vendor.exempt, name), _reason(_NOTHING, name)
-    return Cell(
-        vendor=vendor, operation=operation, ending=ending, why_not=exempt or nothing, is_exempt=bool(exempt)
-    )
+    return Cell(vendor=vendor, operation=operation, ending=ending, why_not=exempt or nothing, is_exempt=bool(exempt))
 
 
 def _reason(globs: Mapping[str, str], name: str) -> str:

@@ -37,7 +37,9 @@ class Matrix:
             f"{ending:<{width}}  " + " ".join(f"{self._mark(f'{operation}/{ending}'):<9}" for operation in Operation)
             for ending in Outcome
         ]
-        legend = f"{DRIVEN} driven   {FAILED} failed   {EXEMPT} exempt   {MEANINGLESS} no meaning   {MISSING} not driven"
+        legend = (
+            f"{DRIVEN} driven   {FAILED} failed   {EXEMPT} exempt   {MEANINGLESS} no meaning   {MISSING} not driven"
+        )
         whys = sorted({f"{EXEMPT} {name.partition('/')[0]}: {why}" for name, why in self.reasons.items()})
         return "\n".join((head, *rows, legend, *whys))
 

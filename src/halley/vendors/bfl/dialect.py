@@ -5,7 +5,7 @@ import hmac
 from typing import Any
 
 from halley.kernel.clock import rfc3339, unix_seconds
-from halley.kernel.faults import BadRequest, Fault, NotConveyed, Refused
+from halley.kernel.faults import BadRequest, Fault, Refused
 from halley.kernel.order import Failure, FailureCode, ReportState
 from halley.vendors.bfl.replies import (
     FURTHER_OUTPUT,
@@ -184,7 +184,7 @@ def _megapixels(measured: dict[str, int]) -> dict[str, float]:
 
 def _status(fault: Fault) -> int:
     """The vendor answers 422 for a field and 400 for a body that cannot be read. A missing key is our 401, its 403."""
-    if isinstance(fault, BadRequest) and not isinstance(fault, NotConveyed) and fault.param is not None:
+    if type(fault) is BadRequest and fault.param is not None:
         return 422
     return fault.status
 

@@ -169,6 +169,7 @@ DIALECT = Dialect(
     render_page=render_page,
     render_file=render_file,
     render_fault=render_fault,
+    shows_input=True,
     cancel_refused_shows_task=True,
     default_events=(WebhookEvent.START, WebhookEvent.OUTPUT, WebhookEvent.LOGS, WebhookEvent.COMPLETED),
     render_event=render_event,

@@ -35,6 +35,10 @@ _UNKNOWN = "Additional property "
 _OF_PARENT = ("required", "additional_property_not_allowed")
 
 
+_FIELD_STATUSES = (400, UNPROCESSABLE)
+"""Of faults of a field; a body of the wrong type or one that came too slowly keeps its own status."""
+
+
 def problem(status: int, title: str, detail: str) -> dict[str, Any]:
     """The vendor's plain error body."""
     return {"title": title, "detail": detail, "status": status}
@@ -74,7 +78,7 @@ def _body(fault: Fault) -> dict[str, Any]:
             return problem(UNPROCESSABLE, "Invalid version or not permitted", BAD_VERSION)
         case Refused(detail=detail) if _complaints(detail):
             return invalid_fields(_complaints(detail))
-        case BadRequest() | Refused() if fault.param is not None:
+        case BadRequest() | Refused() if fault.param is not None and fault.status in _FIELD_STATUSES:
             return invalid_fields([_placed(fault.param, fault.message)])
         case TooManyRequests() | VendorBusy():
             return problem(fault.status, _title(fault), _throttled(fault))

@@ -1,0 +1,137 @@
+"""Class 13: secrets in logs, errors, metrics and rows, after calls of every kind."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from tests.clients.receiver import Receiver
+from tests.clients.served import FLUX, Served, free_port, served
+from tests.field.tenants import SCHNELL, SECRET, Tenants
+from tests.field.vendor import CREDENTIAL, SIGNING_KEY, RecordingVendor
+
+WEBHOOK_SECRET = "the-callers-own-webhook-secret"
+CONFIG = """
+[[channels]]
+name = "bfl-main"
+vendor = "bfl"
+base_url = "{url}/bfl"
+api_key = "${{BFL_API_KEY}}"
+models = ["flux-*"]
+
+[[channels]]
+name = "replicate-main"
+vendor = "replicate"
+base_url = "{url}/replicate"
+api_key = "os.environ/REPLICATE_API_TOKEN"
+models = ["black-forest-labs/*"]
+"""
+
+
+@pytest.fixture(scope="module")
+def session(vendor: RecordingVendor) -> Iterator[tuple[Served, Mapping[str, str], str]]:
+    """Run a gateway through calls that succeed and calls that fail; give it, its secrets, and all that it answered."""
+    port = free_port()
+    environ = {
+        "HALLEY_PORT": str(port),
+        "HALLEY_PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "HALLEY_SECRET": SECRET,
+        "HALLEY_LOG_LEVEL": "debug",
+        "HALLEY_FETCH_ALLOW": "127.0.0.1",
+        "BFL_API_KEY": CREDENTIAL,
+        "REPLICATE_API_TOKEN": f"{CREDENTIAL}-2",
+    }
+    with served(environ, config=CONFIG.format(url=vendor.url)) as gateway, Receiver() as receiver:
+        tenants = Tenants.settle(gateway)
+        told = use(gateway, tenants, receiver)
+        own = gateway.ask("GET", "/replicate/v1/webhooks/default/secret", key=tenants.alice).json["key"]
+        secrets = {
+            "live key": tenants.alice,
+            "test key": tenants.alice_test,
+            "key of the settings": gateway.key,
+            "vendor's credential": CREDENTIAL,
+            "vendor's signing secret": SIGNING_KEY.removeprefix("whsec_"),
+            "caller's webhook secret": WEBHOOK_SECRET,
+            "project's webhook secret": own.removeprefix("whsec_"),
+            "master secret": SECRET,
+        }
+        yield gateway, secrets, told
+
+
+def use(gateway: Served, tenants: Tenants, receiver: Receiver) -> str:
+    """Call in every way that could leave a trace, and give all answers."""
+    answers: list[str] = []
+
+    def ask(method: str, path: str, body: object = None, **more: object) -> None:
+        reply = gateway.ask(method, path, body, **more)  # pyright: ignore[reportArgumentType]  passed on as given
+        answers.append(f"{reply.headers} {reply.body!r}")
+
+    hook = {"webhook_url": f"{receiver.url}/hook", "webhook_secret": WEBHOOK_SECRET}
+    for key in (tenants.alice, tenants.alice_test):
+        task, link = gateway.draw("a lighthouse", key=key, **hook)
+        receiver.next()
+        ask("GET", f"/v1/tasks/{task}", key=key)
+        ask("GET", f"/flux/v1/get_result?id={task}&key={key}", key=None)
+        ask("GET", f"/user/quota?key={key}", key=None)
+        ask("GET", f"/nothing?key={key}", key=None)
+        ask("GET", f"/v1/tasks?limit=x&key={key}", key=None)
+        ask("POST", FLUX, b"not json", key=key)
+        ask("POST", FLUX, {"prompt": 5, **hook}, key=key)
+        ask("POST", FLUX, {"prompt": "a", "webhook_url": {}, "webhook_secret": WEBHOOK_SECRET}, key=key)
+        ask("POST", SCHNELL, {"input": {"prompt": "hold x"}, "webhook": f"{receiver.url}/hook"}, key=key)
+        ask("GET", "/replicate/v1/predictions", key=key)
+        ask("GET", link, key=key)
+        ask("GET", link[:-3], key=key)
+        ask("POST", FLUX, {"prompt": "a"}, key=f"{key}x")
+        ask("POST", FLUX, {"prompt": "a"}, key=key, headers={"x-key": tenants.bob})
+    for outcome in ("unauthorized", "out_of_credit", "garbage", "connect_refused", "reset_after_send", "vendor_error"):
+        headers = {"halley-test": f"outcome={outcome}"}
+        ask("POST", FLUX, {"prompt": "a", **hook}, key=tenants.alice_test, headers=headers)
+    ask("GET", "/metrics", key=None)
+    ask("GET", "/openapi.json", key=None)
+    gateway.revoke(gateway.new_key("bob"))
+    return "\n".join(answers)
+
+
+SECRETS = (
+    "live key",
+    "test key",
+    "key of the settings",
+    "vendor's credential",
+    "vendor's signing secret",
+    "caller's webhook secret",
+    "project's webhook secret",
+    "master secret",
+)
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_is_in_no_answer(session, name):
+    _, secrets, told = session
+    assert secrets[name] not in told
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_is_in_no_log(session, name):
+    gateway, secrets, _ = session
+    assert "request" in gateway.log
+    assert secrets[name] not in gateway.log
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_is_in_no_file_of_the_data(session, name):
+    gateway, secrets, _ = session
+    needle = secrets[name].encode()
+    holding = [path.name for path in files(gateway.data) if needle in path.read_bytes()]
+    assert holding == []
+
+
+def test_the_data_are_the_operators_alone(session):
+    gateway, _, _ = session
+    assert gateway.data.stat().st_mode & 0o077 == 0
+    assert (gateway.data / "halley.sock").stat().st_mode & 0o077 == 0
+
+
+def files(folder: Path) -> Iterator[Path]:
+    found = [path for path in folder.rglob("*") if path.is_file()]
+    assert any(path.name == "halley.db" for path in found)
+    yield from found
