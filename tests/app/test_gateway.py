@@ -1,4 +1,4 @@
-from halley.testing.gateway import Rig
+from tests.app.rigs import Rig
 
 
 async def test_an_image_ordered_in_flux_format_is_ready_billed_and_downloads(rig: Rig) -> None:

@@ -2,12 +2,173 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
+from tests.app.rigs import Rig, opened_gateway
 
 from halley.app import Gateway
 from halley.console.lock import DataFolderInUse
 from halley.pipeline.reload import reload
-from halley.settings import PriceConfig, SettingsError
-from halley.tasks import TaskState
-from halley.testing.gateway import Rig, opened_gateway, settings_for
+from halley.settings import SettingsError, load_settings
+from halley.testing.clock import FakeClock
+from halley.testing.gateway import settings_for
+
+FILE = """
+[[channels]]
+name = "main"
+vendor = "bfl"
+api_key = "${KEY}"
+models = ["flux-*"]
+
+[[prices]]
+model = "flux-pro-1.1"
+call = "0.05"
+"""
+ENVIRON = {"KEY": "a-key-of-the-vendor"}
+
+
+async def test_a_second_start_in_the_same_folder_is_refused_and_names_the_first(rig: Rig) -> None:
+    with pytest.raises(DataFolderInUse, match=rig.client.url):
+        async with Gateway(rig.world.settings, environ={}):
+            pass
+    assert (await rig.client.call("GET", "/health/readiness")).status == 200
+
+
+async def test_a_stopped_gateway_leaves_the_folder_to_the_next(folder: Path) -> None:
+    for _ in range(2):
+        async with opened_gateway(settings_for(folder)) as rig:
+            assert (await rig.client.call("GET", "/health/readiness")).status == 200
+
+
+async def test_a_task_that_runs_goes_on_after_a_restart(folder: Path) -> None:
+    settings = settings_for(folder)
+    async with opened_gateway(settings) as rig:
+        names = [(await rig.client.flux("flux-pro-1.1", "success; delay=30")).json["id"]]
+        names += [(await rig.client.replicate("black-forest-labs/flux-dev", "success; delay=30")).json["id"]]
+        await rig.turn(3)
+        key, clock = rig.key, rig.clock
+    async with opened_gateway(settings, key=key, clock=clock) as rig:
+        for name in names:
+            assert (await rig.ended(name)).state == "succeeded"
+        assert len(await rig.jobs("bfl")) == len(await rig.jobs("replicate")) == 1
+        assert await rig.differences() == ()
+
+
+async def test_a_lost_reply_is_still_looked_for_after_a_restart(folder: Path) -> None:
+    settings = settings_for(folder)
+    async with opened_gateway(settings) as rig:
+        await rig.client.replicate("black-forest-labs/flux-dev", "reset_after_send")
+        identity, key, clock = (await rig.last_task()).id, rig.key, rig.clock
+    async with opened_gateway(settings, key=key, clock=clock) as rig:
+        assert (await rig.ended(identity)).state == "succeeded"
+        assert len(await rig.jobs("replicate")) == 1
+
+
+async def test_the_first_key_is_shown_once(folder: Path) -> None:
+    async with opened_gateway(settings_for(folder)) as rig:
+        assert rig.gateway.welcome.test_key
+        assert rig.gateway.welcome.setup_secret
+        key = rig.key
+    async with opened_gateway(settings_for(folder), key=key) as rig:
+        assert rig.gateway.welcome.test_key is None
+        assert rig.gateway.welcome.setup_secret is None
+        assert (await rig.client.call("GET", "/v1/tasks")).status == 200
+
+
+async def test_a_call_that_runs_ends_before_the_gateway_does_and_new_ones_are_refused(folder: Path) -> None:
+    async with opened_gateway(settings_for(folder, drain_s=10.0)) as rig:
+        accepted = await rig.client.flux("flux-pro-1.1", "success; delay=60")
+        waiting = asyncio.gather(rig.client.task(accepted.json["id"], wait_s=60))
+        await rig.turn(2)
+        rig.world.draining = True
+        [shown] = await rig.while_ticking(waiting)
+        assert shown["state"] in ("starting", "running")
+        refused = await rig.client.flux()
+        assert (refused.status, refused.json["error"]["code"]) == (503, "not_ready")
+        assert (await rig.client.call("GET", "/health/readiness")).status == 503
+        assert (await rig.client.call("GET", "/health/liveness")).status == 200
+
+
+# --- reload ---
+
+
+def _settings(folder: Path, text: str, environ: dict[str, str], **changed: Any) -> Any:
+    file = folder.parent / "halley.toml"
+    file.write_text(text, encoding="utf-8")
+    loaded = load_settings({"config": str(file)}, environ, folder.parent)
+    known = settings_for(folder, config=loaded.config, channels=loaded.channels, prices=loaded.prices)
+    return msgspec.structs.replace(known, **changed)
+
+
+async def _write(rig: Rig, text: str) -> None:
+    file = rig.world.settings.config
+    assert file is not None
+    await asyncio.to_thread(file.write_text, text, "utf-8")
+
+
+@pytest.fixture
+def filed(folder: Path) -> Any:
+    """Settings with a file."""
+    folder.mkdir()
+    return _settings(folder, FILE, ENVIRON)
+
+
+async def test_channels_and_prices_of_the_file_are_there_from_the_start(filed: Any) -> None:
+    async with opened_gateway(filed, environ=ENVIRON) as rig:
+        channels = {one.name: one for one in rig.world.config.channels}
+        assert channels["main"].managed == "file"
+        credential = channels["main"].credential
+        assert credential is not None
+        assert b"a-key-of-the-vendor" not in credential
+        task = await rig.ended((await rig.client.flux()).json["id"])
+        assert task.cost == 50_000_000
+
+
+async def test_a_reload_takes_effect_for_the_next_order_and_not_for_those_before(filed: Any) -> None:
+    async with opened_gateway(filed, environ=ENVIRON) as rig:
+        before = (await rig.client.flux("flux-pro-1.1", "success; delay=20")).json["id"]
+        await _write(rig, FILE.replace("0.05", "0.07").replace('name = "main"', 'name = "other"'))
+        synced = await reload(rig.world, ENVIRON)
+        assert (synced.channels, synced.prices_changed) == (("other",), 1)
+        after = (await rig.client.flux()).json["id"]
+        assert (await rig.ended(before)).cost == 50_000_000
+        assert (await rig.ended(after)).cost == 70_000_000
+        enabled = {one.name: one.enabled for one in rig.world.config.channels if not one.simulated}
+        assert enabled == {"main": False, "other": True}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        FILE.replace('vendor = "bfl"', 'vendor = "nobody"').replace("0.05", "0.07"),
+        FILE.replace('call = "0.05"', 'parsec = "1"').replace('name = "main"', 'name = "other"'),
+        FILE.replace("0.05", "-1").replace('name = "main"', 'name = "other"'),
+        "[[channels]\n",
+    ],
+    ids=["vendor", "meter", "amount", "syntax"],
+)
+async def test_a_file_with_a_mistake_changes_nothing_at_all(filed: Any, text: str) -> None:
+    async with opened_gateway(filed, environ=ENVIRON) as rig:
+        before = rig.world.config
+        await _write(rig, text)
+        with pytest.raises(SettingsError):
+            await reload(rig.world, ENVIRON)
+        await rig.pass_time(5, step_s=1)
+        assert rig.world.config.channels == before.channels
+        assert rig.world.config.prices == before.prices
+
+
+async def test_a_key_of_the_environment_lights_a_channel_up_only_if_none_names_the_vendor(filed: Any) -> None:
+    keys = {"BFL_API_KEY": "one-key", "REPLICATE_API_TOKEN": "another-key"}
+    async with opened_gateway(filed, environ={**ENVIRON, **keys}) as rig:
+        managed = {one.name: one.managed for one in rig.world.config.channels if not one.simulated}
+        assert managed == {"main": "file", "replicate-environment": "environment"}
+
+
+async def test_two_clocks_are_never_mixed(folder: Path) -> None:
+    clock = FakeClock("2027-03-01T00:00:00Z")
+    async with opened_gateway(settings_for(folder), clock=clock) as rig:
+        task = await rig.ended((await rig.client.flux()).json["id"])
+        assert (await rig.client.task(task.id))["created_at"].startswith("2027-03-01T00:00:00")

@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
+from tests.app.rigs import Rig
 
-from halley.testing.gateway import Rig
 from halley.testing.wire import Break
 
 DEV = "black-forest-labs/flux-dev"
@@ -50,9 +50,7 @@ async def test_prefer_wait_says_starting_when_the_time_is_over(rig: Rig) -> None
 async def test_a_cancel_reaches_the_vendors_own_job(rig: Rig) -> None:
     accepted = await rig.client.replicate(DEV, "success; delay=60")
     await rig.turn(2)
-    reply = await rig.while_ticking(
-        rig.client.call("POST", f"/replicate/v1/predictions/{accepted.json['id']}/cancel")
-    )
+    reply = await rig.while_ticking(rig.client.call("POST", f"/replicate/v1/predictions/{accepted.json['id']}/cancel"))
     assert (reply.status, reply.json["status"]) == (200, "canceled")
     [job] = await rig.jobs("replicate")
     assert job.cancelled_us is not None
@@ -69,7 +67,7 @@ async def test_where_the_vendor_cannot_cancel_each_format_says_so_in_its_way(rig
     refused = await rig.client.call("POST", f"/v1/tasks/{identity}/cancel")
     assert (refused.status, refused.json["error"]["code"]) == (409, "cancel_not_supported")
     shown = await rig.client.call("POST", f"/replicate/v1/predictions/{identity}/cancel")
-    assert (shown.status, shown.json["status"]) == (200, "processing")
+    assert (shown.status, shown.json["status"] in ("starting", "processing")) == (200, True)
     assert (await rig.ended(identity)).state == "succeeded"
 
 

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ def vendor_with(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, catalo
     package.mkdir()
     (package / "__init__.py").touch()
     (package / "catalogue.toml").write_text(catalogue, encoding="utf-8")
-    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
     return msgspec.structs.replace(VENDORS["bfl"], name=name, simulator=f"plugin_{name}.simulator:create_app")
 
 
@@ -28,11 +29,14 @@ def model(**fields: Any) -> str:
     return f"[[models]]\n{spelled}\n"
 
 
-def _toml(value: Any) -> str:
-    if isinstance(value, dict):
-        pairs = ", ".join(f'{key} = "{price}"' for key, price in value.items())
-        return "{ " + pairs + " }"
-    return str(value) if isinstance(value, list) else f'"{value}"'
+def _toml(value: str | list[str] | dict[str, str]) -> str:
+    match value:
+        case str():
+            return f'"{value}"'
+        case list():
+            return str(value)
+        case dict():
+            return "{ " + ", ".join(f'{key} = "{price}"' for key, price in value.items()) + " }"
 
 
 def test_every_model_that_ships_has_a_price_a_cost_and_a_description() -> None:

@@ -27,7 +27,7 @@ class Receiver:
         queue = self._queue
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:  # noqa: N802 - the standard library's name
+            def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", "0")))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 queue.put(Posted(method=self.command, path=self.path, headers=headers, body=body))

@@ -1,6 +1,6 @@
 """A real gateway in a process of its own, and the few calls that tests of its public door make.
 
-`tests/clients`, `tests/fuzz` and `tests/field` share it: what they ask goes over a socket, as a stranger's request does.
+`tests/clients`, `tests/fuzz` and `tests/field` share it: what they ask goes over a socket, as a stranger's does.
 """
 
 import contextlib
@@ -108,6 +108,11 @@ class Served:
         return self.log_path.read_text(errors="replace")
 
     @property
+    def first_words(self) -> str:
+        """What it told its operator at the first start."""
+        return self.log.partition("\n{")[0][:4_000]
+
+    @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
@@ -158,8 +163,7 @@ class Served:
         """Send bytes as they are and read one answer; `then` follows as far as the other side takes it."""
         with socket.create_connection(self.address, timeout=ASK_S_MAX) as connection:
             connection.sendall(request)
-            # Refused early: the answer is on its way while we still talk.
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # refused while we still talk
                 connection.sendall(then)
             response = http.client.HTTPResponse(connection)
             response.begin()
@@ -261,8 +265,8 @@ def _reply(response: http.client.HTTPResponse) -> Reply:
     body = response.read()
     headers: dict[str, str] = {}
     for name, value in response.getheaders():
-        name = name.lower()
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        known = headers.get(name.lower())
+        headers[name.lower()] = value if known is None else f"{known}, {value}"
     return Reply(status=response.status, headers=headers, body=body)
 
 

@@ -1,5 +1,7 @@
 """Vercel's AI SDK with `@ai-sdk/black-forest-labs` at `/flux/v1`, as its users run it."""
 
+from pathlib import Path
+
 import pytest
 from tests.clients.clients import node
 from tests.clients.served import KEY, Served, image
@@ -9,7 +11,7 @@ def ai_sdk(gateway: Served, action: str, **given: object):
     return node("ai_sdk_client.mjs", action, **{"key": KEY, "url": gateway.url, "model": "flux-pro-1.1", **given})
 
 
-def test_generate_image_draws_an_image_of_the_asked_size_and_format(gateway: Served, tmp_path):
+def test_generate_image_draws_an_image_of_the_asked_size_and_format(gateway: Served, tmp_path: Path):
     path = tmp_path / "out"
     options = {"width": 512, "height": 256, "outputFormat": "png"}
     drawn = ai_sdk(gateway, "draw", prompt="a red teapot", options=options, settings={"seed": 7}, path=str(path))
@@ -19,7 +21,7 @@ def test_generate_image_draws_an_image_of_the_asked_size_and_format(gateway: Ser
     assert drawn["facts"]["duration"] > 0
 
 
-def test_generate_image_takes_a_ratio_for_ultra(gateway: Served, tmp_path):
+def test_generate_image_takes_a_ratio_for_ultra(gateway: Served, tmp_path: Path):
     path = tmp_path / "out"
     settings = {"aspectRatio": "21:9"}
     ai_sdk(gateway, "draw", model="flux-pro-1.1-ultra", prompt="a coast", settings=settings, path=str(path))
@@ -27,7 +29,7 @@ def test_generate_image_takes_a_ratio_for_ultra(gateway: Served, tmp_path):
     assert abs(width / height - 21 / 9) < 0.05
 
 
-def test_generate_image_edits_an_image_with_kontext(gateway: Served, source, tmp_path):
+def test_generate_image_edits_an_image_with_kontext(gateway: Served, source: Path, tmp_path: Path):
     path = tmp_path / "out"
     edited = ai_sdk(
         gateway,
@@ -51,7 +53,9 @@ def test_generate_image_edits_an_image_with_kontext(gateway: Served, source, tmp
         pytest.param(KEY, "x [[halley outcome=vendor_error]]", None, "generation failed", id="vendor error"),
     ],
 )
-def test_errors_arrive_as_the_clients_own(gateway: Served, key, prompt, status, words, tmp_path):
+def test_errors_arrive_as_the_clients_own(
+    gateway: Served, key: str, prompt: str, status: int | None, words: str, tmp_path: Path
+):
     failed = ai_sdk(gateway, "fail", key=key, prompt=prompt, path=str(tmp_path / "out"))
     assert failed["status"] == status
     assert words in failed["message"]

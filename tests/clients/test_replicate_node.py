@@ -1,6 +1,7 @@
 """The npm package `replicate`, as its users run it."""
 
 import json
+from pathlib import Path
 
 import pytest
 from tests.clients.clients import node
@@ -22,7 +23,7 @@ def replicate(gateway: Served, action: str, **given: object):
         pytest.param({"wait": {"mode": "block", "timeout": 1}}, id="blocking for a second"),
     ],
 )
-def test_run_gives_an_image_of_the_asked_ratio_and_format(gateway: Served, tmp_path, options):
+def test_run_gives_an_image_of_the_asked_ratio_and_format(gateway: Served, tmp_path: Path, options: dict[str, object]):
     path = tmp_path / "out"
     ran = replicate(gateway, "run", input=PROMPT, path=str(path), options=options)
     kind, (width, height) = image(path.read_bytes())
@@ -42,7 +43,7 @@ def test_a_prediction_is_cancelled(gateway: Served):
     assert ran == {"status": "canceled"}
 
 
-def test_an_uploaded_file_is_edited_and_deleted(gateway: Served, source, tmp_path):
+def test_an_uploaded_file_is_edited_and_deleted(gateway: Served, source: Path, tmp_path: Path):
     path = tmp_path / "out"
     ran = replicate(gateway, "edit", source=str(source), path=str(path))
     assert ran == {"size": source.stat().st_size, "metadata": {"purpose": "an edit"}, "gone": True}
@@ -67,7 +68,9 @@ def test_a_webhook_passes_validate_webhook_with_the_secret_from_the_api(gateway:
         pytest.param(KEY, "x [[halley outcome=content_moderated]]", None, "Prediction failed: ", id="moderated"),
     ],
 )
-def test_errors_arrive_as_the_clients_own(gateway: Served, key, prompt, status, words):
+def test_errors_arrive_as_the_clients_own(
+    gateway: Served, key: str, prompt: str | None, status: int | None, words: str
+):
     ran = replicate(gateway, "fail", key=key, input={"prompt": prompt})
     assert ran["status"] == status
     assert words in ran["message"]

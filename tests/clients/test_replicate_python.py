@@ -1,5 +1,7 @@
 """The PyPI package `replicate`, as its users run it."""
 
+from pathlib import Path
+
 import pytest
 from tests.clients.clients import python
 from tests.clients.receiver import Receiver
@@ -12,7 +14,7 @@ def replicate(gateway: Served, action: str, **given: object):
     return python("replicate", "replicate_client.py", action, **{"key": KEY, "url": gateway.url, **given})
 
 
-def test_run_gives_an_image_of_the_asked_ratio_and_format(gateway: Served, tmp_path):
+def test_run_gives_an_image_of_the_asked_ratio_and_format(gateway: Served, tmp_path: Path):
     path = tmp_path / "out"
     ran = replicate(gateway, "run", input={**PROMPT, "num_outputs": 2}, path=str(path))
     kind, (width, height) = image(path.read_bytes())
@@ -21,7 +23,7 @@ def test_run_gives_an_image_of_the_asked_ratio_and_format(gateway: Served, tmp_p
     assert abs(width / height - 16 / 9) < 0.03
 
 
-def test_a_prediction_is_created_waited_for_fetched_and_listed(gateway: Served, tmp_path):
+def test_a_prediction_is_created_waited_for_fetched_and_listed(gateway: Served, tmp_path: Path):
     path = tmp_path / "out"
     ran = replicate(gateway, "predict", input={**PROMPT, "output_format": "webp"}, path=str(path))
     assert (ran["first"], ran["status"], ran["fetched"]) == ("starting", "succeeded", "succeeded")
@@ -36,14 +38,14 @@ def test_a_prediction_is_cancelled(gateway: Served):
     assert ran == {"status": "canceled"}
 
 
-def test_an_uploaded_file_is_edited_and_deleted(gateway: Served, source, tmp_path):
+def test_an_uploaded_file_is_edited_and_deleted(gateway: Served, source: Path, tmp_path: Path):
     path = tmp_path / "out"
     ran = replicate(gateway, "edit", source=str(source), path=str(path))
     assert ran == {"listed": True, "size": source.stat().st_size, "name": "source.png", "left": False}
     assert image(path.read_bytes())[0] == "PNG"
 
 
-def test_an_open_file_is_taken_as_an_input(gateway: Served, source, tmp_path):
+def test_an_open_file_is_taken_as_an_input(gateway: Served, source: Path, tmp_path: Path):
     path = tmp_path / "out"
     replicate(gateway, "edit_open_file", source=str(source), path=str(path))
     assert image(path.read_bytes())[0] == "PNG"
@@ -75,7 +77,7 @@ def test_a_webhook_passes_the_clients_own_check(gateway: Served, receiver: Recei
         ),
     ],
 )
-def test_errors_arrive_as_the_clients_own(gateway: Served, key, prompt, expected):
+def test_errors_arrive_as_the_clients_own(gateway: Served, key: str, prompt: str | None, expected: dict[str, object]):
     ran = replicate(gateway, "fail", key=key, input={"prompt": prompt})
     assert {name: ran[name] for name in expected} == expected
     assert ran.get("detail") or ran.get("message")

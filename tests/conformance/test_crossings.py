@@ -1,11 +1,15 @@
 """An order in one format, run by a vendor of another: fetched in either shape, by all three spellings of its id."""
 
 import pytest
+from tests.app.rigs import Rig
 
 from halley.kernel.ids import as_uuid
-from halley.testing.gateway import Rig, leaks
+from halley.testing.gateway import leaks
 
-CROSSINGS = [pytest.param("flux", "replicate", id="flux by replicate"), pytest.param("replicate", "bfl", id="replicate by bfl")]
+CROSSINGS = [
+    pytest.param("flux", "replicate", id="flux by replicate"),
+    pytest.param("replicate", "bfl", id="replicate by bfl"),
+]
 
 
 async def _order(rig: Rig, form: str, ending: str = "") -> str:

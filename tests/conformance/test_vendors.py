@@ -1,4 +1,7 @@
-"""Every vendor × operation × ending, through a whole gateway; `make check-vendor V=…` runs one vendor's and prints it."""
+"""Every operation of every vendor with every ending, through a whole gateway.
+
+`make check-vendor V=name` runs one vendor's and prints the matrix.
+"""
 
 from collections.abc import AsyncIterator
 from fnmatch import fnmatchcase

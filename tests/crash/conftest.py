@@ -1,11 +1,11 @@
-"""A house per test, and one that tests of failpoints share within a process of the run."""
+"""What a test that kills random moments needs: the seed, a house, and a PostgreSQL."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
 import pytest
+from tests.crash.chance import SEED
 from tests.crash.house import House
 from tests.database import postgres_server
 
@@ -15,9 +15,8 @@ __all__ = ["postgres_server"]
 @pytest.fixture
 def seeded() -> Random:
     """Chance that can be had again: the seed is printed with a failure."""
-    seed = int(os.environ.get("HALLEY_CRASH_SEED") or Random().randrange(1_000_000))
-    print(f"HALLEY_CRASH_SEED={seed}")
-    return Random(seed)
+    print(f"HALLEY_CRASH_SEED={SEED}")
+    return Random(SEED)
 
 
 @pytest.fixture

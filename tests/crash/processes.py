@@ -22,7 +22,7 @@ DEATH_S_MAX = 10.0
 STOP_S_MAX = 15.0
 _TAG = re.compile(rb"crash-\d{6}")
 _URL = re.compile(r"http://127\.0\.0\.1:\d+")
-_KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+_KEPT = ("PATH", "PYTHONPATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

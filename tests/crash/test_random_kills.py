@@ -1,27 +1,25 @@
 """The server is killed under load at random moments, again and again; nothing is lost and nothing is doubled."""
 
 import asyncio
-import os
 import subprocess
 import sys
 from random import Random
 from statistics import median
 
 import pytest
+from tests.crash.chance import ROUNDS
 from tests.crash.house import House
 from tests.crash.orders import Order
 
-ROUNDS = 6
 KILL_AFTER_S = (0.15, 0.9)
 READY_S_MAX = 3.0
 
 
 @pytest.mark.crash
 async def test_server_killed_at_random_moments_loses_and_doubles_nothing(house: House, seeded: Random):
-    rounds = int(os.environ.get("HALLEY_CRASH_ROUNDS") or ROUNDS)
     repeated = 0
     ready_s = [await house.gateway.start()]
-    for number in range(rounds):
+    for number in range(ROUNDS):
         after_s = seeded.uniform(*KILL_AFTER_S)
         whole_tree = number % 2 == 0
         await house.load_and_kill(after_s, whole_tree=whole_tree)

@@ -7,6 +7,7 @@ from random import Random
 
 import psycopg
 import pytest
+from tests.crash.chance import ROUNDS
 from tests.crash.house import House
 from tests.crash.processes import GatewayProcess
 from tests.database import PostgresServer
@@ -16,6 +17,7 @@ from halley.worker.deliver import LEASE_S as DELIVERY_LEASE_S
 from halley.worker.poll import LEASE_S
 from halley.world.boots import DEAD_AFTER_S
 
+KILLS = max(1, ROUNDS // 6)
 KILL_AFTER_S = (0.4, 0.9)
 GO_ON_S = 0.4
 pytestmark = [pytest.mark.crash, pytest.mark.postgres]
@@ -39,16 +41,10 @@ def replicas(tmp_path: Path, seeded: Random, postgres_server: PostgresServer) ->
 async def test_other_replica_finishes_what_a_killed_one_began(replicas: tuple[House, GatewayProcess], seeded: Random):
     house, victim = replicas
     await house.gateway.start()
-    await victim.start()
-    stop = asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(house.orders.load([house.gateway.url, victim.url], stop))
-        await asyncio.sleep(seeded.uniform(*KILL_AFTER_S))
-        dead = victim.pid
-        victim.kill(whole_tree=True)
-        await asyncio.sleep(GO_ON_S)
-        stop.set()
-    await asyncio.to_thread(_let_time_pass, house.database_url, dead)
+    for _ in range(KILLS):
+        await victim.start()
+        dead = await _kill_under_load(house, victim, seeded)
+        await asyncio.to_thread(_let_time_pass, house.database_url, dead)
     await house.settle()
     keyed = [order for order in house.orders.sent.values() if order.keyed]
     repeats = await house.orders.repeat(house.gateway.url, keyed)
@@ -58,6 +54,19 @@ async def test_other_replica_finishes_what_a_killed_one_began(replicas: tuple[Ho
     jobs = await asyncio.to_thread(house.jobs)
     print(f"{len(house.orders.sent)} orders sent, {len(jobs)} jobs at the vendors")
     assert house.gateway.errors() == []
+
+
+async def _kill_under_load(house: House, victim: GatewayProcess, seeded: Random) -> int:
+    """Kill one while both take orders; give the number of the process that it was."""
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(house.orders.load([house.gateway.url, victim.url], stop))
+        await asyncio.sleep(seeded.uniform(*KILL_AFTER_S))
+        dead = victim.pid
+        victim.kill(whole_tree=True)
+        await asyncio.sleep(GO_ON_S)
+        stop.set()
+    return dead
 
 
 def _let_time_pass(url: str, dead: int) -> None:

@@ -1,4 +1,4 @@
-"""One gateway with two tenants: simulators answer their test keys, a vendor that writes everything down their live keys."""
+"""One gateway with two tenants: simulators answer their test keys, a vendor that notes everything their live keys."""
 
 from collections.abc import Iterator
 from itertools import count

@@ -20,12 +20,12 @@ FILTERS = ("model", "dialect", "state", "cursor", "created_after", "created_befo
 
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("header", ["x-key", "authorization", "x-api-key", "mj-api-secret"])
-def test_a_key_that_is_sql_is_an_unknown_key(gateway: Served, header, text):
+def test_a_key_that_is_sql_is_an_unknown_key(gateway: Served, header: str, text: str):
     assert gateway.ask("GET", "/v1/tasks", key=None, headers={header: text}).status == 401
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_key_in_the_query_that_is_sql_is_an_unknown_key(gateway: Served, text):
+def test_a_key_in_the_query_that_is_sql_is_an_unknown_key(gateway: Served, text: str):
     assert gateway.ask("GET", f"/user/quota?key={quote(text)}", key=None).status == 401
 
 
@@ -38,7 +38,7 @@ def _tasks_of_others(gateway: Served, tenants: Tenants) -> None:
 @pytest.mark.usefixtures("_tasks_of_others")
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("field", FILTERS)
-def test_a_filter_that_is_sql_finds_nothing_of_others(gateway: Served, tenants: Tenants, field, text):
+def test_a_filter_that_is_sql_finds_nothing_of_others(gateway: Served, tenants: Tenants, field: str, text: str):
     reply = gateway.ask("GET", f"/v1/tasks?{field}={quote(text)}", key=tenants.alice_idle)
     assert reply.status in (200, 400)
     if reply.status == 200:
@@ -46,7 +46,7 @@ def test_a_filter_that_is_sql_finds_nothing_of_others(gateway: Served, tenants: 
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_an_id_that_is_sql_is_no_id(gateway: Served, tenants: Tenants, text):
+def test_an_id_that_is_sql_is_no_id(gateway: Served, tenants: Tenants, text: str):
     assert gateway.ask("GET", f"/v1/tasks/{quote(text, safe='')}", key=tenants.alice).status == 404
     assert gateway.ask("GET", f"/replicate/v1/predictions/{quote(text, safe='')}", key=tenants.alice).status == 404
     assert gateway.ask("GET", f"/replicate/v1/files/{quote(text, safe='')}", key=tenants.alice).status == 404
@@ -54,7 +54,9 @@ def test_an_id_that_is_sql_is_no_id(gateway: Served, tenants: Tenants, text):
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_prompt_and_an_idempotency_key_that_are_sql_are_text(gateway: Served, tenants: Tenants, text, unique):
+def test_a_prompt_and_an_idempotency_key_that_are_sql_are_text(
+    gateway: Served, tenants: Tenants, text: str, unique: str
+):
     headers = {"idempotency-key": f"{unique} {text}"}
     reply = gateway.ask("POST", FLUX, {"prompt": text}, key=tenants.alice, headers=headers)
     assert gateway.result(reply.json["id"], key=tenants.alice)["result"]["prompt"] == text

@@ -13,18 +13,18 @@ WILDCARDS = ["%", "_", "flux-%", "flux-pro-1._", "*", "flux-*", "flux-pro-1.?", 
 
 @pytest.mark.parametrize("text", WILDCARDS)
 @pytest.mark.parametrize("field", ["model", "dialect"])
-def test_a_wildcard_in_a_filter_is_a_letter_like_any_other(gateway: Served, tenants: Tenants, field, text):
+def test_a_wildcard_in_a_filter_is_a_letter_like_any_other(gateway: Served, tenants: Tenants, field: str, text: str):
     gateway.draw(key=tenants.alice_test)
     assert gateway.ask("GET", f"/v1/tasks?{field}={quote(text)}", key=tenants.alice_test).json["data"] == []
 
 
 @pytest.mark.parametrize("text", ["sk-%", "sk-test-%", "sk-test-____", "%", "*"])
-def test_a_wildcard_in_a_key_is_a_letter_like_any_other(gateway: Served, text):
+def test_a_wildcard_in_a_key_is_a_letter_like_any_other(gateway: Served, text: str):
     assert gateway.ask("GET", "/v1/tasks", key=text).status == 401
 
 
 @pytest.mark.parametrize("text", ["%", "a%", "ali_e", "*"])
-def test_a_wildcard_names_no_account_and_no_key(gateway: Served, tenants: Tenants, text):
+def test_a_wildcard_names_no_account_and_no_key(gateway: Served, tenants: Tenants, text: str):
     for command, field in (("keys.list", "account"), ("accounts.credit", "account"), ("keys.revoke", "key")):
         extra = {"amount_nanos": 1} if command == "accounts.credit" else {}
         with pytest.raises(CommandFailed, match=r"There is no"):

@@ -33,7 +33,9 @@ def spellings(gateway: Served, tenants: Tenants, task: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
-def test_a_foreign_task_is_not_found_in_any_format_spelling_or_verb(gateway: Served, tenants, task, stranger):
+def test_a_foreign_task_is_not_found_in_any_format_spelling_or_verb(
+    gateway: Served, tenants: Tenants, task: str, stranger: str
+):
     key = getattr(tenants, stranger)
     for name in spellings(gateway, tenants, task):
         asked = [
@@ -52,17 +54,20 @@ def test_a_foreign_task_is_not_found_in_any_format_spelling_or_verb(gateway: Ser
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
-def test_a_foreign_task_looks_like_one_that_never_was(gateway: Served, tenants, task, stranger):
+def test_a_foreign_task_looks_like_one_that_never_was(gateway: Served, tenants: Tenants, task: str, stranger: str):
     key = getattr(tenants, stranger)
     nobodys = "0" * 26
     for path in ("/v1/tasks/{}", "/replicate/v1/predictions/{}", "/flux/v1/get_result?id={}"):
-        foreign, none = gateway.ask("GET", path.format(task), key=key), gateway.ask("GET", path.format(nobodys), key=key)
+        foreign, none = (
+            gateway.ask("GET", path.format(task), key=key),
+            gateway.ask("GET", path.format(nobodys), key=key),
+        )
         assert foreign.status == none.status
         assert _shape(foreign.text, task, foreign.headers) == _shape(none.text, nobodys, none.headers)
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
-def test_lists_show_nothing_foreign(gateway: Served, tenants, task, file, stranger):
+def test_lists_show_nothing_foreign(gateway: Served, tenants: Tenants, task: str, file: str, stranger: str):
     key = getattr(tenants, stranger)
     for path in ("/v1/tasks?limit=100", "/replicate/v1/predictions", "/replicate/v1/files"):
         text = gateway.ask("GET", path, key=key).text
@@ -72,7 +77,7 @@ def test_lists_show_nothing_foreign(gateway: Served, tenants, task, file, strang
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
-def test_a_foreign_cursor_shows_nothing_foreign(gateway: Served, tenants, task, stranger):
+def test_a_foreign_cursor_shows_nothing_foreign(gateway: Served, tenants: Tenants, task: str, stranger: str):
     identity = gateway.ended(task, key=tenants.alice)["id"].removeprefix("task_")
     key = getattr(tenants, stranger)
     for direction in ("before", "after"):
@@ -81,7 +86,7 @@ def test_a_foreign_cursor_shows_nothing_foreign(gateway: Served, tenants, task, 
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
-def test_a_foreign_file_is_not_found_on_any_verb(gateway: Served, tenants, file, stranger):
+def test_a_foreign_file_is_not_found_on_any_verb(gateway: Served, tenants: Tenants, file: str, stranger: str):
     key = getattr(tenants, stranger)
     for method, path in (("GET", ""), ("GET", "/download"), ("HEAD", "/download"), ("DELETE", "")):
         assert gateway.ask(method, f"/replicate/v1/files/{file}{path}", key=key).status == 404
@@ -89,7 +94,7 @@ def test_a_foreign_file_is_not_found_on_any_verb(gateway: Served, tenants, file,
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
-def test_a_foreign_file_is_no_input(gateway: Served, tenants, file, stranger):
+def test_a_foreign_file_is_no_input(gateway: Served, tenants: Tenants, file: str, stranger: str):
     source = f"{gateway.url}/replicate/v1/files/{file}"
     key = getattr(tenants, stranger)
     flux = gateway.ask("POST", "/flux/v1/flux-kontext-pro", {"prompt": "a", "input_image": source}, key=key)
@@ -100,7 +105,7 @@ def test_a_foreign_file_is_no_input(gateway: Served, tenants, file, stranger):
     assert flux.problem["param"] == "input_image"
 
 
-def test_a_signed_link_opens_only_what_it_was_made_for(gateway: Served, tenants, task):
+def test_a_signed_link_opens_only_what_it_was_made_for(gateway: Served, tenants: Tenants, task: str):
     link = gateway.result(task, key=tenants.alice)["result"]["sample"]
     other = gateway.draw("of bob", key=tenants.bob)[1]
     assert gateway.ask("GET", link, key=None).status == 200
@@ -118,7 +123,7 @@ def test_a_signed_link_opens_only_what_it_was_made_for(gateway: Served, tenants,
     assert {gateway.ask("GET", each, key=tenants.bob).status for each in forged} <= {403, 404}
 
 
-def test_the_answer_to_anothers_idempotency_key_is_not_given(gateway: Served, tenants, unique):
+def test_the_answer_to_anothers_idempotency_key_is_not_given(gateway: Served, tenants: Tenants, unique: str):
     headers = {"idempotency-key": unique}
     first = gateway.ask("POST", FLUX, {"prompt": "x"}, key=tenants.alice, headers=headers)
     for stranger in STRANGERS:
@@ -127,7 +132,7 @@ def test_the_answer_to_anothers_idempotency_key_is_not_given(gateway: Served, te
         assert reply.json["id"] != first.json["id"]
 
 
-def test_a_webhook_secret_is_the_projects_own(gateway: Served, tenants):
+def test_a_webhook_secret_is_the_projects_own(gateway: Served, tenants: Tenants):
     secrets = [
         gateway.ask("GET", "/replicate/v1/webhooks/default/secret", key=key).json["key"]
         for key in (tenants.alice, tenants.alice_elsewhere, tenants.bob)
@@ -135,7 +140,7 @@ def test_a_webhook_secret_is_the_projects_own(gateway: Served, tenants):
     assert len(set(secrets)) == 3
 
 
-def test_a_replicate_prediction_of_another_cannot_be_cancelled(gateway: Served, tenants, unique):
+def test_a_replicate_prediction_of_another_cannot_be_cancelled(gateway: Served, tenants: Tenants, unique: str):
     body = {"input": {"prompt": f"{unique} [[halley outcome=never_finishes]]"}}
     made = gateway.ask("POST", SCHNELL, body, key=tenants.alice_test).json["id"]
     assert gateway.ask("POST", f"/replicate/v1/predictions/{made}/cancel", key=tenants.bob_test).status == 404

@@ -24,7 +24,7 @@ GREEDY = {
 }
 
 
-def test_fields_of_an_order_change_neither_price_nor_owner_nor_mode(gateway: Served, tenants: Tenants, unique):
+def test_fields_of_an_order_change_neither_price_nor_owner_nor_mode(gateway: Served, tenants: Tenants, unique: str):
     before = quota(gateway, tenants.alice)
     task = gateway.order({**GREEDY, "prompt": unique}, key=tenants.alice)
     assert gateway.ended(task, key=tenants.alice)["livemode"] is True
@@ -44,7 +44,7 @@ def test_replicate_orders_take_no_fields_beside_their_own(gateway: Served, tenan
 
 
 @pytest.mark.parametrize("place", ["query", "header"])
-def test_queries_and_headers_change_neither_price_nor_mode(gateway: Served, tenants: Tenants, place, unique):
+def test_queries_and_headers_change_neither_price_nor_mode(gateway: Served, tenants: Tenants, place: str, unique: str):
     query = "&".join(f"{name}={value}" for name, value in GREEDY.items())
     headers = {f"x-{name.replace('_', '-')}": str(value) for name, value in GREEDY.items()}
     path = f"{FLUX}?{query}" if place == "query" else FLUX
@@ -71,6 +71,7 @@ def test_a_file_keeps_its_owner_whatever_its_metadata_say(gateway: Served, tenan
         assert made.status in (400, 422)
 
 
+@pytest.mark.usefixtures("tenants")
 @pytest.mark.parametrize(
     ("command", "arguments"),
     [
@@ -85,7 +86,7 @@ def test_a_file_keeps_its_owner_whatever_its_metadata_say(gateway: Served, tenan
         ("ledger.verify", {"repair": True}),
     ],
 )
-def test_commands_take_no_arguments_beside_their_own(gateway: Served, tenants: Tenants, command, arguments):
+def test_commands_take_no_arguments_beside_their_own(gateway: Served, command: str, arguments: dict[str, object]):
     before = credits_of(gateway)
     with pytest.raises(CommandFailed):
         gateway.console(command, **arguments)

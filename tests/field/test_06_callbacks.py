@@ -34,7 +34,7 @@ def ordered(gateway: Served, tenants: Tenants, vendor: RecordingVendor, word: st
     prompt = HOLD + word
     made = gateway.ask("POST", SCHNELL, {"input": {"prompt": prompt}}, key=tenants.alice)
     assert made.status == 201, made.text
-    callback = urlsplit(vendor.order_of(prompt).json["webhook"]).path
+    callback = urlsplit(str(vendor.order_of(prompt).json["webhook"])).path
     return Job(task=made.json["id"], prompt=prompt, callback=callback)
 
 
@@ -59,7 +59,7 @@ def now(offset_s: int = 0) -> int:
     return int(time.time()) + offset_s  # noqa: TID251 - a signature's time is the machine's
 
 
-def test_a_callback_without_a_valid_signature_is_refused_and_moves_nothing(gateway: Served, tenants, job):
+def test_a_callback_without_a_valid_signature_is_refused_and_moves_nothing(gateway: Served, tenants: Tenants, job: Job):
     right = signed(claim())
     forgeries = [
         {},
@@ -84,7 +84,9 @@ def test_a_callback_without_a_valid_signature_is_refused_and_moves_nothing(gatew
     assert gateway.ask("GET", f"/v1/tasks/{job.task}", key=tenants.alice).json["ended_at"] is None
 
 
-def test_a_callback_is_believed_in_nothing_but_that_it_is_time_to_look(gateway: Served, tenants, vendor, job):
+def test_a_callback_is_believed_in_nothing_but_that_it_is_time_to_look(
+    gateway: Served, tenants: Tenants, vendor: RecordingVendor, job: Job
+):
     polls = len(vendor.seen)
     assert call(gateway, job, signed(claim())).status == 200
     assert vendor.wait_for_more_than(polls)
@@ -93,7 +95,9 @@ def test_a_callback_is_believed_in_nothing_but_that_it_is_time_to_look(gateway: 
     assert "elsewhere" not in json.dumps(shown)
 
 
-def test_a_replayed_callback_charges_nothing_twice(gateway: Served, tenants, vendor, job):
+def test_a_replayed_callback_charges_nothing_twice(
+    gateway: Served, tenants: Tenants, vendor: RecordingVendor, job: Job
+):
     vendor.release(job.prompt)
     headers = signed(claim())
     for _ in range(5):
@@ -106,7 +110,9 @@ def test_a_replayed_callback_charges_nothing_twice(gateway: Served, tenants, ven
     gateway.assert_books_are_sound()
 
 
-def test_a_callback_address_stands_for_its_own_task_only(gateway: Served, tenants, vendor, job, unique):
+def test_a_callback_address_stands_for_its_own_task_only(
+    gateway: Served, tenants: Tenants, vendor: RecordingVendor, job: Job, unique: str
+):
     other = ordered(gateway, tenants, vendor, f"other {unique}")
     token, _, mac = job.callback.rpartition("/")[2].partition(".")
     theirs = other.callback.rpartition("/")[2].partition(".")[0]
@@ -123,13 +129,14 @@ def test_a_callback_address_stands_for_its_own_task_only(gateway: Served, tenant
     assert [reply.status for reply in sent] == [404] * len(paths)
 
 
-def test_an_address_that_we_made_tells_nothing_without_a_signature(gateway: Served, tenants, job):
+@pytest.mark.usefixtures("tenants")
+def test_an_address_that_we_made_tells_nothing_without_a_signature(gateway: Served, job: Job):
     reply = call(gateway, job, {})
     assert job.task not in reply.text
     assert reply.problem["code"] == "invalid_api_key" or reply.problem["type"] == "authentication_error"
 
 
-def test_a_body_without_end_is_refused(gateway: Served, job):
+def test_a_body_without_end_is_refused(gateway: Served, job: Job):
     body = b" " * (2 * 1024 * 1024)
     assert call(gateway, job, signed(body), body).status == 413
 

@@ -1,5 +1,6 @@
 """Class 8: a key that is revoked while one of its calls is held open."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
@@ -22,7 +23,9 @@ def wait_for_prediction(gateway: Served, key: str) -> Reply:
 
 
 @pytest.mark.parametrize("wait", [wait_for_task, wait_for_prediction])
-def test_a_call_that_is_held_open_ends_when_its_key_is_revoked(gateway: Served, tenants: Tenants, wait):
+def test_a_call_that_is_held_open_ends_when_its_key_is_revoked(
+    gateway: Served, tenants: Tenants, wait: Callable[[Served, str], Reply]
+):
     key = gateway.new_key("alice")
     open_before = requests_of(gateway, key)
     with ThreadPoolExecutor(1) as pool:

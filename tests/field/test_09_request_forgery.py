@@ -32,7 +32,13 @@ SPELLINGS = [
     "http://10.0.0.1:{port}/x",
     "http://100.64.0.1:{port}/x",
 ]
-SCHEMES = ["file:///etc/passwd", "gopher://127.0.0.1:{port}/x", "ftp://127.0.0.1:{port}/x", "unix:///tmp/x", "//127.0.0.1/x"]
+SCHEMES = [
+    "file:///etc/passwd",
+    "gopher://127.0.0.1:{port}/x",
+    "ftp://127.0.0.1:{port}/x",
+    "unix:///tmp/x",
+    "//127.0.0.1/x",
+]
 SETTLED_S_MAX = 20
 
 
@@ -41,7 +47,9 @@ def at(receiver: Receiver, url: str) -> str:
 
 
 @pytest.mark.parametrize("url", [*SPELLINGS, *SCHEMES])
-def test_an_input_image_is_not_fetched_from_a_private_place(gateway: Served, tenants: Tenants, receiver, url):
+def test_an_input_image_is_not_fetched_from_a_private_place(
+    gateway: Served, tenants: Tenants, receiver: Receiver, url: str
+):
     order = {"prompt": "a", "input_image": at(receiver, url)}
     reply = gateway.ask("POST", "/flux/v1/flux-kontext-pro", order, key=tenants.alice_test)
     assert reply.status in (400, 422), reply.text
@@ -49,7 +57,7 @@ def test_an_input_image_is_not_fetched_from_a_private_place(gateway: Served, ten
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/openapi.json", "/health/readiness", "/v1/tasks"])
-def test_the_gateway_itself_is_no_source_of_images(gateway: Served, tenants: Tenants, path):
+def test_the_gateway_itself_is_no_source_of_images(gateway: Served, tenants: Tenants, path: str):
     order = {"prompt": "a", "input_image": gateway.url + path}
     reply = gateway.ask("POST", "/flux/v1/flux-kontext-pro", order, key=tenants.alice_test)
     assert reply.status in (400, 422), reply.text
@@ -57,7 +65,7 @@ def test_the_gateway_itself_is_no_source_of_images(gateway: Served, tenants: Ten
 
 
 @pytest.mark.parametrize("url", [*SPELLINGS, *SCHEMES])
-def test_a_webhook_is_not_sent_to_a_private_place(gateway: Served, tenants: Tenants, receiver, url):
+def test_a_webhook_is_not_sent_to_a_private_place(gateway: Served, tenants: Tenants, receiver: Receiver, url: str):
     key, target = tenants.alice_test, at(receiver, url)
     flux = gateway.ask("POST", FLUX, {"prompt": "a", "webhook_url": target}, key=key)
     replicate = gateway.ask("POST", SCHNELL, {"input": {"prompt": "a"}, "webhook": target}, key=key)
@@ -72,7 +80,7 @@ def test_a_webhook_is_not_sent_to_a_private_place(gateway: Served, tenants: Tena
 
 @pytest.mark.parametrize("url", SPELLINGS)
 def test_an_output_is_not_mirrored_from_a_private_place(
-    gateway: Served, tenants: Tenants, vendor: RecordingVendor, receiver, unique, url
+    gateway: Served, tenants: Tenants, vendor: RecordingVendor, receiver: Receiver, unique: str, url: str
 ):
     vendor.links[unique] = at(receiver, url)
     task = gateway.order({"prompt": unique}, key=tenants.alice)
@@ -83,7 +91,7 @@ def test_an_output_is_not_mirrored_from_a_private_place(
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_of_an_output_into_a_private_place_is_not_followed(
-    gateway: Served, tenants: Tenants, vendor: RecordingVendor, receiver, unique, status
+    gateway: Served, tenants: Tenants, vendor: RecordingVendor, receiver: Receiver, unique: str, status: int
 ):
     vendor.files[f"/{unique}"] = (status, {"location": f"{receiver.url}/x"}, b"")
     vendor.links[unique] = f"{vendor.url}/{unique}"
@@ -94,7 +102,7 @@ def test_a_redirect_of_an_output_into_a_private_place_is_not_followed(
 
 
 def test_the_operators_credential_does_not_follow_an_output(
-    gateway: Served, tenants: Tenants, vendor: RecordingVendor, unique
+    gateway: Served, tenants: Tenants, vendor: RecordingVendor, unique: str
 ):
     vendor.files[f"/{unique}.png"] = vendor.files["/image.png"]
     vendor.links[unique] = f"{vendor.url}/{unique}.png"

@@ -10,7 +10,9 @@ CHOICES = ("polling_url", "base_url", "api_base", "url", "host", "endpoint", "up
 HEADERS = ("x-base-url", "x-upstream", "x-forwarded-host", "host", "x-channel-id", "x-proxy", "x-vendor-key")
 
 
-def test_fields_of_an_order_choose_no_host(gateway: Served, tenants, vendor: RecordingVendor, receiver, unique):
+def test_fields_of_an_order_choose_no_host(
+    gateway: Served, tenants: Tenants, vendor: RecordingVendor, receiver: Receiver, unique: str
+):
     order = {"prompt": unique, **dict.fromkeys(CHOICES, receiver.url), "api_key": "mine", "x-key": "mine"}
     gateway.draw(**order, key=tenants.alice)
     assert vendor.order_of(unique).headers["x-key"] == CREDENTIAL
@@ -18,7 +20,7 @@ def test_fields_of_an_order_choose_no_host(gateway: Served, tenants, vendor: Rec
 
 
 def test_headers_of_an_order_choose_no_host_and_do_not_reach_the_vendor(
-    gateway: Served, tenants, vendor: RecordingVendor, receiver: Receiver, unique
+    gateway: Served, tenants: Tenants, vendor: RecordingVendor, receiver: Receiver, unique: str
 ):
     headers = {name: receiver.url.removeprefix("http://") for name in HEADERS} | {"cookie": "a=b", "x-mine": unique}
     reply = gateway.ask("POST", FLUX, {"prompt": unique}, key=tenants.alice, headers=headers)
@@ -30,19 +32,25 @@ def test_headers_of_an_order_choose_no_host_and_do_not_reach_the_vendor(
     assert receiver.waiting == 0
 
 
-def test_a_query_of_an_order_does_not_reach_the_vendor(gateway: Served, tenants, vendor: RecordingVendor, unique):
+def test_a_query_of_an_order_does_not_reach_the_vendor(
+    gateway: Served, tenants: Tenants, vendor: RecordingVendor, unique: str
+):
     reply = gateway.ask("POST", f"{FLUX}?base_url=http://x&key={tenants.alice}", {"prompt": unique}, key=None)
     gateway.ended(reply.json["id"], key=tenants.alice)
     assert vendor.order_of(unique).path == "/bfl/v1/flux-pro-1.1"
 
 
-def test_the_callers_key_never_reaches_the_vendor(gateway: Served, tenants, vendor: RecordingVendor, unique):
+def test_the_callers_key_never_reaches_the_vendor(
+    gateway: Served, tenants: Tenants, vendor: RecordingVendor, unique: str
+):
     gateway.draw(unique, key=tenants.alice)
     for key in (tenants.alice, tenants.bob):
         assert not any(key in f"{each.path} {each.headers} {each.body!r}" for each in vendor.seen)
 
 
-def test_a_callers_webhook_and_its_secret_stay_with_us(gateway: Served, tenants, vendor: RecordingVendor, unique):
+def test_a_callers_webhook_and_its_secret_stay_with_us(
+    gateway: Served, tenants: Tenants, vendor: RecordingVendor, unique: str
+):
     order = {"prompt": unique, "webhook_url": "https://caller.example/hook", "webhook_secret": "the-callers-secret"}
     gateway.order(order, key=tenants.alice)
     assert b"caller" not in vendor.order_of(unique).body
@@ -60,7 +68,9 @@ def test_a_callers_webhook_and_its_secret_stay_with_us(gateway: Served, tenants,
         "flux-pro-1.1%20HTTP",
     ],
 )
-def test_a_model_name_is_no_way_to_another_path(gateway: Served, tenants, vendor: RecordingVendor, unique, model):
+def test_a_model_name_is_no_way_to_another_path(
+    gateway: Served, tenants: Tenants, vendor: RecordingVendor, unique: str, model: str
+):
     before = len(vendor.seen)
     reply = gateway.ask("POST", f"/flux/v1/{model}", {"prompt": unique}, key=tenants.alice)
     assert reply.status in (400, 403, 404, 422, 503), reply.text
@@ -68,9 +78,12 @@ def test_a_model_name_is_no_way_to_another_path(gateway: Served, tenants, vendor
 
 
 @pytest.mark.parametrize(
-    "name", ["../../admin", "a/b/../../../admin", "black-forest-labs/..", "a b/c", "owner/name?x=y", "http://x/y", "a/b:c"]
+    "name",
+    ["../../admin", "a/b/../../../admin", "black-forest-labs/..", "a b/c", "owner/name?x=y", "http://x/y", "a/b:c"],
 )
-def test_a_version_is_no_way_to_another_path(gateway: Served, tenants, vendor: RecordingVendor, unique, name):
+def test_a_version_is_no_way_to_another_path(
+    gateway: Served, tenants: Tenants, vendor: RecordingVendor, unique: str, name: str
+):
     for field in ("version", "model"):
         body = {field: name, "input": {"prompt": unique}}
         reply = gateway.ask("POST", "/replicate/v1/predictions", body, key=tenants.alice)
@@ -78,7 +91,9 @@ def test_a_version_is_no_way_to_another_path(gateway: Served, tenants, vendor: R
     assert not any(unique.encode() in each.body for each in vendor.seen)
 
 
-def test_an_order_goes_to_the_operators_vendor_in_both_formats(gateway: Served, tenants, vendor, unique):
+def test_an_order_goes_to_the_operators_vendor_in_both_formats(
+    gateway: Served, tenants: Tenants, vendor: RecordingVendor, unique: str
+):
     gateway.ask("POST", SCHNELL, {"input": {"prompt": unique}}, key=tenants.alice)
     sent = vendor.order_of(unique)
     assert sent.path == "/replicate/v1/models/black-forest-labs/flux-schnell/predictions"

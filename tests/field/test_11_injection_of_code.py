@@ -27,7 +27,7 @@ TEMPLATES = [
 
 @pytest.mark.parametrize("text", TEMPLATES)
 def test_a_prompt_reaches_the_vendor_and_comes_back_as_it_was(
-    gateway: Served, tenants: Tenants, vendor: RecordingVendor, unique, text
+    gateway: Served, tenants: Tenants, vendor: RecordingVendor, unique: str, text: str
 ):
     prompt = f"{unique} {text}"
     task, _ = gateway.draw(prompt, key=tenants.alice)
@@ -36,7 +36,8 @@ def test_a_prompt_reaches_the_vendor_and_comes_back_as_it_was(
     assert gateway.result(task, key=tenants.alice)["result"]["prompt"] == prompt
 
 
-def test_an_ending_in_the_prompt_of_a_live_key_is_text(gateway: Served, tenants: Tenants, vendor, unique):
+@pytest.mark.usefixtures("vendor")
+def test_an_ending_in_the_prompt_of_a_live_key_is_text(gateway: Served, tenants: Tenants, unique: str):
     prompt = f"{unique} [[halley outcome=vendor_error]]"
     task, _ = gateway.draw(prompt, key=tenants.alice)
     assert gateway.result(task, key=tenants.alice)["status"] == "Ready"
@@ -49,14 +50,18 @@ def test_an_ending_in_the_header_of_a_live_key_is_refused(gateway: Served, tenan
 
 
 @pytest.mark.parametrize("text", TEMPLATES)
-def test_a_template_for_a_name_is_the_name(gateway: Served, text):
+def test_a_template_for_a_name_is_the_name(gateway: Served, text: str):
     name = text.encode("ascii", "ignore").decode().replace("\x1b", "").replace("\x07", "")
     gateway.new_account(name)
     assert name in [row["name"] for row in gateway.console("accounts.list")]
 
 
-@pytest.mark.parametrize("price", ["1+1", "__import__('os').getcwd()", "${HOME}", "1e9999", "-1", "0x10", "NaN", "{{1}}"])
-def test_a_price_that_is_no_number_is_refused_and_the_old_ones_stay(gateway: Served, tenants: Tenants, price, unique):
+@pytest.mark.parametrize(
+    "price", ["1+1", "__import__('os').getcwd()", "${HOME}", "1e9999", "-1", "0x10", "NaN", "{{1}}"]
+)
+def test_a_price_that_is_no_number_is_refused_and_the_old_ones_stay(
+    gateway: Served, tenants: Tenants, price: str, unique: str
+):
     config = gateway.data.parent / "halley.toml"
     before = config.read_text()
     config.write_text(f'{before}\n[[prices]]\nmodel = "flux-pro-1.1"\ncall = "{price}"\n')

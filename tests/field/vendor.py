@@ -78,7 +78,11 @@ class RecordingVendor:
         if path in self.files:
             return self.files[path]
         known = self._flux(seen, path) if path.startswith("/bfl/") else self._replicate(seen, path)
-        return (404, {}, b"{}") if known is None else (200, {"content-type": "application/json"}, json.dumps(known).encode())
+        return (
+            (404, {}, b"{}")
+            if known is None
+            else (200, {"content-type": "application/json"}, json.dumps(known).encode())
+        )
 
     def _flux(self, seen: Seen, path: str) -> dict[str, Any] | None:
         if seen.method == "POST":
@@ -120,12 +124,10 @@ class RecordingVendor:
 
 def _handler(vendor: RecordingVendor) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - the standard library's name
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", "0")))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            status, extra, data = vendor.answer(
-                Seen(method=self.command, path=self.path, headers=headers, body=body)
-            )
+            status, extra, data = vendor.answer(Seen(method=self.command, path=self.path, headers=headers, body=body))
             self.send_response(status)
             for name, value in {**extra, "content-length": str(len(data))}.items():
                 self.send_header(name, value)

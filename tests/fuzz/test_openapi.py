@@ -30,11 +30,10 @@ def test_every_answer_is_one_that_the_reference_declares(gateway: Served, tmp_pa
         f"--checks={','.join(CHECKS)}",
         "--phases=examples,coverage,fuzzing,stateful",
         f"--max-examples={EXAMPLES_MAX}",
-        f"--max-time={RUN_S_MAX}",
         "--generation-deterministic",
         "--continue-on-failure",
         "--no-color",
     ]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=RUN_S_MAX * 2, check=False)
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=RUN_S_MAX, check=False)
     assert ran.returncode == 0, ran.stdout
     gateway.assert_books_are_sound()

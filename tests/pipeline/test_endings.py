@@ -1,8 +1,9 @@
 """Endings where more than one channel may take an order, and the two faces of an unknown outcome."""
 
 import pytest
+from tests.app.rigs import Rig
 
-from halley.testing.gateway import Rig, leaks
+from halley.testing.gateway import leaks
 from halley.testing.wire import Break
 
 
@@ -24,7 +25,9 @@ async def test_when_every_channel_is_busy_the_caller_is_told_when_to_come_again(
     assert (await rig.last_task()).attempts == 2
 
 
-@pytest.mark.parametrize("how", [Break.REFUSED, Break.UNAUTHORIZED, Break.RATE_LIMITED, Break.BROKEN, Break.OUT_OF_CREDIT])
+@pytest.mark.parametrize(
+    "how", [Break.REFUSED, Break.UNAUTHORIZED, Break.RATE_LIMITED, Break.BROKEN, Break.OUT_OF_CREDIT]
+)
 async def test_a_channel_that_did_not_take_it_is_followed_by_the_next(rig: Rig, how: Break) -> None:
     rig.wire.fail(how, lambda method, _: method == "POST")
     accepted = await rig.client.flux(width=512, height=512)

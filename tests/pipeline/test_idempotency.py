@@ -2,9 +2,10 @@ import asyncio
 from pathlib import Path
 
 import aiohttp
+from tests.app.rigs import Rig, opened_gateway
 
 from halley.testing.conformance.drive import PNG
-from halley.testing.gateway import Rig, opened_gateway, settings_for
+from halley.testing.gateway import settings_for
 from halley.testing.wire import Break
 
 FLUX = "/flux/v1/flux-pro-1.1"
@@ -66,16 +67,17 @@ async def test_a_repeat_while_the_first_waits_is_answered_with_it(rig: Rig) -> N
 async def test_a_repeat_of_what_takes_too_long_is_told_to_come_again(rig: Rig) -> None:
     wait = {"prefer": "wait=60"}
     ending = "never_finishes"
-    first = asyncio.ensure_future(
-        rig.client.replicate("black-forest-labs/flux-dev", ending, key="one", headers=wait)
-    )
-    await rig.while_ticking(_until_jobs(rig))
-    again = await rig.while_ticking(
-        rig.client.replicate("black-forest-labs/flux-dev", ending, key="one", headers=wait)
-    )
+    first = asyncio.gather(rig.client.replicate("black-forest-labs/flux-dev", ending, key="one", headers=wait))
+
+    async def ordered() -> bool:
+        return len(await rig.jobs("replicate")) > 0
+
+    await rig.settle(ordered)
+    again = await rig.while_ticking(rig.client.replicate("black-forest-labs/flux-dev", ending, key="one", headers=wait))
     assert again.status == 409
     assert again.json["error"]["code"] == "idempotency_key_in_use"
-    assert (await rig.while_ticking(first)).json["status"] == "starting"
+    [waited] = await rig.while_ticking(first)
+    assert waited.json["status"] == "starting"
 
 
 async def test_a_refusal_for_good_is_replayed_and_one_that_may_pass_is_not(rig: Rig) -> None:
@@ -144,9 +146,3 @@ async def test_a_repeat_after_a_restart_is_answered_with_the_first(folder: Path)
         again = await rig.client.flux(key="one")
         assert again.json["id"] == first.json["id"]
         assert len(await rig.jobs("bfl")) == 1
-
-
-async def _until_jobs(rig: Rig) -> None:
-    while not await rig.jobs("replicate"):
-        await asyncio.sleep(0.01)
-

@@ -8,8 +8,9 @@ from random import Random
 import aiohttp
 import pytest
 from PIL import Image
+from tests.app.rigs import Rig, opened_gateway
 
-from halley.testing.gateway import Rig, opened_gateway, settings_for
+from halley.testing.gateway import settings_for
 
 LARGE = 70 * 1024
 
@@ -83,11 +84,16 @@ async def test_a_large_body_is_kept_beside_the_row_and_deleted_a_day_after_the_e
     assert task.body is None
     assert task.body_object is not None
     assert (await rig.client.prediction(task.id)).json["input"]["input_image"] == body["input_image"]
-    await rig.pass_time(24 * 3_600 + 60, step_s=3_600)
-    assert (await rig.task(task.id)).body_object is None
+    await rig.pass_time(23 * 3_600, step_s=3_600)
+    assert len(await _bodies(rig)) == 1
+
+    async def deleted() -> bool:
+        return (await rig.task(task.id)).body_object is None
+
+    await rig.settle(deleted, within_s=4_000, step_s=20)
     shown = await rig.client.prediction(task.id)
     assert (shown.status, shown.json["status"]) == (200, "succeeded")
-    assert _bodies(rig) == []
+    assert await _bodies(rig) == []
 
 
 async def test_a_small_body_is_in_the_row_without_its_secret(rig: Rig) -> None:
@@ -107,9 +113,8 @@ async def test_an_order_that_was_not_taken_leaves_no_body_behind(folder: Path) -
             "POST", "/flux/v1/flux-kontext-pro", body, headers={"authorization": f"Bearer {key}"}
         )
         assert refused.status == 402
-        assert _bodies(rig) == []
+        assert await _bodies(rig) == []
 
 
-def _bodies(rig: Rig) -> list[str]:
-    folder = rig.world.settings.data_dir / "objects"
-    return [str(path) for path in folder.rglob("*") if path.is_file() and "body" in str(path.relative_to(folder))]
+async def _bodies(rig: Rig) -> list[str]:
+    return [key for key in await rig.stored_objects() if key.startswith("bodies/")]

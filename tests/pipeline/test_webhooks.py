@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from standardwebhooks.webhooks import Webhook
+from tests.app.rigs import Rig, opened_gateway
 
-from halley.testing.gateway import Rig, opened_gateway, settings_for
+from halley.testing.gateway import settings_for
 from halley.testing.receiver import Receiver, receiving
 
 

@@ -52,9 +52,7 @@ def test_a_higher_priority_comes_first_whatever_the_weights() -> None:
 def test_weights_share_the_first_place() -> None:
     channels = [channel("three", weight=3), channel("one", weight=1)]
     dice = Random(7)
-    first = Counter(
-        candidates(channels, "m", livemode=True, draw=dice.random)[0].name for _ in range(4_000)
-    )
+    first = Counter(candidates(channels, "m", livemode=True, draw=dice.random)[0].name for _ in range(4_000))
     assert 2_850 < first["three"] < 3_150
 
 

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from tests.database import FakeIds
-
 from halley.db import Database, Tx
-from halley.kernel.ids import TaskId
+from halley.kernel.ids import Ids, TaskId
 from halley.kernel.money import Nanos
 from halley.tasks import NewTask, Task, TaskState
 from halley.tasks import store as tasks
@@ -18,7 +16,7 @@ SECOND = 1_000_000
 class Rows:
     """Makes tasks in a state, and looks at them."""
 
-    def __init__(self, db: Database, ids: FakeIds, clock: FakeClock) -> None:
+    def __init__(self, db: Database, ids: Ids, clock: FakeClock) -> None:
         self.db = db
         self.ids = ids
         self.clock = clock

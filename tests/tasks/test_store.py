@@ -19,9 +19,7 @@ def rows(db: Database, ids: FakeIds, clock: FakeClock) -> Rows:
 
 
 @pytest.fixture
-async def replica(
-    database_url: str, wakeups: Wakeups, ids: FakeIds, clock: FakeClock
-) -> AsyncIterator[Rows]:
+async def replica(database_url: str, wakeups: Wakeups, ids: FakeIds, clock: FakeClock) -> AsyncIterator[Rows]:
     """A second process on the same database."""
     async with opened(database_url, wakeups) as database:
         yield Rows(database, ids, clock)
@@ -66,7 +64,9 @@ async def test_a_foreign_or_other_mode_task_is_not_there(rows: Rows) -> None:
 async def test_of_two_who_saw_the_same_state_one_moves(rows: Rows) -> None:
     task = await rows.running()
     results = await asyncio.gather(
-        rows.try_move(task, TaskState.SUCCEEDED), rows.try_move(task, TaskState.FAILED), rows.try_move(task, TaskState.UNKNOWN)
+        rows.try_move(task, TaskState.SUCCEEDED),
+        rows.try_move(task, TaskState.FAILED),
+        rows.try_move(task, TaskState.UNKNOWN),
     )
     assert results == [True, False, False]
 

@@ -5,9 +5,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager
 
 import pytest
+from tests.app.rigs import Rig
 
 from halley.testing.clock import FakeClock
-from halley.testing.gateway import Rig
 from halley.worker.leases import LeaseLoop
 
 SECOND = 1_000_000

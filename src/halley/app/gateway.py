@@ -96,6 +96,8 @@ class Gateway:
             self._stack.push_async_callback(asyncio.to_thread, lock.release)
         else:
             lock = None
+            # For the simulators' journal and the local socket; with SQLite the lock makes the folder.
+            await asyncio.to_thread(settings.data_dir.mkdir, mode=0o700, parents=True, exist_ok=True)
         listening = await asyncio.to_thread(_listen, settings) if self._with_api else None
         if listening is not None:
             self._stack.callback(listening.close)

@@ -130,9 +130,12 @@ class SqliteDriver:
 
     def _checkpoint(self) -> None:
         while not self._stop.wait(CHECKPOINT_EVERY_S):
-            # Locked, or the disk is full: the log only grows meanwhile. The thread must live to try again.
-            with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(_connect(self._path)) as connection:
-                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            with contextlib.suppress(sqlite3.OperationalError):  # locked or full: the log grows until the next time
+                self._checkpoint_once()
+
+    def _checkpoint_once(self) -> None:
+        with contextlib.closing(_connect(self._path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def _connect(path: str) -> sqlite3.Connection:

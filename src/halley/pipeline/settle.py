@@ -1,5 +1,7 @@
 """settle: the end of a task. State, money, outputs, usage and the caller's webhook change in one transaction."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from halley.accounts import store as accounts
@@ -87,12 +89,11 @@ async def refuse(world: World, submission: Submission, task: Task, fault: Fault)
     await world.db.write("refuse", unit)
 
 
-def quantities_of(task: Task, *readings: dict[str, int]) -> dict[str, int]:
-    """What was used: the estimate, replaced meter by meter by what was measured."""
-    used = dict(task.estimate)
-    for reading in readings:
-        used |= reading
-    return used | task.measured
+def quantities_of(
+    task: Task, counted: Mapping[str, int] | None = None, told: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """What was used, meter by meter: the vendor's word at the end, at the beginning, our count, the estimate."""
+    return {**task.estimate, **(counted or {}), **task.measured, **(told or {})}
 
 
 def _book(tx: Tx, world: World, task: Task, how: End, now: int) -> Nanos:

@@ -44,47 +44,28 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     deadline_at: int
 
 
-class Task(msgspec.Struct, frozen=True, kw_only=True):
+class Task(NewTask, frozen=True, kw_only=True):
     """A task as it stands in the database."""
 
-    id: TaskId
-    account_id: str
-    project_id: str
-    key_id: str
-    livemode: bool
-    request_id: str
-    boot_id: str
-    dialect: str
-    kind: str
-    model: str
     state: TaskState
-    channel_id: str
-    vendor: str
-    vendor_model: str
     attempts: int
     vendor_task_id: str | None
     poll_url: str | None
-    hold_id: str
-    held: Nanos
     cost: Nanos | None
-    prices: Pinned
-    estimate: dict[str, int]
+    """What the caller paid; None until it has ended."""
     measured: dict[str, int]
     vendor_cost: Nanos | None
-    body: bytes | None
-    body_object: str | None
-    webhook: bytes | None
     report: Report | None
     word: str
     progress: float | None
     failure: Failure | None
-    created_at: int
     started_at: int | None
     ended_at: int | None
-    deadline_at: int
     due_at: int | None
+    """When the worker looks next; None once it has ended, or while it is being submitted."""
     polls: int
     fence: int
+    """Which lease this reading belongs to: a change names it."""
 
 
 class TaskFilter(msgspec.Struct, frozen=True, kw_only=True):

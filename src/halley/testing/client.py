@@ -1,4 +1,4 @@
-"""A caller of the gateway, as tests need one: it orders and fetches in each format and remembers every reply."""
+"""A caller of the gateway, as tests need one: it orders and fetches in any format and remembers every reply."""
 
 import json
 from collections.abc import Mapping
@@ -73,39 +73,6 @@ class GatewayClient:
             )
         self.replies.append(reply)
         return reply
-
-    # the two formats that every test needs
-
-    async def flux(self, model: str = "flux-pro-1.1", /, ending: str = "", *, key: str = "", **fields: Any) -> Reply:
-        """Order in Flux format."""
-        body = {"prompt": "a red teapot", "width": 256, "height": 256, **fields}
-        return await self.call("POST", f"/flux/v1/{model}", body, headers=order_headers(ending, key))
-
-    async def get_result(self, identity: str) -> Any:
-        """Fetch in Flux format; the body."""
-        return (await self.call("GET", f"/flux/v1/get_result?id={identity}")).json
-
-    async def replicate(
-        self,
-        model: str = "black-forest-labs/flux-dev",
-        /,
-        ending: str = "",
-        *,
-        key: str = "",
-        headers: Mapping[str, str] | None = None,
-        outer: Mapping[str, Any] | None = None,
-        **fields: Any,
-    ) -> Reply:
-        """Order in Replicate format; `fields` go into `input`, `outer` beside it."""
-        body = {"input": {"prompt": "a red teapot", "megapixels": "0.25", **fields}, **(outer or {})}
-        if model.endswith(("pro", "max", "ultra")):
-            body["input"].pop("megapixels")
-        every = {**order_headers(ending, key), **(headers or {})}
-        return await self.call("POST", f"/replicate/v1/models/{model}/predictions", body, headers=every)
-
-    async def prediction(self, identity: str) -> Reply:
-        """Fetch in Replicate format."""
-        return await self.call("GET", f"/replicate/v1/predictions/{identity}")
 
     # any format, by its routes
 

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from halley.app import Gateway
-from halley.console.commands import accounts, keys
+from halley.console.commands import keys
 from halley.kernel.ids import parse_task_id
-from halley.ledger.model import AccountKind
 from halley.ledger.verify import verify
+from halley.pipeline.vendor import call_vendor
 from halley.routing import Health
 from halley.settings import Settings
 from halley.tasks import Task
@@ -34,6 +34,9 @@ STEP_S = 0.25
 STEP_S_MAX = 20.0
 STEP_GROWTH = 1.1
 SETTLE_REAL_S_MAX = 20.0
+
+
+R = TypeVar("R", bound="Rig")
 
 
 def settings_for(folder: Path, **changed: Any) -> Settings:
@@ -58,7 +61,7 @@ class Rig:
         self.wire = wire
         self.key = key
         """A test key."""
-        self.client = GatewayClient(gateway.url, key)
+        self._client = self.connect(key)
         self._sandbox = gateway.world.sandbox
 
     @property
@@ -75,13 +78,14 @@ class Rig:
         """Revoke a key, as the operator would."""
         await keys.revoke(self.world, keys.RevokeKey(key=key), _nobody)
 
-    @asynccontextmanager
-    async def stranger(self) -> AsyncGenerator[GatewayClient]:
-        """A caller of another account, with a test key."""
-        create = accounts.CreateAccount(name=f"stranger-{self.world.ids.new()}", kind=AccountKind.PREPAID)
-        account = await accounts.create(self.world, create, _nobody)
-        async with GatewayClient(self.gateway.url, await self.make_key(account=account.name)) as client:
-            yield client
+    def connect(self, key: str) -> GatewayClient:
+        """Make a caller with this key; it is not open yet."""
+        return GatewayClient(self.gateway.url, key)
+
+    @property
+    def client(self) -> GatewayClient:
+        """The caller with the first key."""
+        return self._client
 
     # time
 
@@ -140,6 +144,12 @@ class Rig:
 
         await self.settle(there, within_s=within_s)
         return await self.task(identity)
+
+    async def set_poll_url(self, task_id: str, url: str) -> None:
+        """Let a task be polled elsewhere, as a vendor that was taken over might want."""
+        await self.world.db.write(
+            "test", lambda tx: tx.run("UPDATE tasks SET poll_url = :url WHERE id = :id", {"url": url, "id": task_id})
+        )
 
     async def last_task(self) -> Task:
         """The youngest task of all."""
@@ -201,6 +211,17 @@ class Rig:
         """How many requests the simulator had, by route."""
         return await self._journal(vendor, Journal.requests)
 
+    async def vendor_secret(self, vendor: str) -> str:
+        """What the simulator signs the gateway's callbacks with, asked for as the gateway does."""
+        callbacks = self.world.vendors[vendor].callbacks
+        assert callbacks is not None
+        assert callbacks.write_secret is not None
+        assert callbacks.read_secret is not None
+        channel = next(each for each in self._sandbox if each.vendor == vendor)
+        return callbacks.read_secret(
+            await call_vendor(self.world, channel, callbacks.write_secret(), operation="callback_secret")
+        )
+
     async def serve_only(self, *vendors: str) -> None:
         """Let only these vendors' simulators take orders from now on; without names, all. Failures are forgotten."""
         world = self.world
@@ -232,6 +253,20 @@ async def opened_gateway(
 
     `key`: the test key of an earlier start in the same folder, since it is shown only once.
     """
+    async with opened_rig(Rig, settings, clock=clock, key=key, environ=environ) as rig:
+        yield rig
+
+
+@asynccontextmanager
+async def opened_rig(
+    kind: type[R],
+    settings: Settings,
+    *,
+    clock: FakeClock | None = None,
+    key: str = "",
+    environ: dict[str, str] | None = None,
+) -> AsyncGenerator[R]:
+    """The same for a rig that can do more."""
     clock = clock or FakeClock()
     wire = BrokenWire()
     async with AsyncExitStack() as stack:
@@ -241,7 +276,7 @@ async def opened_gateway(
         stack.push_async_callback(_stop, gateway, clock)
         wire.interpose(gateway.world)
         key = key or gateway.welcome.test_key or (settings.bootstrap_key.reveal() if settings.bootstrap_key else "")
-        rig = Rig(gateway, clock, wire, key)
+        rig = kind(gateway, clock, wire, key)
         await stack.enter_async_context(rig.client)
         yield rig
 

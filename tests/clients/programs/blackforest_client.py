@@ -4,6 +4,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from blackforest import BFLClient
 from blackforest.client import BFLError
@@ -12,24 +13,24 @@ from blackforest.types.general.client_config import ClientConfig
 QUICK = {"sync": True, "polling_interval": 0.1, "max_retries": 200}
 
 
-def client(given):
+def client(given: Any):
     return BFLClient(api_key=given["key"], base_url=given["url"])
 
 
-def save(used, link, path):
+def save(used: Any, link: Any, path: str):
     response = used.session.get(link, timeout=30)
     response.raise_for_status()
     Path(path).write_bytes(response.content)
 
 
-def generate(given):
+def generate(given: Any):
     used = client(given)
     done = used.generate(given["model"], given["inputs"], ClientConfig(**QUICK))
     save(used, done.result["sample"], given["path"])
     return {"seed": done.result["seed"], "prompt": done.result["prompt"]}
 
 
-def poll(given):
+def poll(given: Any):
     used = client(given)
     taken = used.generate(given["model"], given["inputs"], ClientConfig(sync=False))
     result = used.get_polling_result(taken.id, ClientConfig(**QUICK))
@@ -37,7 +38,7 @@ def poll(given):
     return {"id": taken.id, "polling_url": taken.polling_url, "status": used.get_task_status(taken.id).status}
 
 
-def fail(given):
+def fail(given: Any):
     try:
         client(given).generate(given["model"], given["inputs"], ClientConfig(**QUICK))
     except BFLError as error:

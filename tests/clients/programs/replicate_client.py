@@ -4,6 +4,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import replicate
 from replicate.exceptions import ModelError, ReplicateError
@@ -13,25 +14,25 @@ SCHNELL = "black-forest-labs/flux-schnell"
 KONTEXT = "black-forest-labs/flux-kontext-pro"
 
 
-def client(given):
+def client(given: Any):
     return replicate.Client(api_token=given["key"], base_url=given["url"] + "/replicate")
 
 
-def save(used, link, path):
+def save(used: Any, link: Any, path: str):
     # The client's own connection, with the token that it would send along.
     response = used._client.get(str(link))
     response.raise_for_status()
     Path(path).write_bytes(response.content)
 
 
-def run(given):
+def run(given: Any):
     used = client(given)
     output = used.run(SCHNELL, input=given["input"])
     save(used, output[0], given["path"])
     return {"count": len(output)}
 
 
-def predict(given):
+def predict(given: Any):
     used = client(given)
     prediction = used.predictions.create(model=SCHNELL, input=given["input"])
     first = prediction.status
@@ -50,14 +51,14 @@ def predict(given):
     }
 
 
-def cancel(given):
+def cancel(given: Any):
     prediction = client(given).predictions.create(model=SCHNELL, input=given["input"])
     prediction.cancel()
     prediction.wait()
     return {"status": prediction.status}
 
 
-def edit(given):
+def edit(given: Any):
     used = client(given)
     with Path(given["source"]).open("rb") as source:
         uploaded = used.files.create(source)
@@ -75,7 +76,7 @@ def edit(given):
     }
 
 
-def edit_open_file(given):
+def edit_open_file(given: Any):
     used = client(given)
     with Path(given["source"]).open("rb") as source:
         output = used.run(KONTEXT, input={"prompt": "make it blue", "input_image": source})
@@ -83,23 +84,23 @@ def edit_open_file(given):
     return {}
 
 
-def look_up(given):
+def look_up(given: Any):
     used = client(given)
     model = used.models.get(SCHNELL)
     return {"owner": model.owner, "name": model.name, "account": used.accounts.current().username}
 
 
-def secret(given):
+def secret(given: Any):
     return {"secret": client(given).webhooks.default.secret().key}
 
 
-def validate(given):
+def validate(given: Any):
     signing = client(given).webhooks.default.secret()
     Webhooks.validate(headers=given["headers"], body=given["body"], secret=signing)
     return {"valid": True}
 
 
-def fail(given):
+def fail(given: Any):
     try:
         client(given).run(SCHNELL, input=given["input"])
     except ReplicateError as error:

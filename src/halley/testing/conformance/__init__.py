@@ -1,4 +1,6 @@
-"""The conformance suite: every vendor × operation × ending, driven through a whole gateway against its simulator.
+"""The conformance suite: every operation of every vendor with every ending.
+
+Each cell is driven through a whole gateway against the vendor's simulator.
 
 Parametrise over `cells(vendor)`, run each with `drive(rig, cell)`, and print `Matrix`; see docs/dev/adding-a-vendor.md.
 """

@@ -3,8 +3,9 @@
 One function per operation. What the caller got is searched for what is the vendor's.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator
+from http import HTTPStatus
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -19,7 +20,7 @@ from halley.testing.conformance.cells import BREAKS, LOST, Cell, Operation
 from halley.testing.conformance.expected import Expected, expected_of
 from halley.testing.gateway import Rig, leaks
 from halley.testing.wire import Break
-from halley.vendors.contract import Dialect, Vendor
+from halley.vendors.contract import Action, Dialect, Vendor
 from halley.vendors.simulate.directive import Outcome
 from halley.worker.poll import UNKNOWN_GRACE_S
 
@@ -145,10 +146,10 @@ class Drive:
         assert shown["state"] == task.state.value
         assert len(shown["outputs"]) > 0 if task.state is TaskState.SUCCEEDED else shown["outputs"] == []
         own = await self.rig.client.fetch(self.dialect, task.id)
-        assert own.status == 200
+        assert own.status == HTTPStatus.OK
         for output in shown["outputs"]:
             download = await self.rig.client.call("GET", output["url"])
-            assert (download.status, len(download.body)) == (200, output["bytes"])
+            assert (download.status, len(download.body)) == (HTTPStatus.OK, output["bytes"])
             # What is inside a file is the vendor's own affair.
             self.rig.client.replies.pop()
 
@@ -184,7 +185,7 @@ async def _told_by_poll(drive: Drive) -> None:
     await drive.rig.turn(2)
     for _ in range(3):
         shown = await drive.rig.client.fetch(drive.dialect, task.id)
-        assert shown.status == 200
+        assert shown.status == HTTPStatus.OK
         await drive.rig.turn(5)
     assert (await drive.rig.task(task.id)).state is TaskState.RUNNING
     await drive.check(reply, await drive.end(task, drive.expected), drive.expected)
@@ -199,11 +200,11 @@ async def _cancel(drive: Drive) -> None:
     reply, task = await drive.order(drive.ending, delay_s=LONG_S)
     await drive.rig.turn(2)
     cancelled = await drive.rig.while_ticking(drive.rig.client.cancel(drive.dialect, task.id))
-    assert cancelled.status == 200
+    assert cancelled.status == HTTPStatus.OK
     expected = msgspec.structs.replace(_CANCELLED, statuses=drive.expected.statuses)
     await drive.check(reply, await drive.rig.ended(task.id), expected)
     again = await drive.rig.client.cancel(drive.dialect, task.id)
-    assert again.status == 200
+    assert again.status == HTTPStatus.OK
 
 
 async def _broken_cancel(drive: Drive, how: Break) -> None:
@@ -214,8 +215,8 @@ async def _broken_cancel(drive: Drive, how: Break) -> None:
     cancelled = await drive.rig.while_ticking(drive.rig.client.cancel(drive.dialect, task.id))
     assert len(drive.rig.wire.broken) == 1
     if how is not Break.GARBAGE:
-        assert cancelled.status >= 400, cancelled
-    assert cancelled.status != 500
+        assert cancelled.status >= HTTPStatus.BAD_REQUEST, cancelled
+    assert cancelled.status != HTTPStatus.INTERNAL_SERVER_ERROR
     await drive.check(reply, await drive.rig.ended(task.id), Expected())
 
 
@@ -236,7 +237,9 @@ async def _upload(drive: Drive) -> None:
     """A file of ours reaches the vendor; an upload that fails means that nothing was ordered, whatever was lost."""
     form = aiohttp.FormData()
     form.add_field("content", PNG, filename="input.png", content_type="image/png")
-    link = (await drive.rig.client.call("POST", "/replicate/v1/files", data=form)).json["urls"]["get"]
+    routes = [route for dialect in drive.rig.world.dialects.values() for route in dialect.routes]
+    path = next(route.path for route in routes if route.action is Action.FILE_CREATE)
+    link = (await drive.rig.client.call("POST", path, data=form)).json["urls"]["get"]
     how = BREAKS.get(drive.ending)
     if how is not None:
         drive.rig.wire.fail(how, lambda method, path: method == "POST" and "file" in path)
@@ -310,11 +313,15 @@ def _foreign_costs(replies: list[Reply], task: Task) -> list[Any]:
     ]
 
 
-def _costs(value: Any) -> list[Any]:
+def _costs(value: Any) -> Iterator[Any]:
     if isinstance(value, dict):
-        found = [item for name, item in value.items() if any(word in name for word in ("cost", "price", "credit"))]
-        return found + [each for item in value.values() for each in _costs(item)]
-    return [each for item in value for each in _costs(item)] if isinstance(value, list) else []
+        for name, item in cast("dict[str, Any]", value).items():  # JSON's names are strings
+            if any(word in name for word in ("cost", "price", "credit")):
+                yield item
+            yield from _costs(item)
+    elif isinstance(value, list):
+        for item in cast("list[Any]", value):  # whatever JSON holds
+            yield from _costs(item)
 
 
 def _number(value: Any) -> float | None:

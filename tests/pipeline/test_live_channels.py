@@ -1,0 +1,163 @@
+"""Live keys and configured channels: order of preference, rest after failures, money, and what test mode may not do."""
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.app.rigs import Rig, opened_gateway
+
+from halley.app.simulators import open_outside, simulator_of
+from halley.console.commands import accounts
+from halley.settings import ChannelConfig, Secret
+from halley.testing.clock import FakeClock
+from halley.testing.gateway import settings_for
+from halley.testing.wire import Break
+from halley.vendors import load_vendors
+from halley.vendors.simulate.host import SimulatorSettings
+from halley.vendors.simulate.server import SimulatorServer
+
+LIVE = "sk-a-live-key-of-the-first-start"
+
+
+@pytest.fixture
+def upstream(tmp_path: Path) -> Iterator[Any]:
+    """A vendor as a configured channel reaches it: a simulator of its own."""
+    clock = FakeClock()
+    settings = SimulatorSettings(clock=clock, open_outside=lambda: open_outside(()), delay_s=0.0)
+    vendor = load_vendors()["bfl"]
+    server = simulator_of(vendor, settings, journal=tmp_path / "upstream.db", folder=None)
+    server.start()
+    yield server, clock
+    server.stop()
+
+
+def _channel(server: SimulatorServer, name: str, **changed: Any) -> ChannelConfig:
+    values: dict[str, Any] = {"name": name, "vendor": "bfl", "base_url": server.url, "api_key": Secret("their-key")}
+    return ChannelConfig(**values | changed)
+
+
+@asynccontextmanager
+async def _live(folder: Path, clock: FakeClock, *channels: ChannelConfig) -> AsyncGenerator[Rig]:
+    settings = settings_for(folder, channels=channels, bootstrap_key=Secret(LIVE))
+    async with opened_gateway(settings, clock=clock, key=LIVE) as rig:
+        yield rig
+        assert await rig.differences() == ()
+
+
+def _is_order(method: str, _path: str) -> bool:
+    return method == "POST"
+
+
+async def _channel_of_last(rig: Rig) -> str:
+    found = rig.world.channel((await rig.last_task()).channel_id)
+    assert found is not None
+    return found.name
+
+
+async def test_a_live_order_is_run_by_the_configured_channel_and_charged(folder: Path, upstream: Any) -> None:
+    server, clock = upstream
+    async with _live(folder, clock, _channel(server, "main")) as rig:
+        task = await rig.ended((await rig.client.flux()).json["id"])
+        assert (task.state, task.livemode, await rig.posted(task)) == ("succeeded", True, 40_000_000)
+        assert await _channel_of_last(rig) == "main"
+        assert await rig.jobs("bfl") == []
+
+
+async def test_a_live_key_never_reaches_a_simulator(folder: Path, upstream: Any) -> None:
+    _, clock = upstream
+    async with _live(folder, clock) as rig:
+        refused = await rig.client.flux()
+        assert (refused.status, refused.json["error"]["code"]) == (503, "model_not_found")
+        assert refused.headers["x-should-retry"] == "false"
+
+
+async def test_a_test_directive_on_a_live_key_is_refused_by_header_and_text_in_the_prompt(
+    folder: Path, upstream: Any
+) -> None:
+    server, clock = upstream
+    async with _live(folder, clock, _channel(server, "main")) as rig:
+        refused = await rig.client.flux("flux-pro-1.1", "success")
+        assert refused.status in (400, 422)
+        assert refused.json["error"]["param"] == "Halley-Test"
+        assert (await rig.client.flux(prompt="a [[halley nonsense=1]] cat")).status == 422
+        # That was the vendor, which happens to be a simulator and reads its own text; the gateway passed it on.
+        assert (await rig.last_task()).state == "failed"
+
+
+async def test_the_preferred_channel_is_asked_first_and_the_other_when_it_fails(folder: Path, upstream: Any) -> None:
+    server, clock = upstream
+    channels = (_channel(server, "second", priority=1), _channel(server, "first", priority=2))
+    async with _live(folder, clock, *channels) as rig:
+        await rig.client.flux()
+        assert await _channel_of_last(rig) == "first"
+        rig.wire.fail(Break.BROKEN, _is_order)
+        await rig.client.flux()
+        assert await _channel_of_last(rig) == "second"
+        assert (await rig.last_task()).attempts == 2
+
+
+async def test_a_channel_that_fails_again_and_again_rests_and_is_tried_once_it_has(folder: Path, upstream: Any) -> None:
+    server, clock = upstream
+    async with _live(folder, clock, _channel(server, "main")) as rig:
+        rig.wire.fail(Break.REFUSED, _is_order, times=5)
+        for _ in range(5):
+            assert (await rig.client.flux()).status == 503
+        resting = await rig.client.flux()
+        assert resting.status == 503
+        assert int(resting.headers["retry-after"]) >= 1
+        assert len(rig.wire.broken) == 5
+        await rig.pass_time(16, step_s=1)
+        assert (await rig.client.flux()).status == 200
+        assert (await rig.client.flux()).status == 200
+
+
+async def test_refusals_of_orders_never_make_a_channel_rest(folder: Path, upstream: Any) -> None:
+    server, clock = upstream
+    async with _live(folder, clock, _channel(server, "main")) as rig:
+        for _ in range(8):
+            assert (await rig.client.flux(width=257)).status == 422
+        assert (await rig.client.flux()).status == 200
+
+
+async def test_the_operators_key_goes_to_the_vendor_and_the_callers_does_not(folder: Path, upstream: Any) -> None:
+    server, clock = upstream
+    async with _live(folder, clock, _channel(server, "main")) as rig:
+        await rig.ended((await rig.client.flux()).json["id"])
+        [job] = server.host.journal.all()
+        assert job.account == server.host.account_of("their-key")
+        assert LIVE.encode() not in bytes(job.request)
+
+
+async def test_a_bad_key_of_the_operators_is_no_fault_of_the_callers(folder: Path, upstream: Any) -> None:
+    server, clock = upstream
+    async with _live(folder, clock, _channel(server, "main", api_key=Secret("bad-key"))) as rig:
+        refused = await rig.client.flux()
+        assert (refused.status, refused.json["error"]["code"]) == (503, "vendor_account_unusable")
+        assert "bad-key" not in refused.text
+
+
+async def test_an_empty_account_is_refused_before_the_vendor_is_asked(folder: Path, upstream: Any) -> None:
+    server, clock = upstream
+    async with _live(folder, clock, _channel(server, "main")) as rig:
+        create = accounts.CreateAccount(name="poor", kind=accounts.AccountKind.PREPAID)
+        await accounts.create(rig.world, create, lambda _: None)
+        key = await rig.make_key(account="poor", livemode=True)
+        headers = {"authorization": f"Bearer {key}"}
+        refused = await rig.client.call("POST", "/flux/v1/flux-pro-1.1", {"prompt": "x"}, headers=headers)
+        assert refused.status == 402
+        assert "0.04" in refused.json["error"]["message"]
+        assert server.host.journal.all() == []
+
+
+async def test_a_poll_url_on_another_site_is_never_sent_our_credentials(folder: Path, upstream: Any) -> None:
+    server, clock = upstream
+    async with _live(folder, clock, _channel(server, "main")) as rig:
+        await rig.client.flux(prompt="a [[halley outcome=success delay=30]]")
+        task = await rig.last_task()
+        await rig.set_poll_url(task.id, "http://169.254.169.254/latest")
+        await rig.pass_time(20, step_s=1)
+        seen = await rig.task(task.id)
+        assert seen.state == "running"
+        assert seen.polls > 1
