@@ -14,3 +14,12 @@ compile run --constraint build.txt
 compile dev --constraint run.txt
 echo "  locking package-lock.json"
 npm install --package-lock-only --ignore-scripts --silent
+
+# The clients of tests/clients: each .in pins the one version that is tested.
+for client in tests/clients/python/*.in; do
+    echo "  locking ${client%.in}.txt"
+    (cd tests/clients/python && ../../../.venv/bin/uv pip compile --quiet ${UPGRADE:+--upgrade} --universal --python-version 3.11 \
+        --generate-hashes --custom-compile-command "make lock" --output-file "$(basename "${client%.in}").txt" "$(basename "$client")")
+done
+echo "  locking tests/clients/node/package-lock.json"
+(cd tests/clients/node && npm install --package-lock-only --ignore-scripts --silent)

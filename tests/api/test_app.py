@@ -101,7 +101,7 @@ async def test_no_log_and_no_metric_holds_a_key(client: Client, owner: Owner, ca
         assert secret not in logged
         assert secret not in scraped
     facts = [vars(record) for record in caplog.records if record.name == "halley.access"]
-    assert [(each["route"], each["status"], each["key"]) for each in facts] == [
+    assert [(each["route"], each["status"], each["key_id"]) for each in facts] == [
         ("/v1/tasks", 200, owner.key_id),
         ("/user/quota", 200, owner.key_id),
         ("/v1/tasks", 401, None),

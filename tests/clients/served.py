@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
+from shutil import rmtree
 from tempfile import mkdtemp
 from time import monotonic
 from typing import Any, Self
@@ -94,12 +95,12 @@ class Served:
         """End it as an operator does, and give its exit code."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
-        try:
-            return self._process.wait(STOP_S_MAX)
-        except subprocess.TimeoutExpired:
+        return self._process.wait(STOP_S_MAX)
+
+    def kill(self) -> None:
+        """End it if it still runs, as after a test run that was broken off."""
+        if self._process is not None and self._process.poll() is None:
             self._process.kill()
-            raise
-        finally:
             self._process.wait()
 
     @property
@@ -239,13 +240,12 @@ def served(environ: Mapping[str, str] | None = None, *, config: str | None = Non
     if config is not None:
         (folder / "halley.toml").write_text(config)
     gateway = Served(folder, given)
-    gateway.start()
     try:
-        yield gateway
+        yield gateway.start()
+        assert gateway.stop() == 0, gateway.log
     finally:
-        code = gateway.stop()
-    assert code == 0, gateway.log
-    _remove(folder)
+        gateway.kill()
+        rmtree(folder)
 
 
 def image(data: bytes) -> tuple[str, tuple[int, int]]:
@@ -273,9 +273,3 @@ def _reply(response: http.client.HTTPResponse) -> Reply:
 def _bare_environment() -> dict[str, str]:
     kept = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
     return {name: os.environ[name] for name in kept if name in os.environ}
-
-
-def _remove(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder)

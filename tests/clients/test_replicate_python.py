@@ -57,11 +57,16 @@ def test_models_and_the_account_are_looked_up(gateway: Served):
     assert ran["account"]
 
 
-def test_a_webhook_passes_the_clients_own_check(gateway: Served, receiver: Receiver):
+def test_a_webhook_passes_the_clients_own_check_before_anybody_asked_for_the_secret(
+    gateway: Served, receiver: Receiver
+):
+    gateway.new_account("hooked")
+    key = gateway.new_key("hooked")
     body = {"input": PROMPT, "webhook": f"{receiver.url}/hook", "webhook_events_filter": ["completed"]}
-    gateway.ask("POST", "/replicate/v1/models/black-forest-labs/flux-schnell/predictions", body)
+    gateway.ask("POST", "/replicate/v1/models/black-forest-labs/flux-schnell/predictions", body, key=key)
     told = receiver.next()
-    assert replicate(gateway, "validate", headers=told.headers, body=told.body.decode()) == {"valid": True}
+    checked = replicate(gateway, "validate", key=key, headers=told.headers, body=told.body.decode())
+    assert checked == {"valid": True}
 
 
 @pytest.mark.parametrize(

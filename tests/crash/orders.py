@@ -56,7 +56,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
             # The others are taken by a vendor that knows no such fields, too.
             size = {"width": 256, "height": 256} if self.path == FLUX else {}
             return {"prompt": prompt} | size | ({"webhook_url": self.hook} if self.hook else {})
-        own = {"megapixels": "0.25"} if "schnell" in self.path else {}
+        own = {"megapixels": "0.25", "output_format": "jpg"} if "schnell" in self.path else {}
         own |= {"input_image": self.image} if self.image else {}
         hook = {"webhook": self.hook, "webhook_events_filter": ["start", "completed"]} if self.hook else {}
         return {"input": {"prompt": prompt} | own} | hook

@@ -11,6 +11,8 @@ from tests.crash.house import House
 from tests.crash.places import BY_ACT, BY_MOMENT, NOT_DRIVEN, named_in_the_source, places_of
 
 pytestmark = pytest.mark.crash
+LEAN = {"HALLEY_SANDBOX": "false"}
+"""Without the built-in simulators a start is quicker; the kills at random moments run with them."""
 DELAY_S = 0.05
 """Short, for each of many deaths waits for what it leaves behind."""
 DRIVEN = {place for name in (*BY_ACT, *BY_MOMENT) for place in places_of(name)}
@@ -27,7 +29,7 @@ class _Shared:
         if self.house is not None and not self.house.healthy:
             self.close()
         if self.house is None:
-            self.house = House(self._folders.mktemp("house"), Random(1), delay_s=DELAY_S)
+            self.house = House(self._folders.mktemp("house"), Random(1), LEAN, delay_s=DELAY_S)
         self.house.healthy = False
         return self.house
 

@@ -10,6 +10,7 @@ from tests.clients.served import FLUX, Served, free_port, served
 from tests.field.tenants import SCHNELL, SECRET, Tenants
 from tests.field.vendor import CREDENTIAL, SIGNING_KEY, RecordingVendor
 
+PROMPT = "a lighthouse that a search must find"
 WEBHOOK_SECRET = "the-callers-own-webhook-secret"
 Session = tuple[Served, Mapping[str, str], str]
 CONFIG = """
@@ -69,7 +70,7 @@ def use(gateway: Served, tenants: Tenants, receiver: Receiver) -> str:
 
     hook = {"webhook_url": f"{receiver.url}/hook", "webhook_secret": WEBHOOK_SECRET}
     for key in (tenants.alice, tenants.alice_test):
-        task, link = gateway.draw("a lighthouse", key=key, **hook)
+        task, link = gateway.draw(PROMPT, key=key, **hook)
         receiver.next()
         ask("GET", f"/v1/tasks/{task}", key=key)
         ask("GET", f"/flux/v1/get_result?id={task}&key={key}", key=None)
@@ -126,6 +127,12 @@ def test_a_secret_is_in_no_file_of_the_data(session: Session, name: str):
     needle = secrets[name].encode()
     holding = [path.name for path in files(gateway.data) if needle in path.read_bytes()]
     assert holding == []
+
+
+def test_the_search_finds_what_is_there(session: Session):
+    gateway, _, told = session
+    assert PROMPT in told
+    assert [path.name for path in files(gateway.data) if PROMPT.encode() in path.read_bytes()]
 
 
 def test_the_data_are_the_operators_alone(session: Session):

@@ -24,13 +24,14 @@ class Failpoints:
     def __init__(self, target: str = "", log: str = "", die: Callable[[], NoReturn] = _kill) -> None:
         # Read anew at each pass, so that a process can be told where to die after it has started.
         self._told = Path(target[1:]) if target.startswith("@") else None
-        self._target = ""
-        self._name, self._times = "", 1
-        if self._told is None:
-            self._aim(target)
         self._log = Path(log) if log else None
         self._die = die
+        self._target: str = ""
+        self._name: str = ""
+        self._times = 1
         self._passed: Counter[str] = Counter()
+        if self._told is None:
+            self._aim(target)
         self._logged: set[str] = set()
         self.active = bool(target or log)
 

@@ -11,7 +11,6 @@ from halley.vendors.contract import Vendor, VendorCall, VendorReply
 from halley.world import World
 
 _SUCCESS, _NOT_FOUND = 2, 404
-_DOMAIN_LABELS = 2
 REPLY_BYTES_MAX = 32 * 1024 * 1024
 """Replies of task vendors are small, but some carry a picture as base64."""
 
@@ -80,14 +79,16 @@ def _request(world: World, channel: Channel, vendor: Vendor, call: VendorCall, b
 
 
 def _same_site(base_url: str, url: str) -> bool:
-    """Whether a URL that a vendor gave may receive the operator's credentials: the same origin, or the same domain."""
+    """Whether a URL that a vendor gave may receive the operator's credentials.
+
+    The same origin may, and hosts beside the channel's own: `api.us1.example.com` for `api.example.com`.
+    """
     base, target = urlsplit(base_url), urlsplit(url)
     if (base.scheme, base.netloc) == (target.scheme, target.netloc):
         return True
-    labels = (base.hostname or "").split(".")[-_DOMAIN_LABELS:]
-    domain = ".".join(labels)
-    named = len(labels) == _DOMAIN_LABELS and not labels[-1].isdecimal()
-    return named and target.scheme == base.scheme and (target.hostname or "").endswith(f".{domain}")
+    parent = (base.hostname or "").partition(".")[2]
+    named = "." in parent and not parent.rpartition(".")[2].isdecimal()
+    return named and target.scheme == base.scheme and (target.hostname or "").endswith(f".{parent}")
 
 
 def _network_fault(error: UpstreamError) -> Fault:
