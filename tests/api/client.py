@@ -48,6 +48,8 @@ class Client:
         self.peer = peer
         self.chunks_read = 0
         """How many messages of the last body were asked for."""
+        self.sent: list[dict[str, Any]] = []
+        """What the last answer was made of, also when the call was cut."""
 
     async def get(self, target: str, headers: Headers = ()) -> Response:
         return await self.send("GET", target, headers)
@@ -59,7 +61,7 @@ class Client:
     async def send(self, method: str, target: str, headers: Headers = (), chunks: Iterable[bytes] = (b"",)) -> Response:
         """Send one request; `target` is a path with its query, as it stands on the wire."""
         path, _, query = target.partition("?")
-        sent: list[dict[str, Any]] = []
+        self.sent = sent = list[dict[str, Any]]()
         self.chunks_read = 0
         pending = list(chunks)
 

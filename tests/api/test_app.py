@@ -225,3 +225,31 @@ def _scope(method: str, path: str, headers: list[tuple[bytes, bytes]]) -> dict[s
         "headers": headers,
         "client": ("127.0.0.1", 1),
     }
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "POST"])
+async def test_a_wrong_method_is_told_those_of_the_literal_path(client: Client, owner: Owner, method: str):
+    response = await client.send(method, "/flux/v1/get_result", owner.bearer)
+
+    assert (response.status, response.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+    assert "it answers GET, HEAD" in response.body.decode()
+
+
+async def test_a_call_that_is_cut_at_the_end_is_told_in_its_format(world: World, owner: Owner):
+    began = asyncio.Event()
+
+    async def hang(_: Call) -> Reply:
+        began.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    client = Client(Api(world, entries_with(world, "/flux/v1/get_result", hang)))
+    call = asyncio.ensure_future(client.get("/flux/v1/get_result?id=1", owner.bearer))  # noqa: TID251 - awaited below
+    await began.wait()
+    call.cancel()
+    await asyncio.wait((call,))
+
+    assert call.cancelled()
+    assert client.sent[0]["status"] == 503
+    assert (b"retry-after", b"5") in client.sent[0]["headers"]
+    assert b'"detail"' in client.sent[1]["body"]

@@ -7,11 +7,13 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 
+import msgspec
 import pytest
 import uvicorn
 from tests.api.client import Owner
 
 from halley.api.app import Api
+from halley.settings import Settings
 from halley.world import World
 
 
@@ -127,3 +129,35 @@ async def test_a_call_while_stopping_closes_its_connection(port: int, owner: Own
 
     assert got.startswith(b"HTTP/1.1 503 ")
     assert b"connection: close" in got.lower()
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return msgspec.structs.replace(settings, body_bytes_max=64 * 1024 * 1024)
+
+
+LARGE = b'{"prompt":1,"note":"' + b"line\\n" * 6_600_000 + b'","x":[' + b"[]," * 100 + b"1]}"
+HEALTHY_WITHIN_S = 0.25
+
+
+def exchange(port: int, raw: bytes) -> bytes:
+    """Send from a thread, so that the sender does not hold the loop up itself."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(raw)
+        return connection.makefile("rb").read()
+
+
+async def test_health_is_answered_while_a_large_body_is_decoded(port: int, owner: Owner):
+    headers = ("content-type: application/json", f"content-length: {len(LARGE)}")
+    raw = request("POST /flux/v1/flux-dev", owner, *headers, body=LARGE)
+    loop, waits = asyncio.get_running_loop(), list[float]()
+    async with asyncio.TaskGroup() as group:
+        sending = group.create_task(asyncio.to_thread(exchange, port, raw))
+        while not sending.done():
+            began = loop.time()
+            assert (await talk(port, request("GET /healthz", owner))).startswith(b"HTTP/1.1 200 ")
+            waits.append(loop.time() - began)
+
+    assert sending.result().startswith(b"HTTP/1.1 422 ")
+    assert len(waits) > 10
+    assert max(waits) < HEALTHY_WITHIN_S

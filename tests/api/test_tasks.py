@@ -207,7 +207,15 @@ async def test_a_callback_to_an_address_that_we_did_not_make_is_404(client: Clie
     assert (await client.post(path, {})).status == 404
 
 
-async def test_a_huge_callback_is_refused(client: Client):
-    response = await client.send("POST", "/callbacks/replicate/x", (), [b"x" * 600_000] * 3)
+async def test_nothing_of_a_callback_is_read_before_its_address_is_known(client: Client):
+    response = await client.send("POST", "/callbacks/replicate/x", (), [b"x" * 100_000] * 3)
 
-    assert response.status == 413
+    assert (response.status, client.chunks_read) == (404, 0)
+
+
+async def test_a_huge_callback_is_refused(client: Client, owner: Owner, world: World):
+    task_id = await make_task(world, owner)
+    path = f"/callbacks/replicate/{task_id}.{world.vault.mac('callback', task_id)}"
+    response = await client.send("POST", path, (), [b"x" * 200_000] * 3)
+
+    assert (response.status, client.chunks_read) == (413, 2)

@@ -61,6 +61,7 @@ async def test_a_lost_reply_is_still_looked_for_after_a_restart(folder: Path) ->
     async with opened_gateway(settings) as rig:
         await rig.client.replicate("black-forest-labs/flux-dev", "reset_after_send")
         identity, key, clock = (await rig.last_task()).id, rig.key, rig.clock
+    # On another port: the address that the vendor was given is not ours any more, but its token is.
     async with opened_gateway(settings, key=key, clock=clock) as rig:
         assert (await rig.ended(identity)).state == "succeeded"
         assert len(await rig.jobs("replicate")) == 1

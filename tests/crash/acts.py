@@ -31,6 +31,11 @@ async def order_images(house: House) -> None:
     await house.send(house.orders.hooked(FLUX), house.orders.hooked(REPLICATE))
 
 
+async def order_what_takes_longer(house: House) -> None:
+    """So that the first poll finds it running."""
+    await house.send(_ending(house, FLUX, Ending.SUCCESS, "outcome=success delay=2"))
+
+
 async def order_and_wait(house: House) -> None:
     """With a key, held open until it has ended."""
     await house.send(house.orders.order(REPLICATE, keyed=True, wait_s=5))

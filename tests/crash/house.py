@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 
@@ -55,10 +56,16 @@ class House:
         self, folder: Path, random: Random, settings: Mapping[str, str] | None = None, *, delay_s: float = DELAY_S
     ) -> None:
         self.folder = folder
+        self._open = ExitStack()
         self.receiver = Receiver()
-        self.vendors = [VendorProcess(name, folder, delay_s) for name in ("bfl", "replicate")]
+        self._open.callback(self.receiver.close)
+        self.vendors: list[VendorProcess] = []
+        for name in ("bfl", "replicate"):
+            self.vendors.append(VendorProcess(name, folder, delay_s))
+            self._open.callback(self.vendors[-1].stop)
         self.orders = Orders(LIVE_KEY, self.receiver.url, random)
-        self._refusing, refused = refusing_origin()
+        refusing, refused = refusing_origin()
+        self._open.callback(refusing.close)
         urls = dict(zip(("bfl", "replicate"), (vendor.url for vendor in self.vendors), strict=True))
         config = folder / "halley.toml"
         config.write_text(_CONFIG.format(refused=refused, **urls))
@@ -79,7 +86,9 @@ class House:
         """Make one more gateway with the same settings, e.g. a replica; it is not started yet."""
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
-        return GatewayProcess(folder, self._settings | more)
+        made = GatewayProcess(folder, self._settings | more)
+        self._open.callback(made.close)
+        return made
 
     def jobs(self) -> list[Job]:
         """Every job of every vendor."""
@@ -128,11 +137,8 @@ class House:
         return environment(self._settings | {"HALLEY_DATA_DIR": str(self.gateway.folder / "data")})
 
     def close(self) -> None:
-        self.gateway.close()
-        for vendor in self.vendors:
-            vendor.stop()
-        self.receiver.close()
-        self._refusing.close()
+        """End all of it, the gateways first."""
+        self._open.close()
 
     def _unsettled(self) -> list[str]:
         findable = frozenset(job.tag for job in self.jobs() if job.vendor == "replicate")

@@ -21,7 +21,7 @@ BY_ACT: Mapping[str, Act] = {
     "reserve": acts.order_images,
     "accept": acts.order_images,
     "lease": acts.order_images,
-    "look_again": acts.order_images,
+    "look_again": acts.order_what_takes_longer,
     "make_due": acts.order_images,
     "end.succeeded": acts.order_images,
     "lease_webhooks": acts.order_images,
@@ -88,14 +88,26 @@ def places_of(name: str) -> tuple[str, ...]:
 def named_in_the_source() -> set[str]:
     """Every unit, operation and place that the source names."""
     root = Path(halley.__file__).parent
-    trees = (ast.parse(path.read_text()) for path in sorted(root.rglob("*.py")) if "testing" not in path.parts)
-    return {name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call) for name in _names(node)}
+    trees = [ast.parse(path.read_text()) for path in sorted(root.rglob("*.py")) if "testing" not in path.parts]
+    constants = dict(constant for tree in trees for node in tree.body for constant in _constant(node))
+    calls = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return {name for call in calls for text in _names(call) for name in (constants.get(text, text),) if name}
+
+
+def _constant(node: ast.stmt) -> Iterator[tuple[str, str]]:
+    match node:
+        case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))) if name.isupper():
+            yield name, text
+        case _:
+            return
 
 
 def _names(call: ast.Call) -> Iterator[str]:
     called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     if called == "write" and ast.unparse(call.func).endswith("db.write"):
         yield from _texts(call.args[0])
+    if called == "write_surely":
+        yield from _texts(call.args[1])
     if called == "call_vendor":
         yield from (text for one in call.keywords if one.arg == "operation" for text in _texts(one.value))
 
@@ -109,7 +121,9 @@ def _texts(node: ast.expr) -> Iterator[str]:
             yield from (*_texts(one), *_texts(other))
         case ast.JoinedStr() if ast.unparse(node) == "f'end.{how.to}'":
             yield from ("end.succeeded", "end.failed", "end.cancelled")
-        case ast.Name(id="OPERATION"):
-            yield "submit"
+        case ast.Name(id=name) if name.isupper():
+            yield name  # looked up among the constants
+        case ast.Name(id="name"):
+            return  # handed on: whoever calls `write_surely` names it
         case _:
             raise AssertionError(f"the name of a place must be plain to see: {ast.unparse(node)}")

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -98,15 +97,13 @@ async def test_death_while_stopping(shared: _Shared, name: str):
 
 
 @pytest.mark.parametrize("name", ["begin_boot", "reload", "welcome"])
-async def test_death_at_the_first_start(tmp_path: Path, name: str):
-    house = House(tmp_path, Random(1), delay_s=DELAY_S)
+async def test_death_at_the_first_start(house: House, name: str):
     for place in places_of(name):
         house.gateway.aim(place)
         await house.gateway.start_and_die()
     await _be_up(house)
     await acts.order_images(house)
     await _come_back(house)
-    house.close()
 
 
 async def test_operators_word_survives_a_crash(shared: _Shared):

@@ -33,7 +33,6 @@ def replicas(tmp_path: Path, seeded: Random, postgres_server: PostgresServer) ->
     # A vendor's callbacks and `find` name the one public address, which is that of the replica that stays.
     victim = house.another("victim", HALLEY_PUBLIC_URL=house.gateway.url)
     yield house, victim
-    victim.close()
     house.close()
     postgres_server.drop(name)
 

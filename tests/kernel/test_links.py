@@ -11,7 +11,6 @@ from halley.kernel.links import (
     FilePlace,
     LinkState,
     asset_path,
-    file_path,
     link_expiry,
     own_part,
     place_of,
@@ -61,7 +60,7 @@ def test_link_never_outlives_what_it_points_to(now: int, kept_until: int):
 
 @pytest.mark.parametrize(
     "path",
-    [asset_path(TASK, 1, ".png"), asset_path(TASK, 0, ".jpg"), file_path("file_1"), PATH + "/", "", PATH.upper()],
+    [asset_path(TASK, 1, ".png"), asset_path(TASK, 0, ".jpg"), "/files/file_1", PATH + "/", "", PATH.upper()],
 )
 def test_link_opens_no_other_path(path: str):
     assert verify(VAULT, path, _query(), NOW) is LinkState.INVALID
@@ -118,7 +117,7 @@ def test_path_of_an_asset_is_read_back(value: int, n: int, extension: str):
 
 
 def test_path_of_a_file_is_read_back():
-    assert place_of(file_path("file_01kaqb7g4h")) == FilePlace(file_id="file_01kaqb7g4h")
+    assert place_of("/files/file_01kaqb7g4h") == FilePlace(file_id="file_01kaqb7g4h")
 
 
 @pytest.mark.parametrize(

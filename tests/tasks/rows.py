@@ -5,12 +5,16 @@ from typing import Any
 from halley.db import Database, Tx
 from halley.kernel.ids import Ids, TaskId
 from halley.kernel.money import Nanos
-from halley.tasks import NewTask, Task, TaskState
+from halley.tasks import Due, NewTask, Task, TaskState
 from halley.tasks import store as tasks
 from halley.tasks.model import Pinned
 from halley.testing.clock import FakeClock
 
 SECOND = 1_000_000
+
+
+ALL = Due(simulators=("ch_one", "ch_two"))
+"""What a worker takes whose simulators are these."""
 
 
 class Rows:
@@ -74,10 +78,10 @@ class Rows:
     async def try_move(self, task: Task, to: TaskState, **columns: Any) -> bool:
         return await self.db.write("move", lambda tx: tasks.move(tx, task, to, **columns))
 
-    async def lease(self, limit: int = 10, lease_s: int = 120) -> list[Task]:
+    async def lease(self, limit: int = 10, lease_s: int = 120, which: Due = ALL) -> list[Task]:
         now = self.clock.now()
         return await self.db.write(
-            "lease", lambda tx: tasks.lease_due(tx, now=now, lease_us=lease_s * SECOND, limit=limit)
+            "lease", lambda tx: tasks.lease_due(tx, which, now=now, lease_us=lease_s * SECOND, limit=limit)
         )
 
     async def now(self, task: Task) -> Task:
@@ -85,7 +89,7 @@ class Rows:
         return await self.db.read(lambda tx: _found(tx, task.id))
 
     async def next_due(self) -> int | None:
-        return await self.db.read(tasks.next_due)
+        return await self.db.read(lambda tx: tasks.next_due(tx, ALL, self.clock.now()))
 
 
 def _found(tx: Tx, task_id: str) -> Task:

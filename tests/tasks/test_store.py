@@ -137,11 +137,13 @@ async def test_a_leased_task_is_not_leased_again_until_the_lease_ends(rows: Rows
     assert len(await rows.lease()) == 1
 
 
-async def test_the_next_time_considers_leases(rows: Rows) -> None:
+async def test_the_next_time_is_that_of_a_task_that_nobody_has_leased(rows: Rows) -> None:
     await rows.running()
-    await rows.running(30)
+    later = await rows.running(30)
     await rows.lease(lease_s=10)
-    assert await rows.next_due() == rows.clock.now() + 10 * SECOND
+    assert await rows.next_due() == later.due_at
+    rows.clock.advance(10)
+    assert await rows.next_due() == rows.clock.now() - 10 * SECOND
 
 
 async def test_two_processes_never_lease_the_same_task(rows: Rows, replica: Rows) -> None:
@@ -208,18 +210,29 @@ async def test_a_hint_wakes_the_worker(rows: Rows) -> None:
 # --- what a dead process left ---
 
 
-async def test_tasks_of_dead_processes_that_were_being_submitted_are_stranded(rows: Rows) -> None:
+async def _stranded(rows: Rows, *, others: set[str], submitting: set[str], limit: int = 10) -> list[str]:
+    before = rows.clock.now() - 5 * SECOND
+    found = await rows.db.read(lambda tx: tasks.stranded(tx, others, submitting=submitting, before=before, limit=limit))
+    return [task.id for task in found]
+
+
+async def test_tasks_that_were_being_submitted_and_that_nobody_carries_on_are_stranded(rows: Rows) -> None:
     lost = await rows.submitting(boot_id="boot_dead")
+    dropped = await rows.submitting(boot_id="boot_own")
+    carried_on = await rows.submitting(boot_id="boot_own")
     await rows.submitting(boot_id="boot_living")
     await rows.running(boot_id="boot_dead")
-    found = await rows.db.read(lambda tx: tasks.stranded(tx, {"boot_living"}, 10))
-    assert [task.id for task in found] == [lost.id]
+    rows.clock.advance(6)
+    await rows.submitting(boot_id="boot_dead")
+    found = await _stranded(rows, others={"boot_living"}, submitting={carried_on.id})
+    assert set(found) == {lost.id, dropped.id}
 
 
 async def test_stranded_tasks_are_read_in_bounds(rows: Rows) -> None:
     for boot in ("boot_a", "boot_a", "boot_b", "boot_c"):
         await rows.submitting(boot_id=boot)
-    assert len(await rows.db.read(lambda tx: tasks.stranded(tx, set(), 3))) == 3
+    rows.clock.advance(6)
+    assert len(await _stranded(rows, others=set(), submitting=set(), limit=3)) == 3
 
 
 async def test_large_bodies_are_deleted_only_after_the_end(rows: Rows) -> None:

@@ -13,9 +13,12 @@ from halley.kernel.money import Nanos
 from halley.ledger import store as ledger
 from halley.ledger.model import HoldRequest
 from halley.tasks import TaskState
+from halley.tasks.store import insert_task
 from halley.testing.gateway import settings_for
 from halley.worker.sweep import sweep
 from halley.world.boots import DEAD_AFTER_S, begin_boot, living_boots
+
+STRANDED_S = 6
 
 
 async def _hold(rig: Rig, name: str, *, boot_id: str, kind: str, order_id: str = "order_one") -> None:
@@ -42,15 +45,18 @@ async def _hold(rig: Rig, name: str, *, boot_id: str, kind: str, order_id: str =
     await rig.world.db.write("hold", unit)
 
 
-async def test_what_a_dead_process_was_submitting_is_unknown_and_looked_for(rig: Rig) -> None:
+async def test_what_nobody_carries_on_submitting_is_unknown_and_looked_for(rig: Rig) -> None:
     rows = Rows(rig.world.db, rig.world.ids, rig.clock)
     await _hold(rig, "hold_lost", boot_id="boot_dead", kind="task")
     lost = await rows.submitting(boot_id="boot_dead", hold_id="hold_lost", channel_id="sandbox-bfl")
-    mine = await rows.submitting(boot_id=rig.world.boot_id, hold_id="hold_mine", channel_id="sandbox-bfl")
-    await sweep(rig.world)
-    assert (await rows.now(lost)).state is TaskState.UNKNOWN
-    assert (await rows.now(mine)).state is TaskState.SUBMITTING
-    assert await rig.open_holds() == 1
+    mine = rows.new(boot_id=rig.world.boot_id, hold_id="hold_mine", channel_id="sandbox-bfl")
+    with rig.world.at_work(mine.id):
+        await rig.world.db.write("insert", lambda tx: insert_task(tx, mine))
+        rig.clock.advance(6)
+        await sweep(rig.world)
+        assert (await rows.now(lost)).state is TaskState.UNKNOWN
+        assert (await rig.task(mine.id)).state is TaskState.SUBMITTING
+        assert await rig.open_holds() == 1
 
 
 async def test_holds_of_answers_of_a_dead_process_are_voided_and_those_of_tasks_stay(rig: Rig) -> None:

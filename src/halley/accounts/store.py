@@ -89,13 +89,6 @@ def find_project_named(tx: Tx, account_id: str, name: str = DEFAULT_PROJECT) -> 
     return _project(row) if row else None
 
 
-def list_projects(tx: Tx, *, account_id: str, after: str = "", limit: int = PAGE_MAX) -> Sequence[Project]:
-    sql = """SELECT id, account_id, name, created_at FROM projects
-        WHERE account_id = :account_id AND id > :after ORDER BY id LIMIT :limit"""
-    rows = tx.all(sql, {"account_id": account_id, "after": after, "limit": min(limit, PAGE_MAX)})
-    return [_project(row) for row in rows]
-
-
 def webhook_secret(tx: Tx, project_id: str) -> bytes | None:
     """Give the project's signing secret, encrypted as it was stored."""
     row = tx.one("SELECT webhook_secret FROM projects WHERE id = :id", {"id": project_id})
@@ -250,13 +243,6 @@ def audit(tx: Tx, act: Act) -> None:
     sql = """INSERT INTO audit (id, actor, act, subject, details, created_at)
         VALUES (:id, :actor, :act, :subject, :details, :created_at)"""
     tx.run(sql, {**msgspec.structs.asdict(act), "details": codec.encode(act.details).decode()})
-
-
-def list_acts(tx: Tx, *, before: str = "~", limit: int = PAGE_MAX) -> Sequence[Act]:
-    """List the trail, newest first."""
-    sql = "SELECT * FROM audit WHERE id < :before ORDER BY id DESC LIMIT :limit"
-    rows = tx.all(sql, {"before": before, "limit": min(limit, PAGE_MAX)})
-    return [msgspec.convert({**_values(row, Act), "details": _details.decode(row["details"])}, Act) for row in rows]
 
 
 _INSERT_KEY = """

@@ -15,6 +15,7 @@ from halley.api.base_url import Address, base_url
 from halley.api.call import Access, Call, Entry
 from halley.api.credentials import KEY_HEADERS, find_key, without_key
 from halley.api.dispatch import Dispatch, Match
+from halley.api.gate import BodyGates, Share
 from halley.api.paths import first_segment, normal_path
 from halley.api.routes import table
 from halley.kernel.faults import BadRequest, Draining, Fault, NoSuchPath, NotAllowed, Unauthenticated
@@ -69,6 +70,8 @@ class _Visit(msgspec.Struct, kw_only=True, eq=False):
     allowed: tuple[str, ...] = ()
     render: "RenderFault" = errors.render_openai
     key_id: str | None = None
+    answered: bool = False
+    """Whether the answer has begun."""
 
     @property
     def route(self) -> str:
@@ -85,6 +88,7 @@ class Api:
         self._dispatch = Dispatch(entries)
         self._renders = _renders(entries)
         self._key_headers = KEY_HEADERS.union(*(dialect.key_headers for dialect in world.dialects.values()))
+        self._gates = BodyGates()
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -116,10 +120,16 @@ class Api:
         try:
             reply = await self._reply(visit, scope, receive)
             status = reply.status
-            extra = (*_ON_ALL, (b"halley-request-id", visit.id.encode()))
-            await send_reply(reply, send, extra, is_head=visit.method == "HEAD")
+            await _send(visit, reply, send)
         except ClientLeft:
             _log.debug("the caller hung up", extra={"request_id": visit.id})
+        except asyncio.CancelledError:
+            # The server cuts what has not ended when its time to stop is over.
+            if not visit.answered:
+                reply = errors.reply_to_fault(_cut(), visit.id, visit.render)
+                status = reply.status
+                await _send(visit, reply, send)
+            raise
         except Exception:
             # The answer has begun, so all that is left is to cut the connection: the server does when we raise.
             _log.exception("an answer broke off", extra={"request_id": visit.id})
@@ -179,7 +189,10 @@ class Api:
         call.query = dict(without_key(fields))
         await self._admit(call, scope, fields)
         visit.key_id = call.admitted.key_id if call.admitted else None
-        return await entry.handler(call)
+        try:
+            return await entry.handler(call)
+        finally:
+            call.share.release()
 
     def _call(self, visit: _Visit, match: Match[Entry], path: str, scope: Scope, receive: Receive) -> Call:
         settings = self._world.settings
@@ -205,6 +218,7 @@ class Api:
             base_url=base_url(address, peer, visit.headers),
             received_at=visit.received_at,
             receive=receive,
+            share=Share(self._gates),
         )
 
     async def _admit(self, call: Call, scope: Scope, fields: list[tuple[str, str]]) -> None:
@@ -237,6 +251,17 @@ class Api:
             "client_request_id": theirs if _CLIENT_REQUEST_ID.fullmatch(theirs) else None,
         }
         _access_log.info("request", extra=facts)
+
+
+async def _send(visit: _Visit, reply: Reply, send: Send) -> None:
+    visit.answered = True
+    extra = (*_ON_ALL, (b"halley-request-id", visit.id.encode()))
+    await send_reply(reply, send, extra, is_head=visit.method == "HEAD")
+
+
+def _cut() -> Draining:
+    message = "The gateway stopped before this call had ended; what it ordered goes on. Ask again in a moment"
+    return Draining(message, retry_after_s=DRAIN_RETRY_S)
 
 
 def _unrouted(visit: _Visit) -> Reply:

@@ -1,4 +1,4 @@
-"""Reads the bodies of requests: bounded in bytes, in time, and in what they unpack to."""
+"""Reads the bodies of requests: bounded in bytes, in time, in what they unpack to, and over all calls together."""
 
 import asyncio
 import zlib
@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
 from halley.api.asgi import ClientLeft, Message, Receive
+from halley.api.gate import LARGE_FROM_BYTES, BodyGates, Share
 from halley.kernel import codec
 from halley.kernel.faults import BadRequest, TooLarge
 
@@ -44,12 +45,15 @@ class BodyReader:
         headers: Mapping[str, str],
         *,
         bytes_max: int,
+        share: Share | None = None,
         idle_s: float = IDLE_S,
         whole_s: float = WHOLE_S,
     ) -> None:
+        """`share` is what the call holds of what all bodies may be together; without it there is no such bound."""
         self._receive = receive
         self._headers = headers
         self._bytes_max = bytes_max
+        self._share = share or Share(BodyGates())
         self._idle_s = idle_s
         self._whole_s = whole_s
 
@@ -59,19 +63,54 @@ class BodyReader:
         if kind in FORMS:
             message = f"The body is `{kind}`; send JSON with `content-type: application/json`"
             raise UnsupportedType(message, param="content-type")
-        return codec.decode_object(await self.read())
+        data = await self.read()
+        if len(data) <= LARGE_FROM_BYTES:
+            return codec.decode_object(data)
+        async with self._share.decoding:
+            return await asyncio.to_thread(codec.decode_object, data)
 
     async def read(self) -> bytes:
-        """Read it whole and unpacked."""
+        """Read it whole and unpacked. Raises `Draining` when all bodies together are too many."""
         encoding = self._encoding()
-        data = b"".join([chunk async for chunk in self.chunks()])
-        if encoding is None or not data:
-            return data
-        return await asyncio.to_thread(_unpacked, data, encoding, self._bytes_max)
+        data = await self._whole(packed=encoding is not None)
+        if encoding is not None and data:
+            data = await self._unpacked(data, encoding)
+        self._share.keep(len(data))
+        return data
+
+    async def _whole(self, *, packed: bool) -> bytes:
+        declared = None if packed else self._declared()
+        await self._share.need(self._room(declared))
+        pieces: list[bytes] = []
+        size = 0
+        async for chunk in self.chunks():
+            pieces.append(chunk)
+            size += len(chunk)
+            if declared is None and size > LARGE_FROM_BYTES:
+                await self._share.need(self._bytes_max)
+        return b"".join(pieces)
+
+    def _room(self, known: int | None) -> int:
+        """Give what to ask for first: once, so that no two calls that each hold a part wait for each other."""
+        if known is not None:
+            return known
+        return LARGE_FROM_BYTES if (self._declared() or 0) <= LARGE_FROM_BYTES else self._bytes_max
+
+    async def _unpacked(self, data: bytes, encoding: str) -> bytes:
+        """Unpack; only what turns out to be large takes the room and the time of a large one."""
+        small = min(LARGE_FROM_BYTES, self._bytes_max)
+        try:
+            return await asyncio.to_thread(_unpacked, data, encoding, small)
+        except TooLarge:
+            if small == self._bytes_max:
+                raise
+        await self._share.need(self._bytes_max)
+        async with self._share.decoding:
+            return await asyncio.to_thread(_unpacked, data, encoding, self._bytes_max)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Give what comes as it comes, packed as it is."""
-        self._check_length()
+        self._declared()
         loop = asyncio.get_running_loop()
         ends = loop.time() + self._whole_s
         size = 0
@@ -96,14 +135,16 @@ class BodyReader:
             raise ClientLeft
         return message
 
-    def _check_length(self) -> None:
+    def _declared(self) -> int | None:
+        """Give the length that the request declares. Raises `TooLarge`, or `BadRequest` for one that is no number."""
         text = self._headers.get("content-length")
         if text is None:
-            return
+            return None
         if not (text.isascii() and text.isdecimal()):
             raise BadRequest("`Content-Length` must be a number", param="content-length")
         if len(text) > len(str(self._bytes_max)) + 1 or int(text) > self._bytes_max:
             raise _too_large(self._bytes_max)
+        return int(text)
 
     def _encoding(self) -> str | None:
         name = self._headers.get("content-encoding", "identity").strip().lower()

@@ -8,8 +8,10 @@ import msgspec
 from halley.accounts import Caller
 from halley.api.asgi import Receive, Reply
 from halley.api.base_url import Address
-from halley.api.body import BodyReader
-from halley.kernel.faults import BadRequest, Fault
+from halley.api.body import IDLE_S, WHOLE_S, BodyReader
+from halley.api.gate import Share
+from halley.idempotency.rules import checked_value
+from halley.kernel.faults import Fault
 from halley.pipeline.request import RequestContext
 from halley.vendors.contract import Answer, Dialect, Incoming, Route
 from halley.world import World
@@ -78,6 +80,8 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
     base_url: str
     received_at: int
     receive: Receive
+    share: Share
+    """Of the bytes that all bodies may be together."""
     admitted: Caller | None = None
 
     @property
@@ -92,19 +96,21 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
         assert self.entry.dialect is not None
         return self.entry.dialect
 
-    def body(self, bytes_max: int) -> BodyReader:
+    def body(self, bytes_max: int, *, whole_s: float = WHOLE_S) -> BodyReader:
         """Give access to the body; nothing of it has been read."""
-        return BodyReader(self.receive, self.headers, bytes_max=bytes_max)
+        limits = {"idle_s": min(IDLE_S, whole_s), "whole_s": whole_s}
+        return BodyReader(self.receive, self.headers, bytes_max=bytes_max, share=self.share, **limits)
 
     def context(self) -> RequestContext:
         """Say what the pipeline may know of this request. Raises `BadRequest` for a bad idempotency key."""
+        key = self.headers.get("idempotency-key") if self.method == "POST" else None
         return RequestContext(
             id=self.id,
             method=self.method,
             path=self.path,
             base_url=self.base_url,
             received_at=self.received_at,
-            idempotency_key=_idempotency_key(self.headers.get("idempotency-key")) if self.method == "POST" else None,
+            idempotency_key=None if key is None else checked_value(key),
             directive=self.headers.get("halley-test"),
         )
 
@@ -123,19 +129,9 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
 
 Handler = Callable[[Call], Awaitable[Reply]]
 
-IDEMPOTENCY_KEY_LENGTH_MAX = 255
 _CREDENTIALS = frozenset(
     (
         *("authorization", "x-key", "x-api-key", "x-goog-api-key", "api-key", "mj-api-secret"),
         *("sec-websocket-protocol", "cookie", "proxy-authorization"),
     )
 )
-
-
-def _idempotency_key(value: str | None) -> str | None:
-    if value is None:
-        return None
-    if not 0 < len(value) <= IDEMPOTENCY_KEY_LENGTH_MAX or not value.isprintable():
-        message = f"`Idempotency-Key` must be 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} printable characters"
-        raise BadRequest(message, param="Idempotency-Key")
-    return value

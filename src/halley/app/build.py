@@ -22,15 +22,16 @@ from halley.upstream.client import FastClient
 from halley.upstream.guard import Guard
 from halley.vendors import load_vendors
 from halley.vendors.contract import Dialect, Vendor
-from halley.world import Callers, Config, Metrics, World
+from halley.world import Callers, Config, Metrics, World, load_config
 
 
 @asynccontextmanager
 async def open_world(
-    settings: Settings, *, clock: Clock | None = None, environ: Mapping[str, str] = os.environ
+    settings: Settings, *, clock: Clock | None = None, environ: Mapping[str, str] = os.environ, sync: bool = True
 ) -> AsyncGenerator[World]:
-    """Open everything that does not listen. Channels and prices are those of the settings when it is left open.
+    """Open everything that does not listen.
 
+    `sync` makes the database's channels and prices those of the settings; without it they are taken as they are.
     On SQLite the caller holds the data folder's lock.
     """
     clock = clock or SystemClock()
@@ -42,7 +43,10 @@ async def open_world(
     keys = [secret.reveal().encode() for secret in secrets]
     world = await asyncio.to_thread(_world, settings, clock, vendors, catalogue, wakeups, keys)
     try:
-        await reload(world, environ)
+        if sync:
+            await reload(world, environ)
+        else:
+            world.config = await world.db.read(lambda tx: load_config(tx, world.clock.now(), ()))
         yield world
     finally:
         await world.upstream.aclose()

@@ -35,7 +35,7 @@ from halley.world.boots import begin_boot
 
 BACKLOG = 2048
 KEEP_ALIVE_S = 75
-CLOSE_S_MAX = 5
+CLOSE_S_MAX = 1
 _log = structlog.get_logger("halley.app")
 
 
@@ -102,7 +102,7 @@ class Gateway:
         if listening is not None:
             self._stack.callback(listening.close)
         self.world = world = await self._stack.enter_async_context(
-            open_world(settings, clock=self._clock, environ=self._environ)
+            open_world(settings, clock=self._clock, environ=self._environ, sync=self._with_api)
         )
         if listening is not None:
             self.url = world.bound_url = _url(listening, settings)
@@ -143,9 +143,8 @@ class Gateway:
         world = self.world
         watch = Watch(world)
         await self._run(watch.run(), watch.stop)
-        if world.settings.worker or not self._with_api:
-            worker = Worker(world)
-            await self._run(worker.run(), worker.stop)
+        self._worker = Worker(world, live=world.settings.worker or not self._with_api)
+        await self._run(self._worker.run(), self._worker.stop)
         if self._with_api:
             console = ConsoleServer(world.settings.data_dir / SOCKET_NAME, world)
             await console.start()
@@ -194,8 +193,10 @@ class Gateway:
         async def drain() -> None:
             self.world.draining = True
             self.world.ready = False
+            # The worker's own grace runs meanwhile, so that all is over in the time that was set.
+            self._worker.stop()
             with contextlib.suppress(TimeoutError):  # what has not ended by then is cut: its holds and rows are on disk
-                async with asyncio.timeout(self.world.settings.drain_s):
+                async with asyncio.timeout(max(0.0, self.world.settings.drain_s - CLOSE_S_MAX)):
                     await api.idle()
             server.should_exit = True
             await serving

@@ -26,9 +26,7 @@ def configure_logs(settings: Settings) -> None:
         hide_secrets,
     ]
     rendering: list[Any] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-        if machine
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()] if machine else [_for_people()]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -49,6 +47,12 @@ def configure_logs(settings: Settings) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def _for_people() -> structlog.dev.ConsoleRenderer:
+    # Never the pretty kind: it prints the values of local variables, and among those are keys and bodies.
+    colors = sys.stderr.isatty()
+    return structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
 
 
 def hide_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:

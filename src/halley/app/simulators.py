@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
+from secrets import token_hex
 
 import msgspec
 
@@ -19,6 +20,7 @@ from halley.vendors.simulate.host import CreateApp, OutsideError, SimulatorSetti
 from halley.vendors.simulate.server import SimulatorServer
 
 JOURNAL = "simulators.db"
+MARK = "simulators.id"
 INPUT_BYTES_MAX = 20 * 1024 * 1024
 FETCH_S_MAX = 20
 CALLBACK_S_MAX = 10
@@ -29,10 +31,12 @@ class Simulators(msgspec.Struct, frozen=True):
     """Those that run."""
 
     servers: tuple[SimulatorServer, ...]
+    mark: str
+    """Names their journal: several processes on one database each have simulators of their own."""
 
     def channels(self, catalogue: Catalogue) -> tuple[Channel, ...]:
         """Give a channel to each; only test keys see them."""
-        return tuple(_channel(server, catalogue) for server in self.servers)
+        return tuple(_channel(server, catalogue, self.mark) for server in self.servers)
 
     def stop(self) -> None:
         """Stop them all; their journals stay."""
@@ -56,7 +60,7 @@ def start_simulators(
         server = simulator_of(vendor, outside, journal=settings.data_dir / JOURNAL, folder=settings.data_dir)
         server.start()
         servers.append(server)
-    return Simulators(tuple(servers))
+    return Simulators(tuple(servers), _mark(settings.data_dir / MARK))
 
 
 def simulator_of(
@@ -67,6 +71,13 @@ def simulator_of(
     create_app: CreateApp = getattr(import_module(module), function)
     remembered = None if folder is None else folder / f"simulator-{vendor.name}.port"
     return SimulatorServer(vendor.name, create_app, outside, journal_path=journal, port=port, port_file=remembered)
+
+
+def _mark(path: Path) -> str:
+    """Read the name of this folder's journal, made at the first start."""
+    if not path.exists():
+        path.write_text(token_hex(4))
+    return path.read_text().strip()
 
 
 @asynccontextmanager
@@ -103,10 +114,10 @@ class _Outside:
         return reply.status
 
 
-def _channel(server: SimulatorServer, catalogue: Catalogue) -> Channel:
+def _channel(server: SimulatorServer, catalogue: Catalogue, mark: str) -> Channel:
     name = server.vendor_name
     return Channel(
-        id=f"sandbox-{name}",
+        id=f"sandbox-{name}-{mark}",
         name=f"sandbox-{name}",
         vendor=name,
         base_url=server.url,

@@ -6,10 +6,13 @@ from halley.accounts.rules import KEYS_TOPIC
 from halley.catalogue.prices import TOPIC as PRICES
 from halley.db import DatabaseUnavailable
 from halley.db.wakeups import BACKSTOP_S
+from halley.kernel.clock import MICROSECONDS
 from halley.routing.store import TOPIC as CHANNELS
 from halley.world import World, load_config
+from halley.world.boots import see_boot
 from halley.world.config import read_generations
 
+ALIVE_EVERY_S = 5
 _log = structlog.get_logger("halley.watch")
 
 
@@ -19,6 +22,7 @@ class Watch:
     def __init__(self, world: World) -> None:
         self._world = world
         self._stopping = False
+        self._said_at = 0
         self._seen: dict[str, int] = dict(world.config.generations)
 
     def stop(self) -> None:
@@ -33,9 +37,17 @@ class Watch:
                 await waiter.wait(BACKSTOP_S)
                 try:
                     await self.look()
+                    await self._say_alive()
                 except DatabaseUnavailable:
                     # The database may be away for a moment; a stale view is better than none.
                     _log.exception("watch_failed")
+
+    async def _say_alive(self) -> None:
+        """Keep this process's row fresh, so that nobody takes its calls for those of a dead one."""
+        world, now = self._world, self._world.clock.now()
+        if now >= self._said_at + ALIVE_EVERY_S * MICROSECONDS:
+            await world.db.write("see_boot", lambda tx: see_boot(tx, world.boot_id, now))
+            self._said_at = now
 
     async def look(self) -> None:
         """Compare generations, and read again what has changed."""

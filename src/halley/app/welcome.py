@@ -16,7 +16,7 @@ from halley.world import World
 
 ACCOUNT = "default"
 SETUP_SECRET_LENGTH = 40
-KEY_LENGTH_MIN = 16
+KEY_LENGTH_MIN = 8
 KEY_LENGTH_MAX = 200
 _SETUP = "setup_secret_sha256"
 

@@ -15,9 +15,14 @@ METERS: Mapping[str, int] = {
     "first_output_megapixel": EACH,
     "further_output_megapixel": MILLION,
     "input_megapixel": MILLION,
+    "input_token": MILLION,
+    "output_token": MILLION,
+    "video_second": EACH,
 }
-"""Meter → base units per priced unit. Megapixel meters count pixels, so that fractions are exact."""
+"""Meter → base units per priced unit. Megapixel meters count pixels, so that fractions are exact; tokens are priced
+per million."""
 
+IN_PIXELS = frozenset({"further_output_megapixel", "input_megapixel"})
 INPUT_PIXELS_UNMEASURED = 4 * MILLION
 """Held for each input image that nobody has measured yet."""
 OUTPUT_PIXELS_UNKNOWN = 4 * MILLION

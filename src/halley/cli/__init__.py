@@ -14,6 +14,7 @@ SUBCOMMANDS = {
     "keys": ("halley.cli.keys:keys", "Make, list and revoke keys."),
     "accounts": ("halley.cli.accounts:accounts", "Make, credit and list accounts."),
     "tasks": ("halley.cli.tasks:tasks", "List, show and resolve tasks."),
+    "webhooks": ("halley.cli.webhooks:webhooks", "Send webhooks again."),
     "ledger": ("halley.cli.ledger:ledger", "Verify and show the books."),
     "simulate": ("halley.cli.simulate:simulate", "Run a vendor's simulator by itself."),
     "migrate": ("halley.cli.storage:migrate", "Bring the database up to this release."),

@@ -13,7 +13,6 @@ from halley.console.schema import SchemaMismatch
 from halley.kernel.faults import Fault
 from halley.settings import SettingsError
 
-USAGE = 2
 _KNOWN = (
     ArchiveError,
     CommandFailed,

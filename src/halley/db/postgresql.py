@@ -19,6 +19,7 @@ CHANNEL = "halley"
 LISTEN_TURN_S = 1.0
 RECONNECT_AFTER_S = 1.0
 _PARAMETER = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
+_BEGIN_READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _Connection = psycopg.Connection[DictRow]
 
 
@@ -112,7 +113,12 @@ class PostgresDriver:
 
     def read(self, query: Callable[[Tx], T]) -> T:
         connection = self._reader()
-        connection.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            connection.execute(_BEGIN_READ)
+        except psycopg.OperationalError:
+            # It was lost while it was idle; a new one is tried once.
+            connection = self._reader()
+            connection.execute(_BEGIN_READ)
         try:
             return query(PostgresTx(connection))
         finally:

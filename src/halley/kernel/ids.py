@@ -76,11 +76,6 @@ def parse_task_id(text: str) -> TaskId | None:
     return TaskId(base32(value.int)) if str(value) == text.lower() else None
 
 
-def milliseconds_of(identity: str) -> int:
-    """When an id was made, in Unix milliseconds."""
-    return _number(identity) >> 80
-
-
 def _number(identity: str) -> int:
     value = 0
     for character in identity:

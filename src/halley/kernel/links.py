@@ -54,10 +54,6 @@ def asset_path(task_id: str, n: int, extension: str) -> str:
     return f"/assets/{task_id}/{n}{extension}"
 
 
-def file_path(file_id: str) -> str:
-    return f"/files/{file_id}"
-
-
 def place_of(path: str) -> AssetPlace | FilePlace | None:
     """Read a path of ours; None when it is none."""
     if match := _ASSET_PATH.fullmatch(path):

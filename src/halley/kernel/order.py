@@ -10,6 +10,9 @@ import msgspec
 
 from halley.kernel.money import Nanos
 
+IMAGES_MAX = 32
+"""Of one order: as many outputs as are stored."""
+
 
 class ImageRole(StrEnum):
     """What an input image is for."""

@@ -94,13 +94,6 @@ class _Ring:
         return self._cipher
 
 
-def parse_secrets(text: str) -> tuple[bytes, ...]:
-    """Read `HALLEY_SECRET`: one secret, or several separated by commas with the newest first. Raises `ValueError`."""
-    given = tuple(part.strip().encode() for part in text.split(",") if part.strip())
-    _check_secrets(given)
-    return given
-
-
 def derived_key(secret: bytes, purpose: str) -> bytes:
     """Derive 32 bytes by HKDF-SHA256 (RFC 5869) without salt; one block of output is all that is ever needed."""
     pseudorandom = hmac.digest(bytes(32), secret, "sha256")

@@ -12,16 +12,19 @@ from halley.db import Tx
 from halley.idempotency.model import Existing
 from halley.kernel.clock import MICROSECONDS
 from halley.kernel.faults import BadRequest, Fault
+from halley.kernel.ids import TaskId
 from halley.kernel.money import dollars
 from halley.kernel.order import ImageOrder
 from halley.pipeline import once, settle
 from halley.pipeline.choose import Attempt, choose
 from halley.pipeline.events import tell
 from halley.pipeline.inputs import OwnInputs, load_own_inputs
+from halley.pipeline.persist import write_surely
 from halley.pipeline.request import RequestContext, Submission
 from halley.pipeline.reserve import reserve
 from halley.pipeline.send import Sent, read_directive, send
 from halley.pipeline.task import wait_ended
+from halley.pipeline.vendor import same_site
 from halley.pipeline.view import show
 from halley.tasks import Task, TaskState
 from halley.tasks import store as tasks
@@ -47,10 +50,12 @@ async def submit(world: World, caller: Caller, dialect: Dialect, incoming: Incom
     submission = Submission(caller=caller, dialect=dialect, order=order, request=request)
     attempts = choose(world, caller, order)
     own = await load_own_inputs(world, submission)
-    task = await reserve(world, submission, attempts[0])
-    if isinstance(task, Existing):
-        return await once.replay(world, caller, request, task, dialect=dialect)
-    return await asyncio.shield(_see_through(world, submission, task, attempts, own))
+    task_id = TaskId(world.ids.new())
+    with world.at_work(task_id):
+        task = await reserve(world, submission, attempts[0], task_id)
+        if isinstance(task, Existing):
+            return await once.replay(world, caller, request, task, dialect=dialect)
+        return await asyncio.shield(_see_through(world, submission, task, attempts, own))
 
 
 async def _see_through(
@@ -76,8 +81,9 @@ async def _note_sent(world: World, submission: Submission, task: Task, sent: Sen
     request, order = submission.request, submission.order
 
     def unit(tx: Tx) -> tuple[TaskView, Answer]:
-        moved = _move_sent(tx, world, task, sent)
-        assert moved, "nobody else moves a task that is being submitted by a living process"
+        seen = tasks.find_task(tx, task.id)
+        assert seen is not None
+        _move_sent(tx, world, seen, sent)
         written = tasks.find_task(tx, task.id)
         assert written is not None
         view = show(world, written, (), base_url=request.base_url, body=order.body)
@@ -87,21 +93,26 @@ async def _note_sent(world: World, submission: Submission, task: Task, sent: Sen
             once.finish(tx, world, submission.caller, request, answer)
         return view, answer
 
-    return await world.db.write("accept" if sent and sent.accepted else "lose", unit)
+    return await write_surely(world, "accept" if sent and sent.accepted else "lose", unit)
 
 
-def _move_sent(tx: Tx, world: World, task: Task, sent: Sent | None) -> bool:
+def _move_sent(tx: Tx, world: World, task: Task, sent: Sent | None) -> None:
+    """Move from `submitting`; or from `unknown`, should somebody have taken us for dead."""
     now = world.clock.now()
+    tx.wake(tasks.DUE_TOPIC)
     if sent is None or sent.accepted is None:
-        tx.wake(tasks.DUE_TOPIC)
-        return tasks.move(tx, task, TaskState.UNKNOWN, due_at=now + LOST_REPLY_LOOK_AFTER_S * MICROSECONDS)
+        if task.state == TaskState.SUBMITTING:
+            tasks.move(tx, task, TaskState.UNKNOWN, due_at=now + LOST_REPLY_LOOK_AFTER_S * MICROSECONDS)
+        return
     accepted, vendor, channel = sent.accepted, sent.attempt.vendor, sent.attempt.channel
     poll_url = accepted.poll_url
+    if poll_url is not None and not same_site(channel.base_url, poll_url):
+        # Our credentials do not go there; the vendor is asked at its own address.
+        poll_url = None
     if poll_url is not None and channel.simulated:
         # A simulator may come back on another port; its own address is added at each poll.
         poll_url = poll_url.removeprefix(channel.base_url)
-    tx.wake(tasks.DUE_TOPIC)
-    return tasks.move(
+    tasks.move(
         tx,
         task,
         TaskState.RUNNING,
@@ -118,13 +129,17 @@ def _move_sent(tx: Tx, world: World, task: Task, sent: Sent | None) -> bool:
 
 async def _wait(world: World, submission: Submission, view: TaskView) -> Answer:
     request, caller = submission.request, submission.caller
-    waited = await wait_ended(world, caller, view.id, request, seconds=submission.order.wait_s or 0)
-    shown = waited if waited is not None and waited.ended else view
-    answer = submission.dialect.render_accepted(shown)
-    if shown.cost is not None:
-        answer = msgspec.structs.replace(answer, headers={**answer.headers, "halley-cost": dollars(shown.cost)})
-    if request.idempotency_key is not None:
-        await world.db.write("finish", lambda tx: once.finish(tx, world, caller, request, answer))
+    shown = view
+    try:
+        waited = await wait_ended(world, caller, view.id, request, seconds=submission.order.wait_s or 0)
+        shown = waited if waited is not None and waited.ended else view
+    finally:
+        # Whatever ended the wait, the order was taken: a repeat gets this answer.
+        answer = submission.dialect.render_accepted(shown)
+        if shown.cost is not None:
+            answer = msgspec.structs.replace(answer, headers={**answer.headers, "halley-cost": dollars(shown.cost)})
+        if request.idempotency_key is not None:
+            await write_surely(world, "finish", lambda tx: once.finish(tx, world, caller, request, answer))
     return answer
 
 

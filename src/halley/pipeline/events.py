@@ -1,6 +1,7 @@
 """What a caller's webhook is told: rendered and put into the outbox in the transaction of the change."""
 
 import msgspec
+import structlog
 
 from halley.db import Tx
 from halley.kernel import codec
@@ -12,6 +13,7 @@ from halley.webhooks import store
 from halley.webhooks.model import NewDelivery
 from halley.world import World
 
+_log = structlog.get_logger("halley.events")
 _webhook = msgspec.json.Decoder(Webhook).decode
 
 
@@ -21,8 +23,14 @@ def seal_webhook(world: World, task_id: TaskId, webhook: Webhook | None) -> byte
 
 
 def open_webhook(world: World, task_id: TaskId, sealed: bytes | None) -> Webhook | None:
-    """Read it back."""
-    return None if sealed is None else _webhook(world.vault.open(sealed, context=_context(task_id)))
+    """Read it back; None also when the secret that it was sealed with is no longer known."""
+    if sealed is None:
+        return None
+    try:
+        return _webhook(world.vault.open(sealed, context=_context(task_id)))
+    except ValueError:
+        _log.warning("webhook_sealed_with_a_lost_secret", task=task_id)
+        return None
 
 
 def tell(tx: Tx, world: World, task: Task, view: TaskView, *events: WebhookEvent) -> None:

@@ -12,8 +12,8 @@ from halley.idempotency.rules import KEPT_US, fingerprint, topic
 from halley.kernel import codec
 from halley.kernel.faults import Fault, KeyReused, NotReplayable, StillRunning
 from halley.pipeline.request import RequestContext
-from halley.pipeline.view import show
-from halley.tasks import TaskState
+from halley.pipeline.view import load
+from halley.tasks import Task, TaskState
 from halley.tasks import store as tasks
 from halley.vendors.contract import Answer, Dialect
 from halley.world import World
@@ -134,16 +134,28 @@ async def _first_answer(
     if existing.finished and existing.status is not None:
         headers = {**dict(existing.headers), REPLAYED: "true"}
         return Answer(status=existing.status, body=codec.decode(existing.body or b"null"), headers=headers)
-    if existing.task_id is None or dialect is None or existing.boot_id == world.boot_id:
+    if existing.task_id is None or dialect is None:
         return None
-    # The process that took the order is gone; what it wrote down is the answer it would have given.
-    task_id = existing.task_id
-    task = await world.db.read(lambda tx: tasks.find_task(tx, task_id))
-    if task is None or task.state == TaskState.SUBMITTING:
+    task = await _taken_before(world, existing.task_id, existing.boot_id)
+    if task is None:
         return None
-    view = show(world, task, (), base_url=request.base_url)
+    view = await load(world, task, base_url=request.base_url, dialect=dialect)
     answer = dialect.render_accepted(view)
     return Answer(status=answer.status, body=answer.body, headers={**answer.headers, REPLAYED: "true"})
+
+
+async def _taken_before(world: World, task_id: str, boot_id: str) -> Task | None:
+    """Give a task that was taken by a call which nobody carries on: it stands for the answer that was never given."""
+
+    def query(tx: Tx) -> Task | None:
+        if boot_id in living_boots(tx, world.boot_id, world.clock.now(), alone=world.db.kind == "sqlite"):
+            carried_on = boot_id != world.boot_id or task_id in world.submitting
+            if carried_on:
+                return None
+        return tasks.find_task(tx, task_id)
+
+    task = await world.db.read(query)
+    return None if task is None or task.state == TaskState.SUBMITTING else task
 
 
 def _look(tx: Tx, caller: Caller, request: RequestContext) -> Existing | None:

@@ -6,7 +6,7 @@ from halley.assets import Asset, ObjectTooLarge
 from halley.assets.rules import asset_key, image_size, sniff
 from halley.catalogue.meters import measured_outputs
 from halley.kernel.clock import MICROSECONDS
-from halley.kernel.order import Output, Report
+from halley.kernel.order import IMAGES_MAX, Output, Report
 from halley.pipeline.vendor import origin_of
 from halley.routing import Channel
 from halley.tasks import Task
@@ -14,7 +14,6 @@ from halley.upstream.errors import UpstreamError
 from halley.world import World
 
 OUTPUT_BYTES_MAX = 512 * 1024 * 1024
-OUTPUTS_MAX = 32
 DOWNLOAD_S_MAX = 90
 DAY_US = 24 * 3600 * MICROSECONDS
 _OK = 200
@@ -38,8 +37,8 @@ async def mirror(
     """
     if not report.outputs:
         raise LinkDead
-    if len(report.outputs) > OUTPUTS_MAX:
-        message = f"{len(report.outputs)} outputs, at most {OUTPUTS_MAX} are stored"
+    if len(report.outputs) > IMAGES_MAX:
+        message = f"{len(report.outputs)} outputs, at most {IMAGES_MAX} are stored"
         raise OutputUnreachable(message)
     assets = tuple([await _store(world, task, channel, n, output) for n, output in enumerate(report.outputs)])
     sizes = [(asset.width, asset.height) for asset in assets if asset.width and asset.height]

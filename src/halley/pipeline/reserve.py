@@ -1,5 +1,7 @@
 """reserve: the ceiling of the price becomes a hold, on disk with the task's row, before any vendor is called."""
 
+import asyncio
+
 from halley.accounts import store as accounts
 from halley.accounts.model import Caller
 from halley.assets.objects import put_bytes
@@ -33,19 +35,19 @@ BODY_INLINE_MAX = 64 * 1024
 """Bodies above this go to the object store, not into the row."""
 
 
-async def reserve(world: World, submission: Submission, first: Attempt) -> Task | Existing:
+async def reserve(world: World, submission: Submission, first: Attempt, task_id: TaskId) -> Task | Existing:
     """Write hold, budget, task and idempotency row as one unit; or give what the idempotency key already stands for.
 
     Raises `NoPrice`, and `OutOfFunds` naming what was needed and what is left: then nothing was written.
     """
     caller, request = submission.caller, submission.request
-    task = await _new_task(world, submission, first)
+    task = await _new_task(world, submission, first, task_id)
     claim = None
     if request.idempotency_key is not None:
         claim = Claim(
             key_id=caller.key_id,
             value=request.idempotency_key,
-            fingerprint=fingerprint(request.method, request.path, submission.order.body),
+            fingerprint=await asyncio.to_thread(fingerprint, request.method, request.path, submission.order.body),
             boot_id=world.boot_id,
             task_id=task.id,
             now=task.created_at,
@@ -80,14 +82,18 @@ def ceiling(world: World, caller: Caller, order: ImageOrder) -> tuple[PriceSet, 
             raise NoPrice(message, param="model")
         prices = PriceSet(id="", model=order.model, source="none", valid_from=0, meters={})
     quantities = estimate(order)
+    if prices.meters and not prices.meters.keys() & quantities.keys():
+        message = f"The price of `{order.model}` counts nothing of this order; set one of {', '.join(quantities)}"
+        raise NoPrice(message, param="model")
     return prices, quantities, total(quantities, prices.meters)
 
 
-async def _new_task(world: World, submission: Submission, first: Attempt) -> NewTask:
+async def _new_task(world: World, submission: Submission, first: Attempt, task_id: TaskId) -> NewTask:
     caller, order = submission.caller, submission.order
     prices, quantities, amount = ceiling(world, caller, order)
-    task_id = TaskId(world.ids.new())
-    body = codec.encode({name: value for name, value in order.body.items() if name not in _SECRET_FIELDS})
+    kept = {name: value for name, value in order.body.items() if name not in _SECRET_FIELDS}
+    # In a thread, since a body may have 64 MB.
+    body = await asyncio.to_thread(codec.encode, kept) if order.images else codec.encode(kept)
     body_object = None
     if len(body) > BODY_INLINE_MAX:
         body_object = body_key(task_id)

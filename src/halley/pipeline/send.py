@@ -9,7 +9,7 @@ from halley.kernel.order import ImageOrder
 from halley.pipeline.choose import Attempt
 from halley.pipeline.inputs import OwnInputs, carry
 from halley.pipeline.request import RequestContext, Submission
-from halley.pipeline.vendor import call_vendor, may_try
+from halley.pipeline.vendor import SUBMIT, call_vendor, may_try, note_health
 from halley.routing import Channel
 from halley.tasks import Task
 from halley.tasks import store as tasks
@@ -17,7 +17,6 @@ from halley.vendors.contract import Accepted
 from halley.vendors.simulate.directive import Directive, Outcome, find_in_prompt, parse_header
 from halley.world import World
 
-OPERATION = "submit"
 RESTING_RETRY_AFTER_S = 15
 
 
@@ -38,7 +37,7 @@ async def send(world: World, submission: Submission, task: Task, attempts: list[
     last: Fault = faults.VendorUnreachable(message, retry_after_s=RESTING_RETRY_AFTER_S)
     tried = 0
     for attempt in attempts:
-        if not may_try(world, attempt.channel, OPERATION):
+        if not may_try(world, attempt.channel, SUBMIT):
             continue
         if tried:
             await _note_next(world, task.id, attempt)
@@ -83,12 +82,15 @@ async def _ask(world: World, submission: Submission, task_id: TaskId, attempt: A
     if request.directive is not None:
         call = msgspec.structs.replace(call, headers=(*call.headers, ("halley-test", request.directive)))
     base_url = _ordered_base(attempt.channel, order, request)
-    reply = await call_vendor(world, attempt.channel, call, operation=OPERATION, base_url=base_url)
+    reply = await call_vendor(world, attempt.channel, call, operation=SUBMIT, base_url=base_url)
     try:
-        return attempt.vendor.read_accepted(reply)
+        accepted = attempt.vendor.read_accepted(reply)
     except ValueError as error:
+        note_health(world, attempt.channel, SUBMIT, well=False)
         message = "The vendor answered in a way that cannot be read; whether it took the order is not known"
         raise faults.OutcomeUnknown(message) from error
+    note_health(world, attempt.channel, SUBMIT, well=True)
+    return accepted
 
 
 def _ordered_base(channel: Channel, order: ImageOrder, request: RequestContext) -> str:

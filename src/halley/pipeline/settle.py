@@ -7,6 +7,7 @@ import msgspec
 from halley.accounts import store as accounts
 from halley.assets import Asset
 from halley.assets import store as assets
+from halley.catalogue.meters import IN_PIXELS
 from halley.db import Tx
 from halley.idempotency import store as idempotency
 from halley.kernel.faults import Fault, Moderated, Refused
@@ -15,14 +16,18 @@ from halley.kernel.order import Failure, FailureCode, Report
 from halley.ledger import store as ledger
 from halley.pipeline import once
 from halley.pipeline.events import tell
+from halley.pipeline.persist import write_surely
 from halley.pipeline.request import Submission
 from halley.pipeline.view import show
-from halley.tasks import Task, TaskState
+from halley.tasks import Task, TaskState, may_move
 from halley.tasks import store as tasks
 from halley.usage import store as usage
 from halley.usage.model import Outcome, Usage
 from halley.vendors.contract import WebhookEvent
 from halley.world import World
+
+ROUNDING_PIXELS = 10_000
+"""A vendor that tells megapixels with two decimals may be off by so much."""
 
 
 class End(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,8 +82,9 @@ async def refuse(world: World, submission: Submission, task: Task, fault: Fault)
     request, caller = submission.request, submission.caller
 
     def unit(tx: Tx) -> None:
-        ended = end_in(tx, world, task, End(to=TaskState.FAILED, failure=failure))
-        assert ended is not None, "nobody else ends a task that is being submitted by a living process"
+        seen = tasks.find_task(tx, task.id)
+        if seen is not None and may_move(seen.state, TaskState.FAILED):
+            end_in(tx, world, seen, End(to=TaskState.FAILED, failure=failure))
         if request.idempotency_key is None:
             return
         if fault.may_retry:
@@ -86,14 +92,21 @@ async def refuse(world: World, submission: Submission, task: Task, fault: Fault)
         else:
             once.finish(tx, world, caller, request, submission.dialect.render_fault(fault, request.id))
 
-    await world.db.write("refuse", unit)
+    await write_surely(world, "refuse", unit)
 
 
 def quantities_of(
     task: Task, counted: Mapping[str, int] | None = None, told: Mapping[str, int] | None = None
 ) -> dict[str, int]:
-    """What was used, meter by meter: the vendor's word at the end, at the beginning, our count, the estimate."""
-    return {**task.estimate, **(counted or {}), **task.measured, **(told or {})}
+    """What was used, meter by meter: the vendor's word at the end, at the beginning, our count, the estimate.
+
+    A caller pays for what was delivered: where the vendor counts more than we stored, our count stands.
+    """
+    counted = counted or {}
+    used = {**task.estimate, **counted, **task.measured, **(told or {})}
+    for meter, count in counted.items():
+        used[meter] = min(used[meter], count + ROUNDING_PIXELS if meter in IN_PIXELS else count)
+    return used
 
 
 def _book(tx: Tx, world: World, task: Task, how: End, now: int) -> Nanos:
@@ -145,6 +158,8 @@ def _vendor_cost(world: World, task: Task, how: End) -> Nanos | None:
 
 
 def _outcome(how: End) -> Outcome:
+    if how.failure is not None and how.failure.code == FailureCode.OUTPUT_LOST:
+        return Outcome.LOST
     if how.exposure or how.charge is not None:
         return Outcome.UNKNOWN
     return Outcome(how.to.value)

@@ -18,8 +18,9 @@ from halley.kernel.order import Failure, FailureCode
 from halley.pipeline.admit import confirm
 from halley.pipeline.request import RequestContext
 from halley.pipeline.settle import End, end_in, quantities_of
-from halley.pipeline.vendor import call_vendor
+from halley.pipeline.vendor import call_vendor, same_site
 from halley.pipeline.view import read_body, show
+from halley.routing import Channel
 from halley.tasks import Task, TaskFilter, TaskState
 from halley.tasks import store as tasks
 from halley.tasks.states import ended
@@ -139,9 +140,17 @@ async def cancel(
     assert vendor is not None
     assert vendor.write_cancel is not None
     assert channel is not None
-    await call_vendor(world, channel, vendor.write_cancel(ref(task)), operation="cancel")
+    await call_vendor(world, channel, vendor.write_cancel(ref(task, channel)), operation="cancel")
     await world.db.write("make_due", lambda tx: tasks.make_due(tx, task.id, world.clock.now()))
     return await wait_ended(world, caller, task.id, request, seconds=CANCEL_WAIT_S, dialect=dialect)
+
+
+def check_callback(world: World, vendor_name: str, token: str) -> None:
+    """See that a callback's address is one of ours, before anything of its body is read. Raises `NotFound`."""
+    task_id, _, mac = token.partition(".")
+    vendor = world.vendors.get(vendor_name)
+    if vendor is None or vendor.callbacks is None or not world.vault.verify_mac("callback", task_id, mac):
+        raise NotFound("No such callback address")
 
 
 async def callback(world: World, vendor_name: str, token: str, headers: Mapping[str, str], body: bytes) -> None:
@@ -149,11 +158,10 @@ async def callback(world: World, vendor_name: str, token: str, headers: Mapping[
 
     Raises `NotFound` for an address that we did not make, `Unauthenticated` for a wrong or missing signature.
     """
-    task_id, _, mac = token.partition(".")
-    vendor = world.vendors.get(vendor_name)
-    known = vendor is not None and vendor.callbacks is not None and world.vault.verify_mac("callback", task_id, mac)
-    task = await world.db.read(lambda tx: tasks.find_task(tx, task_id)) if known else None
-    if vendor is None or task is None or task.vendor != vendor_name:
+    check_callback(world, vendor_name, token)
+    vendor, task_id = world.vendors[vendor_name], token.partition(".")[0]
+    task = await world.db.read(lambda tx: tasks.find_task(tx, task_id))
+    if task is None or task.vendor != vendor_name:
         raise NotFound("No such callback address")
     secret = await _callback_secret(world, vendor, task)
     assert vendor.callbacks is not None
@@ -188,6 +196,7 @@ async def resolve(
     `void` gives the money back, `post` charges that amount, `attach` names the vendor's id so that the task runs on.
     Raises `NotFound`, or `Conflict` when its outcome is known or it moves at the same moment.
     """
+    assert [void, post is not None, attach is not None].count(True) == 1, "one of the three"
     known = parse_task_id(task_id)
     task = None if known is None else await world.db.read(lambda tx: tasks.find_task(tx, known))
     if task is None:
@@ -199,14 +208,15 @@ async def resolve(
     written = await world.db.write("resolve", lambda tx: _resolve(tx, world, task, post, attach))
     if written is None:
         raise Conflict("The task moved at the same moment; look at it again")
-    assert void or post is not None or attach is not None
     return written
 
 
-def ref(task: Task) -> TaskRef:
-    """How the vendor knows it."""
+def ref(task: Task, channel: Channel) -> TaskRef:
+    """How the vendor knows it. A polling address outside the channel's site is dropped: our key does not go there."""
     assert task.vendor_task_id is not None
-    return TaskRef(vendor_task_id=task.vendor_task_id, poll_url=task.poll_url)
+    url = task.poll_url
+    usable = url is None or "://" not in url or same_site(channel.base_url, url)
+    return TaskRef(vendor_task_id=task.vendor_task_id, poll_url=url if usable else None)
 
 
 def _resolve(tx: Tx, world: World, task: Task, post: Nanos | None, attach: str | None) -> Task | None:

@@ -11,6 +11,7 @@ from halley.vendors.contract import Vendor, VendorCall, VendorReply
 from halley.world import World
 
 _SUCCESS, _NOT_FOUND = 2, 404
+SUBMIT = "submit"
 REPLY_BYTES_MAX = 32 * 1024 * 1024
 """Replies of task vendors are small, but some carry a picture as base64."""
 
@@ -46,6 +47,16 @@ def may_try(world: World, channel: Channel, operation: str) -> bool:
     return channel.simulated or world.health.may_try(channel.id, operation, world.clock.monotonic())
 
 
+def note_health(world: World, channel: Channel, operation: str, *, well: bool) -> None:
+    """Tell the channel's health how a call went. A success that cannot be read is none."""
+    if channel.simulated:
+        return
+    if well:
+        world.health.succeeded(channel.id, operation)
+    else:
+        world.health.failed(channel.id, operation, world.clock.monotonic())
+
+
 def origin_of(url: str) -> str:
     """Give scheme, host and port of a URL."""
     parts = urlsplit(url)
@@ -54,7 +65,7 @@ def origin_of(url: str) -> str:
 
 def _request(world: World, channel: Channel, vendor: Vendor, call: VendorCall, base_url: str) -> UpstreamRequest:
     url = call.url if "://" in call.url else base_url + call.url
-    if not _same_site(base_url, url):
+    if not same_site(base_url, url):
         message = "The vendor named an address outside its own site; our credentials are not sent there"
         raise faults.VendorBroken(message)
     headers = [*call.headers]
@@ -78,7 +89,7 @@ def _request(world: World, channel: Channel, vendor: Vendor, call: VendorCall, b
     )
 
 
-def _same_site(base_url: str, url: str) -> bool:
+def same_site(base_url: str, url: str) -> bool:
     """Whether a URL that a vendor gave may receive the operator's credentials.
 
     The same origin may, and hosts beside the channel's own: `api.us1.example.com` for `api.example.com`.
@@ -108,9 +119,6 @@ def _note(world: World, channel: Channel, operation: str, fault: Fault | None, e
     world.metrics.vendor_calls.labels(channel.vendor, operation, outcome).inc()
     if elapsed_us is not None:
         world.metrics.vendor_latency.labels(channel.vendor, operation).observe(elapsed_us / 1e6)
-    if channel.simulated:
-        return
-    if isinstance(fault, faults.VendorFault):
-        world.health.failed(channel.id, operation, world.clock.monotonic())
-    else:
-        world.health.succeeded(channel.id, operation)
+    if fault is not None or operation != SUBMIT:
+        # Of an order taken the reply is read first, see `send`.
+        note_health(world, channel, operation, well=not isinstance(fault, faults.VendorFault))

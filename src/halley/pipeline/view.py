@@ -6,6 +6,7 @@ from typing import Any
 from halley.assets import Asset, ObjectMissing
 from halley.assets.objects import ObjectTooLarge, read_bytes
 from halley.assets.rules import extension
+from halley.assets.store import assets_of
 from halley.kernel import codec, links
 from halley.kernel.order import Report, ReportState
 from halley.pipeline.events import open_webhook
@@ -55,6 +56,14 @@ def show(
         webhook=open_webhook(world, task.id, task.webhook),
         base_url=base_url,
     )
+
+
+async def load(world: World, task: Task, *, base_url: str, dialect: Dialect | None) -> TaskView:
+    """Build the view of one task, its outputs and, where the format shows it, its body read as well."""
+    made: tuple[Asset, ...] = ()
+    if task.state == TaskState.SUCCEEDED:
+        made = (await world.db.read(lambda tx: assets_of(tx, [task.id]))).get(task.id, ())
+    return show(world, task, made, base_url=base_url, body=await read_body(world, task, dialect))
 
 
 def asset_view(world: World, asset: Asset, base_url: str) -> AssetView:

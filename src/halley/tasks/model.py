@@ -68,6 +68,17 @@ class Task(NewTask, frozen=True, kw_only=True):
     """Which lease this reading belongs to: a change names it."""
 
 
+class Due(msgspec.Struct, frozen=True, kw_only=True):
+    """Which due tasks a worker may take."""
+
+    live: bool = True
+    """Tasks at real vendors: any process can look at them."""
+    simulators: tuple[str, ...] = ()
+    """Channel ids of its own simulators: nobody else knows their jobs."""
+    full: tuple[str, ...] = ()
+    """Channels at which it is busy enough."""
+
+
 class TaskFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which tasks to list. Times are µs UTC; the cursor is the id of the last task seen."""
 

@@ -9,7 +9,7 @@ from halley.db import Row, Tx
 from halley.kernel.ids import TaskId
 from halley.kernel.money import Nanos
 from halley.kernel.order import Failure, Report
-from halley.tasks.model import NewTask, Pinned, Task, TaskFilter
+from halley.tasks.model import Due, NewTask, Pinned, Task, TaskFilter
 from halley.tasks.states import OPEN, TaskState, may_move
 
 PAGE_MAX = 100
@@ -123,17 +123,17 @@ def look_again(tx: Tx, task: Task, due_at: int, **columns: Any) -> bool:
     )
 
 
-def lease_due(tx: Tx, *, now: int, lease_us: int, limit: int) -> list[Task]:
+def lease_due(tx: Tx, which: Due, *, now: int, lease_us: int, limit: int) -> list[Task]:
     """Take due tasks for a while. Each lease raises the fence, so that a worker that lost its lease changes nothing."""
+    clause, params = _due_clause(which, now)
     rows = tx.all(
-        "SELECT id FROM tasks WHERE due_at IS NOT NULL AND due_at <= :now AND lease_until <= :now"  # noqa: S608 - own clause
-        f" ORDER BY due_at LIMIT :limit{tx.skip_locked}",
-        {"now": now, "limit": limit},
+        f"SELECT id FROM tasks WHERE {clause} ORDER BY due_at LIMIT :limit{tx.skip_locked}",  # noqa: S608 - own clause
+        params | {"limit": limit},
     )
     leased: list[Task] = []
     for row in rows:
-        params = {"id": row["id"], "until": now + lease_us}
-        taken = tx.one("UPDATE tasks SET lease_until = :until, fence = fence + 1 WHERE id = :id RETURNING *", params)
+        until = {"id": row["id"], "until": now + lease_us}
+        taken = tx.one("UPDATE tasks SET lease_until = :until, fence = fence + 1 WHERE id = :id RETURNING *", until)
         assert taken is not None
         leased.append(_task(taken))
     return leased
@@ -149,13 +149,12 @@ def release_all_leases(tx: Tx) -> None:
     tx.run("UPDATE tasks SET lease_until = 0 WHERE lease_until > 0")
 
 
-def next_due(tx: Tx) -> int | None:
-    """When the next task wants attention, leases considered."""
-    row = tx.one(
-        "SELECT min(CASE WHEN due_at > lease_until THEN due_at ELSE lease_until END) AS due FROM tasks"
-        " WHERE due_at IS NOT NULL"
-    )
-    return None if row is None else row["due"]
+def next_due(tx: Tx, which: Due, now: int) -> int | None:
+    """When the next task that nobody has leased wants attention."""
+    clause, params = _due_clause(which, now, due_only=False)
+    query = f"SELECT due_at FROM tasks WHERE {clause} ORDER BY due_at LIMIT 1"  # noqa: S608 - own clause
+    row = tx.one(query, params)
+    return None if row is None else row["due_at"]
 
 
 def make_due(tx: Tx, task_id: str, now: int) -> bool:
@@ -169,16 +168,18 @@ def make_due(tx: Tx, task_id: str, now: int) -> bool:
     )
 
 
-def stranded(tx: Tx, living_boots: Collection[str], limit: int) -> list[Task]:
-    """Read tasks that were being submitted by processes that are gone."""
-    rows = tx.all("SELECT DISTINCT boot_id FROM tasks WHERE state = 'submitting'")
-    dead = [row["boot_id"] for row in rows if row["boot_id"] not in living_boots]
-    found: list[Task] = []
-    for boot_id in dead:
-        params = {"boot_id": boot_id, "limit": limit - len(found)}
-        query = "SELECT * FROM tasks WHERE state = 'submitting' AND boot_id = :boot_id LIMIT :limit"
-        found += [_task(row) for row in tx.all(query, params)]
-    return found
+def stranded(tx: Tx, others: Collection[str], *, submitting: Collection[str], before: int, limit: int) -> list[Task]:
+    """Read tasks that were being submitted and that nobody works on.
+
+    `others` are the living boots but our own, `submitting` the tasks that our own process is at; rows younger than
+    `before` may not be in it yet.
+    """
+    rows = tx.all(
+        "SELECT * FROM tasks WHERE state = 'submitting' AND created_at < :before ORDER BY boot_id LIMIT :limit",
+        {"before": before, "limit": limit + len(submitting)},
+    )
+    found = [_task(row) for row in rows if row["boot_id"] not in others and row["id"] not in submitting]
+    return found[:limit]
 
 
 def bodies_to_delete(tx: Tx, ended_before: int, limit: int) -> list[tuple[TaskId, str]]:
@@ -202,6 +203,22 @@ def counts(tx: Tx) -> Sequence[Row]:
         "SELECT state, count(*) AS n, min(created_at) AS oldest FROM tasks"
         " WHERE state IN ('submitting', 'running', 'unknown') GROUP BY state"
     )
+
+
+def _due_clause(which: Due, now: int, *, due_only: bool = True) -> tuple[str, dict[str, Any]]:
+    params: dict[str, Any] = {"now": now}
+    clauses = ["due_at IS NOT NULL", "lease_until <= :now"]
+    if due_only:
+        clauses.append("due_at <= :now")
+    mine = [f":mine_{n}" for n in range(len(which.simulators))]
+    params |= {f"mine_{n}": channel for n, channel in enumerate(which.simulators)}
+    scopes = [*(["livemode = 1"] if which.live else []), *([f"channel_id IN ({', '.join(mine)})"] if mine else [])]
+    clauses.append(f"({' OR '.join(scopes)})" if scopes else "1 = 0")
+    full = [f":full_{n}" for n in range(len(which.full))]
+    params |= {f"full_{n}": channel for n, channel in enumerate(which.full)}
+    if full:
+        clauses.append(f"channel_id NOT IN ({', '.join(full)})")
+    return " AND ".join(clauses), params
 
 
 def _update(tx: Tx, task: Task, columns: dict[str, Any]) -> bool:

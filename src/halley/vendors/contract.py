@@ -319,8 +319,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     read_refusal: Callable[[VendorReply], Fault]
     """Of any other reply to an order, a cancel or an upload."""
     write_poll: Callable[[TaskRef], VendorCall]
-    read_report: Callable[[VendorReply], Report]
-    """Of a 2xx or 404 reply. Raises `ValueError` for one that cannot be read."""
+    read_report: Callable[[VendorReply, TaskRef], Report]
+    """Of a 2xx or 404 reply. Raises `ValueError` for one that cannot be read or is about another task."""
     write_cancel: Callable[[TaskRef], VendorCall] | None = None
     find: Find | None = None
     upload: Upload | None = None

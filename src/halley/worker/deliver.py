@@ -73,7 +73,10 @@ async def _post(world: World, delivery: Delivery) -> tuple[int | None, str, str 
         "webhook-id": delivery.id,
         "webhook-timestamp": str(now_s),
     }
-    secret = await _secret(world, delivery)
+    try:
+        secret = await _secret(world, delivery)
+    except ValueError:
+        return None, "its signing secret was sealed with a gateway secret that is no longer known", None
     if secret:
         dialect = world.dialects[delivery.dialect]
         headers |= dialect.sign_event(secret, delivery.id, now_s, delivery.body)

@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from halley.db import DatabaseUnavailable
 from halley.db.wakeups import BACKSTOP_S
 from halley.world import World
 
@@ -46,8 +47,14 @@ class LeaseLoop(Generic[T]):
         with self.world.db.wakeups.subscribe(self._topic) as waiter:
             async with asyncio.TaskGroup() as group:
                 while not self._stopping.is_set():
-                    begun = await self._begin(group, lease, work, next_due)
-                    await waiter.wait(self._pause(await next_due(), begun=begun))
+                    try:
+                        begun = await self._begin(group, lease, work, next_due)
+                        pause = self._pause(await next_due(), begun=begun)
+                    except DatabaseUnavailable:
+                        # What runs goes on; the database is asked again in a moment.
+                        _log.warning("database_away", topic=self._topic)
+                        pause = BACKSTOP_S
+                    await waiter.wait(pause)
                 await self._finish()
 
     async def _finish(self) -> None:

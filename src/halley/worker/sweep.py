@@ -16,10 +16,12 @@ from halley.tasks import Task, TaskState
 from halley.tasks import store as tasks
 from halley.webhooks import store as outbox
 from halley.world import World
-from halley.world.boots import end_boot, living_boots, see_boot
+from halley.world.boots import end_boot, living_boots
 
 EVERY_S = 5.0
 BATCH_MAX = 200
+STRANDED_US = 5 * MICROSECONDS
+"""A row of our own that no call works on any more, e.g. because the database was away, is stranded after this."""
 KEEP_BODIES_US = 24 * 3600 * MICROSECONDS
 KEEP_IDEMPOTENCY_US = 24 * 3600 * MICROSECONDS
 KEEP_OUTBOX_US = 30 * 24 * 3600 * MICROSECONDS
@@ -50,7 +52,6 @@ class Sweeper:
 
 async def sweep(world: World) -> None:
     """Go round once."""
-    await world.db.write("see_boot", lambda tx: see_boot(tx, world.boot_id, world.clock.now()))
     await _strand(world)
     await _void_answers(world)
     await _expire(world)
@@ -65,7 +66,9 @@ async def _strand(world: World) -> None:
     """What a dead process was submitting may or may not have reached the vendor: unknown, and searched for."""
 
     def query(tx: Tx) -> list[Task]:
-        return tasks.stranded(tx, living_boots(tx, world.boot_id, world.clock.now(), alone=_alone(world)), BATCH_MAX)
+        now = world.clock.now()
+        others = living_boots(tx, world.boot_id, now, alone=_alone(world)) - {world.boot_id}
+        return tasks.stranded(tx, others, submitting=world.submitting, before=now - STRANDED_US, limit=BATCH_MAX)
 
     for task in await world.db.read(query):
         _log.warning("task_stranded", task=task.id, vendor=task.vendor)

@@ -17,29 +17,25 @@ _log = structlog.get_logger("halley.worker")
 class Worker:
     """Runs until it is stopped. An unexpected error in one loop is logged, and the loop begins again."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, live: bool = True) -> None:
+        """`live=False`: only look after the tasks of this process's own simulators, which nobody else knows."""
         self._world = world
         self._stopping = False
-        self._poller = Poller(world)
-        self._deliverer = Deliverer(world)
-        self._sweeper = Sweeper(world)
+        self._loops: dict[str, Poller | Deliverer | Sweeper] = {"poll": Poller(world, live=live)}
+        if live:
+            self._loops |= {"deliver": Deliverer(world), "sweep": Sweeper(world)}
 
     async def run(self) -> None:
         """Run all loops; return after `stop`, when what was under way has ended."""
         async with asyncio.TaskGroup() as group:
-            for name, loop in (
-                ("poll", self._poller.run),
-                ("deliver", self._deliverer.run),
-                ("sweep", self._sweeper.run),
-            ):
-                group.create_task(self._keep(name, loop), name=f"worker-{name}")
+            for name, loop in self._loops.items():
+                group.create_task(self._keep(name, loop.run), name=f"worker-{name}")
 
     def stop(self) -> None:
         """Take nothing more, and hand leases back."""
         self._stopping = True
-        self._poller.stop()
-        self._deliverer.stop()
-        self._sweeper.stop()
+        for loop in self._loops.values():
+            loop.stop()
 
     async def _keep(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
         while not self._stopping:

@@ -1,6 +1,7 @@
 """One struct that names everything a call or a job may use."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 
 import msgspec
 
@@ -49,6 +50,8 @@ class World(msgspec.Struct, kw_only=True):
     """Where this process listens, e.g. `http://127.0.0.1:8000`."""
     callback_secrets: dict[str, str] = {}
     """Channel id → the vendor's signing secret for callbacks; emptied when the channels change."""
+    submitting: set[str] = set()
+    """Ids of the tasks that calls of this process are submitting right now."""
     ready: bool = False
     draining: bool = False
 
@@ -56,6 +59,15 @@ class World(msgspec.Struct, kw_only=True):
     def base_url(self) -> str:
         """The public base URL for what no request gives one for, e.g. links in webhooks."""
         return (self.settings.public_url or self.bound_url).rstrip("/")
+
+    @contextmanager
+    def at_work(self, task_id: str) -> Generator[None]:
+        """Note that this process works on a task that is not submitted yet, so that no sweep takes it for stranded."""
+        self.submitting.add(task_id)
+        try:
+            yield
+        finally:
+            self.submitting.discard(task_id)
 
     def channel(self, channel_id: str) -> Channel | None:
         """Give a channel, also one that is disabled now."""

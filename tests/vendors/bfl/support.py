@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,10 +13,10 @@ import msgspec
 from PIL import Image
 
 from halley.kernel.ids import TaskId, as_uuid
-from halley.kernel.order import ImageInput, ImageOrder
+from halley.kernel.order import ImageInput, ImageOrder, Report
 from halley.vendors.bfl import VENDOR
 from halley.vendors.bfl.wire import read_order
-from halley.vendors.contract import AssetView, Incoming, TaskView, VendorCall, VendorReply, ViewState
+from halley.vendors.contract import AssetView, Incoming, TaskRef, TaskView, VendorCall, VendorReply, ViewState
 from halley.vendors.simulate import SimulatorServer
 
 FIXTURES = Path(__file__).parents[3] / "src/halley/vendors/bfl/fixtures"
@@ -48,6 +49,12 @@ def reply(body: object, status: int = 200, **headers: str) -> VendorReply:
     return VendorReply(
         status=status, headers={name.replace("_", "-"): text for name, text in headers.items()}, body=data
     )
+
+
+def report_of(answer: VendorReply) -> Report:
+    """Read a report as that of the task that it names."""
+    named = re.search(rb'"id": ?"([^"]+)"', answer.body)
+    return VENDOR.read_report(answer, TaskRef(vendor_task_id=named[1].decode() if named else "unnamed"))
 
 
 def fixture(name: str) -> VendorReply:
@@ -148,7 +155,7 @@ class Sandbox:
 
     async def image(self, model: str = "flux-pro-1.1", **body: Any) -> VendorReply:
         """The file that an order made."""
-        report = VENDOR.read_report(await self.ended(model, **body))
+        report = report_of(await self.ended(model, **body))
         return await self.get(report.outputs[0].url, key=None)
 
     async def deliver(self) -> None:

@@ -6,16 +6,16 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.vendors.bfl.support import ASSET, BASE_URL, TASK_UUID, fixture, view
+from tests.vendors.bfl.support import ASSET, BASE_URL, TASK_UUID, fixture, reply, report_of, view
 
 from halley.kernel.faults import BadRequest, Fault, NotConveyed, OutOfFunds, Refused, Unauthenticated, VendorBusy
 from halley.kernel.money import Nanos
 from halley.kernel.order import Failure, FailureCode, Webhook
-from halley.vendors.bfl import DIALECT, VENDOR
+from halley.vendors.bfl import DIALECT
 from halley.vendors.bfl.types import FluxAccepted, FluxTask
 from halley.vendors.contract import Action, TaskView, ViewState, WebhookEvent
 
-READY_RAW = VENDOR.read_report(fixture("ready")).raw
+READY_RAW = report_of(fixture("ready")).raw
 
 
 def shown(task: TaskView) -> dict[str, Any]:
@@ -89,6 +89,15 @@ def test_a_success_shows_our_link_and_our_price():
     assert READY_RAW["id"] not in str(body)
 
 
+def test_a_success_whose_reply_was_too_large_to_keep_is_shown_from_its_facts():
+    result = {"sample": "https://a.example/", "prompt": "x" * 2**20, "seed": 7, "duration": 2.0}
+    report = report_of(reply({"id": "a", "status": "Ready", "result": result}))
+    body = shown(view(ViewState.SUCCEEDED, vendor_format="flux", raw=report.raw, facts=report.facts, assets=(ASSET,)))
+    assert (body["status"], body["result"]["sample"]) == ("Ready", ASSET.url)
+    assert (body["result"]["seed"], body["result"]["duration"]) == (7, 2.0)
+    assert body["result"]["prompt"] == "x" * 16_384
+
+
 def test_unknown_fields_of_a_result_are_forwarded():
     raw = READY_RAW | {"result": READY_RAW["result"] | {"palette": ["red"]}}
     assert shown(view(ViewState.SUCCEEDED, vendor_format="flux", raw=raw, assets=(ASSET,)))["result"]["palette"] == [
@@ -134,7 +143,7 @@ def test_a_failure_has_the_vendors_word_and_a_reason(code: FailureCode, word: st
 
 
 def test_reasons_of_moderation_are_the_vendors():
-    failure = VENDOR.read_report(fixture("content_moderated")).failure
+    failure = report_of(fixture("content_moderated")).failure
     body = shown(view(ViewState.FAILED, failure=failure))
     assert body["details"] == {"Moderation Reasons": ["Sexual Content"]}
 

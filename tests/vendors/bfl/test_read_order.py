@@ -113,6 +113,31 @@ def test_a_wrong_type_is_named(body: dict[str, Any], param: str, message: str):
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "bits"),
+    [
+        ("width", 10**15, 31),
+        ("height", 2**31, 31),
+        ("height", -(2**31) - 1, 31),
+        ("steps", 1e15, 31),
+        ("guidance", 10**4_000, 31),
+        ("interval", 1e300, 31),
+        ("seed", 2**63, 63),
+        ("seed", -(2**63) - 1, 63),
+    ],
+)
+def test_a_number_that_cannot_be_reckoned_with_is_named(name: str, value: float, bits: int):
+    with pytest.raises(BadRequest) as raised:
+        read({"prompt": "a fox", name: value}, "flux-2-pro")
+    message = f"`{name}` must be between {-(2**bits)} and {2**bits - 1}"
+    assert (raised.value.param, raised.value.message) == (name, message)
+
+
+def test_the_largest_numbers_are_left_to_the_vendor():
+    order = read({"prompt": "a fox", "width": 2**31 - 1, "seed": 2**63 - 1}, "flux-2-pro")
+    assert (order.width, order.seed) == (2**31 - 1, 2**63 - 1)
+
+
+@pytest.mark.parametrize(
     ("model", "body", "param"),
     [
         ("flux-kontext-pro", {"input_image": "b64"}, "prompt"),

@@ -15,6 +15,7 @@ from tests.vendors.bfl.support import (
     body_of,
     picture64,
     read,
+    report_of,
     size_and_format,
 )
 
@@ -40,7 +41,7 @@ async def test_an_order_goes_from_pending_to_ready(sandbox: Sandbox):
     assert (reply.status, accepted.vendor_cost) == (200, 40_000_000)
     progresses: list[float | None] = []
     for _ in range(3):
-        progresses.append(VENDOR.read_report(await sandbox.get(accepted.poll_url or "")).progress)
+        progresses.append(report_of(await sandbox.get(accepted.poll_url or "")).progress)
         sandbox.clock.tick(0.5)
     assert progresses == [0.0, 0.333, 0.667]
     ready = body_of(await sandbox.get(accepted.poll_url or ""))
@@ -198,18 +199,18 @@ async def test_a_refusal_can_be_ordered_by_header(sandbox: Sandbox, outcome: Out
 async def test_an_ending_can_be_ordered_in_the_prompt(
     sandbox: Sandbox, outcome: Outcome, state: ReportState, code: FailureCode | None
 ):
-    report = VENDOR.read_report(await sandbox.ended(prompt=f"a fox [[halley outcome={outcome}]]"))
+    report = report_of(await sandbox.ended(prompt=f"a fox [[halley outcome={outcome}]]"))
     assert report.state is state
     assert (report.failure.code if report.failure else None) == code
 
 
 async def test_a_marker_is_no_part_of_the_prompt(sandbox: Sandbox):
-    report = VENDOR.read_report(await sandbox.ended(prompt="a fox [[halley outcome=success delay=3]]"))
+    report = report_of(await sandbox.ended(prompt="a fox [[halley outcome=success delay=3]]"))
     assert report.facts["prompt"] == "a fox"
 
 
 async def test_a_link_ends_after_ten_minutes_or_at_once_by_order(sandbox: Sandbox):
-    link = VENDOR.read_report(await sandbox.ended(**_SMALL)).outputs[0].url
+    link = report_of(await sandbox.ended(**_SMALL)).outputs[0].url
     assert (await sandbox.get(link, key=None)).status == 200
     sandbox.clock.tick(600)
     assert (await sandbox.get(link, key=None)).status == 403
@@ -230,7 +231,7 @@ async def test_jobs_outlive_the_simulator(open_sandbox: OpenSandbox, tmp_path: P
     accepted = VENDOR.read_accepted(await first.order(**_SMALL))
     second = await open_sandbox(journal_path=tmp_path / "simulators.db", clock=clock)
     clock.tick(10)
-    report = VENDOR.read_report(await second.get(f"/v1/get_result?id={accepted.vendor_task_id}"))
+    report = report_of(await second.get(f"/v1/get_result?id={accepted.vendor_task_id}"))
     assert (await second.get(report.outputs[0].url)).status == 200
 
 

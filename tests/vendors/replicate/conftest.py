@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
@@ -13,7 +14,9 @@ import msgspec
 import pytest
 from blockbuster import BlockBuster
 
-from halley.vendors.contract import VendorCall, VendorReply
+from halley.kernel.order import Report
+from halley.vendors.contract import TaskRef, VendorCall, VendorReply
+from halley.vendors.replicate import VENDOR
 from halley.vendors.replicate.simulator import create_app
 from halley.vendors.simulate import OutsideError, SimulatorServer, SimulatorSettings, outside_of
 
@@ -157,6 +160,12 @@ def fixture(name: str) -> VendorReply:
 def body_of(reply: VendorReply) -> dict[str, Any]:
     """Its JSON object."""
     return msgspec.json.decode(reply.body, type=dict[str, Any])
+
+
+def report_of(answer: VendorReply) -> Report:
+    """Read a report as that of the task that it names."""
+    named = re.search(rb'"id": ?"([^"]+)"', answer.body)
+    return VENDOR.read_report(answer, TaskRef(vendor_task_id=named[1].decode() if named else "unnamed"))
 
 
 def is_valid(body: Any, name: str) -> None:

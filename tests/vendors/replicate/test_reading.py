@@ -138,6 +138,14 @@ def test_an_unknown_version_is_refused_in_the_vendors_words(version: str):
         ({"input": {"prompt": "x", "input_images": [1]}}, "input.input_images"),
         ({"input": {"prompt": "x", "num_outputs": 0}}, "input.num_outputs"),
         ({"input": {"prompt": "x", "num_outputs": 10**30}}, "input.num_outputs"),
+        ({"input": {"prompt": "x", "num_outputs": 33}}, "input.num_outputs"),
+        ({"input": {"prompt": "x", "width": 10**15}}, "input.width"),
+        ({"input": {"prompt": "x", "height": -(2**31) - 1}}, "input.height"),
+        ({"input": {"prompt": "x", "steps": 2**31}}, "input.steps"),
+        ({"input": {"prompt": "x", "guidance": 1e300}}, "input.guidance"),
+        ({"input": {"prompt": "x", "guidance": 10**4_000}}, "input.guidance"),
+        ({"input": {"prompt": "x", "seed": 2**63}}, "input.seed"),
+        ({"input": {"prompt": "x", "seed": -(2**63) - 1}}, "input.seed"),
         ({"input": {"prompt": "x"}, "colour": 1}, "colour"),
         ({"input": {"prompt": "x"}, "model": DEV}, "model"),
         ({"input": {"prompt": "x"}, "webhook": 1}, "webhook"),
@@ -170,6 +178,12 @@ def test_what_is_wrong_with_the_naming_of_a_model_is_named(body: dict[str, Any],
     with pytest.raises(BadRequest) as caught:
         read_order(by_body(body))
     assert caught.value.param == param
+
+
+def test_the_largest_numbers_are_left_to_the_vendor():
+    given = {"prompt": "x", "num_outputs": 32, "width": 2**31 - 1, "seed": 2**63 - 1}
+    order = read_order(by_path({"input": given}))
+    assert (order.count, order.width, order.seed) == (32, 2**31 - 1, 2**63 - 1)
 
 
 def test_a_model_that_we_do_not_know_is_left_to_the_core():

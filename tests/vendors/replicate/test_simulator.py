@@ -10,7 +10,7 @@ import aiohttp
 import msgspec
 import pytest
 from PIL import Image
-from tests.vendors.replicate.conftest import START_US, TOKEN, OpenSandbox, Sandbox, body_of, is_valid
+from tests.vendors.replicate.conftest import START_US, TOKEN, OpenSandbox, Sandbox, body_of, is_valid, report_of
 
 from halley.kernel.faults import (
     Fault,
@@ -55,7 +55,7 @@ async def output(sandbox: Sandbox, given: dict[str, Any], model: str) -> bytes:
     """Order, wait and download the first output."""
     job = await accepted(sandbox, {"input": given}, model)
     sandbox.clock.tick(2)
-    report = wire.read_report(await fetched(sandbox, job))
+    report = report_of(await fetched(sandbox, job))
     assert report.state is ReportState.SUCCEEDED, report.raw
     return (await sandbox.get(report.outputs[0].url, token=None)).body
 
@@ -67,9 +67,9 @@ async def test_a_prediction_starts_runs_and_succeeds(sandbox: Sandbox):
         sandbox.clock.tick(seconds)
         reply = await fetched(sandbox, job)
         is_valid(body_of(reply), "prediction_response")
-        words.append(wire.read_report(reply).word)
+        words.append(report_of(reply).word)
     assert words == ["starting", "processing", "succeeded"]
-    report = wire.read_report(await fetched(sandbox, job))
+    report = report_of(await fetched(sandbox, job))
     assert (report.measured, report.facts["seed"], report.progress) == ({"image": 1}, 7, 1.0)
     assert report.raw["metrics"] == {"image_count": 1, "total_time": 1.5, "predict_time": 1.2}
 
@@ -116,7 +116,7 @@ async def test_an_input_image_is_matched_in_size_and_seen_in_the_output(sandbox:
 async def test_several_outputs_differ(sandbox: Sandbox):
     job = await accepted(sandbox, {"input": {**INPUT, "num_outputs": 2}})
     sandbox.clock.tick(2)
-    report = wire.read_report(await fetched(sandbox, job))
+    report = report_of(await fetched(sandbox, job))
     first, second = [(await sandbox.get(one.url, token=None)).body for one in report.outputs]
     assert first != second
     assert report.measured == {"image": 2}
@@ -140,7 +140,7 @@ async def test_an_input_image_that_cannot_be_read_fails_the_prediction(sandbox: 
     body = {"input": {"prompt": "x", "input_image": source}}
     job = await accepted(sandbox, body, "black-forest-labs/flux-kontext-pro")
     sandbox.clock.tick(2)
-    report = wire.read_report(await fetched(sandbox, job))
+    report = report_of(await fetched(sandbox, job))
     assert report.failure is not None
     assert "input_image" in report.failure.message
 
@@ -160,7 +160,7 @@ async def test_wait_holds_the_submit_until_the_end(sandbox: Sandbox):
         order = group.create_task(sandbox.order({"input": INPUT}, prefer="wait=5"))
         await sandbox.clock.tick_once_slept(1.5)
     reply = order.result()
-    assert (reply.status, wire.read_report(reply).word) == (201, "succeeded")
+    assert (reply.status, report_of(reply).word) == (201, "succeeded")
 
 
 async def test_waiting_in_vain_ends_with_starting(sandbox: Sandbox):
@@ -169,7 +169,7 @@ async def test_waiting_in_vain_ends_with_starting(sandbox: Sandbox):
         order = group.create_task(sandbox.order(body, prefer="wait=1"))
         await sandbox.clock.tick_once_slept(1)
     reply = order.result()
-    assert (reply.status, wire.read_report(reply).word) == (202, "starting")
+    assert (reply.status, report_of(reply).word) == (202, "starting")
 
 
 async def test_a_running_prediction_is_cancelled_and_a_finished_one_left(sandbox: Sandbox):
@@ -178,11 +178,11 @@ async def test_a_running_prediction_is_cancelled_and_a_finished_one_left(sandbox
     sandbox.clock.tick(1)
     reply = await sandbox.send(cancel)
     is_valid(body_of(reply), "prediction_response")
-    assert wire.read_report(reply).state is ReportState.CANCELLED
+    assert report_of(reply).state is ReportState.CANCELLED
     finished = await accepted(sandbox, {"input": INPUT})
     sandbox.clock.tick(2)
     cancel = wire.write_cancel(TaskRef(vendor_task_id=finished.vendor_task_id))
-    assert wire.read_report(await sandbox.send(cancel)).state is ReportState.SUCCEEDED
+    assert report_of(await sandbox.send(cancel)).state is ReportState.SUCCEEDED
 
 
 async def test_a_lost_order_is_found_over_pages(sandbox: Sandbox):
@@ -273,7 +273,7 @@ async def test_predictions_end_as_ordered(sandbox: Sandbox, outcome: str, state:
     reply = await sandbox.order({"input": INPUT}, **{"Halley-Test": f"outcome={outcome}; delay=0.2"})
     job = wire.read_accepted(reply)
     sandbox.clock.tick(3)
-    report = wire.read_report(await fetched(sandbox, job))
+    report = report_of(await fetched(sandbox, job))
     assert report.state is state
     assert (report.failure.code if report.failure else None) is code
     links = [await sandbox.get(one.url, token=None) for one in report.outputs]
@@ -407,7 +407,7 @@ async def test_jobs_outlive_the_simulator(open_sandbox: OpenSandbox, tmp_path: P
     await asyncio.to_thread(before.server.stop)
     after = await open_sandbox(journal_path=tmp_path / "simulators.db")
     after.clock.tick(2)
-    assert wire.read_report(await fetched(after, job)).state is ReportState.SUCCEEDED
+    assert report_of(await fetched(after, job)).state is ReportState.SUCCEEDED
     assert TOKEN not in (tmp_path / "simulators.db").read_bytes().decode("latin-1")
 
 

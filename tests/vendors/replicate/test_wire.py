@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.vendors.replicate.conftest import body_of, fixture
+from tests.vendors.replicate.conftest import body_of, fixture, report_of
 
 from halley.kernel.faults import (
     Fault,
@@ -35,7 +35,7 @@ def test_an_accepted_order_carries_its_first_report():
 
 
 def test_a_success_has_outputs_count_times_and_facts():
-    report = wire.read_report(fixture("succeeded"))
+    report = report_of(fixture("succeeded"))
     assert report.state is ReportState.SUCCEEDED
     assert report.outputs == (Output(url="https://replicate.delivery/xezq/out-0.webp"),)
     assert report.measured == {"image": 1}
@@ -45,16 +45,16 @@ def test_a_success_has_outputs_count_times_and_facts():
 
 @pytest.mark.parametrize("word", VENDOR.states)
 def test_every_state_word_has_its_meaning(word: str):
-    assert wire.read_report(reply({"id": "a", "status": word})).state is VENDOR.states[word]
+    assert report_of(reply({"id": "a", "status": word})).state is VENDOR.states[word]
 
 
 def test_a_word_that_we_do_not_know_is_neither_success_nor_failure():
-    report = wire.read_report(reply({"id": "a", "status": "contemplating", "output": "https://a.example/b.png"}))
+    report = report_of(reply({"id": "a", "status": "contemplating", "output": "https://a.example/b.png"}))
     assert (report.state, report.word, report.outputs) == (ReportState.UNKNOWN, "contemplating", ())
 
 
 def test_a_404_is_not_found():
-    assert wire.read_report(reply({"detail": "x"}, 404)).state is ReportState.NOT_FOUND
+    assert report_of(reply({"detail": "x"}, 404)).state is ReportState.NOT_FOUND
 
 
 @pytest.mark.parametrize(
@@ -66,10 +66,12 @@ def test_a_404_is_not_found():
         (None, []),
         ({"image": "x"}, []),
         ([1, None], []),
+        (["https://a.example/" + "x" * 5_000, "https://a.example/2"], ["https://a.example/2"]),
+        (["https://a.example/1"] * 99, ["https://a.example/1"] * 64),
     ],
 )
 def test_outputs_are_one_uri_or_a_list(output: Any, urls: list[str]):
-    report = wire.read_report(reply({"id": "a", "status": "succeeded", "output": output}))
+    report = report_of(reply({"id": "a", "status": "succeeded", "output": output}))
     assert [one.url for one in report.outputs] == urls
 
 
@@ -85,7 +87,7 @@ def test_outputs_are_one_uri_or_a_list(output: Any, urls: list[str]):
     ],
 )
 def test_failures_are_told_apart(error: Any, code: FailureCode):
-    report = wire.read_report(reply({"id": "a1", "status": "failed", "error": error}))
+    report = report_of(reply({"id": "a1", "status": "failed", "error": error}))
     assert report.failure is not None
     assert report.failure.code is code
     assert report.failure.message
@@ -93,7 +95,7 @@ def test_failures_are_told_apart(error: Any, code: FailureCode):
 
 def test_a_failures_words_lose_links_and_the_vendors_id():
     error = "a1b2 failed, see https://replicate.com/p/a1b2 or api.replicate.com/v1\n" + "x" * 1_000
-    report = wire.read_report(reply({"id": "a1b2", "status": "failed", "error": error}))
+    report = report_of(reply({"id": "a1b2", "status": "failed", "error": error}))
     assert report.failure is not None
     message = report.failure.message
     assert "a1b2" not in message
@@ -103,20 +105,57 @@ def test_a_failures_words_lose_links_and_the_vendors_id():
 
 def test_seed_and_progress_are_read_from_the_logs():
     logs = "Using seed: 123\n 10%|#    | 1/10\n 50%|##### | 5/10\n"
-    report = wire.read_report(reply({"id": "a", "status": "processing", "logs": logs, "input": {"seed": 1}}))
+    report = report_of(reply({"id": "a", "status": "processing", "logs": logs, "input": {"seed": 1}}))
     assert (report.progress, report.facts["seed"], report.facts["logs"]) == (0.5, 123, logs)
 
 
-@pytest.mark.parametrize("count", [None, "1", True, -1, 1.5, {}])
+@pytest.mark.parametrize("count", [None, "1", True, -1, 1.5, 65, 10**30, {}])
 def test_a_count_that_is_none_is_not_counted(count: Any):
     body = {"id": "a", "status": "succeeded", "metrics": {"image_count": count}}
-    assert wire.read_report(reply(body)).measured == {}
+    assert report_of(reply(body)).measured == {}
+
+
+def test_a_count_within_reason_is_counted():
+    assert report_of(reply({"status": "succeeded", "metrics": {"image_count": 64}})).measured == {"image": 64}
+
+
+@pytest.mark.parametrize("word", VENDOR.states)
+def test_a_report_about_another_prediction_is_not_read(word: str):
+    with pytest.raises(ValueError, match="another"):
+        wire.read_report(reply({"id": "b", "status": word}), TaskRef(vendor_task_id="a"))
+
+
+@pytest.mark.parametrize("body", [{}, {"id": None}, {"id": ""}, {"id": "a"}], ids=["none", "null", "empty", "same"])
+def test_a_report_may_leave_out_whose_it_is(body: dict[str, Any]):
+    report = wire.read_report(reply({**body, "status": "succeeded"}), TaskRef(vendor_task_id="a"))
+    assert report.state is ReportState.SUCCEEDED
+
+
+def test_of_a_large_reply_only_what_is_shown_is_kept():
+    shown = {"id": "a", "status": "succeeded", "output": ["https://a.example/1"], "metrics": {"image_count": 1}}
+    given = {"prompt": "x" * 20_000, "image": "data:image/png;base64," + "A" * 2**20, "seed": 7}
+    report = report_of(reply({**shown, "input": given, "logs": "line\n" * 2**18, "note": "kept", "big": "x" * 2**20}))
+    logs = "line\n" * (16_384 // 5)
+    assert report.raw == {**shown, "logs": logs, "note": "kept"}
+    assert report.facts == {"prompt": "x" * 16_384, "logs": logs, "seed": 7}
+
+
+def test_logs_are_not_cut_within_a_link():
+    link = "https://replicate.delivery/secret/" + "x" * 100
+    logs = report_of(reply({"id": "a", "status": "processing", "logs": f"{link} {'y ' * 8_170}"})).raw["logs"]
+    assert set(logs) == {"y", " "}
+
+
+@pytest.mark.parametrize("length", [0, 201])
+def test_an_order_needs_an_id_that_can_be_kept(length: int):
+    with pytest.raises(ValueError, match="no id"):
+        wire.read_accepted(reply({"id": "a" * length, "status": "starting"}, 201))
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"status":1}', b'{"id":"a"', b'"x"'])
 def test_a_reply_that_cannot_be_read_is_a_value_error(body: bytes):
     with pytest.raises(ValueError):
-        wire.read_report(VendorReply(status=200, body=body))
+        report_of(VendorReply(status=200, body=body))
     with pytest.raises(ValueError):
         wire.read_accepted(VendorReply(status=201, body=body))
 
@@ -147,6 +186,25 @@ def test_a_refusal_becomes_the_right_fault(given: VendorReply, fault: type[Fault
     found = wire.read_refusal(given)
     assert type(found) is fault
     assert "replicate" not in found.message.lower()
+
+
+_IDENTITY = "gm3qorzdhgbfurvjtvhg6dckhu"
+_TELLING = f"prediction {_IDENTITY} at https://api.replicate.com/v1/predictions/{_IDENTITY} or x.replicate.delivery/a"
+_COMPLAINT = {"type": _TELLING, "field": f"input.{_TELLING}", "description": _TELLING}
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 402, 403, 404, 408, 413, 418, 422, 429, 500, 502, 503, 504, 524])
+@pytest.mark.parametrize(
+    "body",
+    [{"detail": _TELLING, "id": _IDENTITY}, {"title": _TELLING}, {"invalid_fields": [_COMPLAINT]}, _TELLING],
+    ids=["detail", "title", "fields", "text"],
+)
+def test_no_refusal_names_an_address_or_an_id_of_the_vendor(status: int, body: Any):
+    fault = wire.read_refusal(reply(body, status, location="https://api.replicate.com/", x_request_id=_IDENTITY))
+    said = f"{fault.message} {fault.param} {fault.detail if isinstance(fault, Refused) else None}"
+    assert "replicate" not in said
+    assert "://" not in said
+    assert _IDENTITY not in said
 
 
 @pytest.mark.parametrize(

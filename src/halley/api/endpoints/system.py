@@ -20,7 +20,8 @@ from halley.tasks.states import OPEN
 from halley.webhooks import Backlog
 from halley.webhooks import store as webhooks
 
-CALLBACK_BYTES_MAX = 1024 * 1024
+CALLBACK_BYTES_MAX = 256 * 1024
+CALLBACK_S_MAX = 10.0
 
 
 async def root(call: Call) -> Reply:
@@ -55,8 +56,10 @@ async def metrics(call: Call) -> Reply:
 
 async def callback(call: Call) -> Reply:
     """Take a vendor's hint that a task moved."""
-    body = await call.body(CALLBACK_BYTES_MAX).read()
-    await task.callback(call.world, call.params["vendor"], call.params["token"], call.headers, body)
+    vendor, token = call.params["vendor"], call.params["token"]
+    task.check_callback(call.world, vendor, token)
+    body = await call.body(CALLBACK_BYTES_MAX, whole_s=CALLBACK_S_MAX).read()
+    await task.callback(call.world, vendor, token, call.headers, body)
     return json_reply({})
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from halley.console.commands import accounts, keys, ledger, tasks, world
+from halley.console.commands import accounts, keys, ledger, tasks, webhooks, world
 from halley.console.protocol import CommandFailed, Problem, Progress, Request
 from halley.console.services import Services, database_mark
 from halley.kernel.faults import Fault
@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Command] = {
     "tasks.list": Command(args=tasks.ListTasks, run=tasks.list_all),
     "tasks.show": Command(args=tasks.ShowTask, run=tasks.show),
     "tasks.resolve": Command(args=world.ResolveTask, run=world.resolve, needs_world=True),
+    "webhooks.redeliver": Command(args=webhooks.Redeliver, run=webhooks.redeliver),
     "reload": Command(args=world.Reload, run=world.reload, needs_world=True),
 }
 

@@ -14,6 +14,8 @@ from halley.kernel.ids import parse_task_id
 from halley.tasks import Task, TaskState
 from halley.tasks import store as tasks
 from halley.tasks.model import TaskFilter
+from halley.webhooks import Delivery
+from halley.webhooks import store as webhooks
 
 LIST_MAX = 100
 
@@ -71,6 +73,21 @@ class TaskDetails(TaskRow, frozen=True, kw_only=True):
     started_at: str | None
     deadline_at: str | None
     due_at: str | None
+    webhooks: tuple["DeliveryRow", ...] = ()
+
+
+class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One webhook of a task, without its URL and body, which are the caller's."""
+
+    id: str
+    event: str
+    state: str
+    attempts: int
+    last_status: int | None
+    last_error: str | None
+    created_at: str | None
+    due_at: str | None
+    delivered_at: str | None
 
 
 async def list_all(services: Services, args: ListTasks, _progress: Progress) -> list[TaskRow]:
@@ -103,6 +120,21 @@ def known_task(tx: Tx, spelling: str) -> Task:
     return task
 
 
+def delivery_row(delivery: Delivery) -> DeliveryRow:
+    """Show how far a webhook has come."""
+    return DeliveryRow(
+        id=delivery.id,
+        event=delivery.event,
+        state=delivery.state.value,
+        attempts=delivery.attempts,
+        last_status=delivery.last_status,
+        last_error=delivery.last_error,
+        created_at=moment(delivery.created_at),
+        due_at=moment(delivery.due_at),
+        delivered_at=moment(delivery.delivered_at),
+    )
+
+
 def _row(tx: Tx, task: Task) -> dict[str, Any]:
     account = find_account(tx, task.account_id)
     return {
@@ -132,6 +164,7 @@ def _details(tx: Tx, task: Task) -> TaskDetails:
             "started_at": moment(task.started_at),
             "deadline_at": moment(task.deadline_at),
             "due_at": moment(task.due_at),
+            "webhooks": [delivery_row(each) for each in webhooks.deliveries_of(tx, task.id)],
         }
     )
-    return msgspec.convert(values, TaskDetails)
+    return msgspec.convert(values, TaskDetails, from_attributes=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from halley.kernel.clock import rfc3339, unix_seconds
 from halley.kernel.faults import BadRequest, Fault, Refused
+from halley.kernel.loose import as_object
 from halley.kernel.order import Failure, FailureCode, ReportState
 from halley.vendors.bfl.replies import (
     FURTHER_OUTPUT,
@@ -16,7 +17,6 @@ from halley.vendors.bfl.replies import (
     STATES,
 )
 from halley.vendors.bfl.scrub import scrubbed, scrubbed_object
-from halley.vendors.bfl.shapes import as_object
 from halley.vendors.bfl.types import FluxAccepted, FluxBody, FluxTask
 from halley.vendors.bfl.wire import DIALECT_NAME, read_order
 from halley.vendors.contract import Action, Answer, Dialect, Route, TaskView, ViewState, WebhookEvent

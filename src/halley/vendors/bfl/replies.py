@@ -1,7 +1,7 @@
 """Reads what the vendor answers: an accepted order, a refused one, a task's state. Pure."""
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -9,11 +9,11 @@ import msgspec
 from halley.kernel.clock import MICROSECONDS
 from halley.kernel.codec import decode
 from halley.kernel.faults import Fault, OutcomeUnknown, Refused, VendorBroken, VendorBusy, VendorRejectsUs
+from halley.kernel.loose import TEXT_BYTES_MAX, as_list, as_object, fitted, head
 from halley.kernel.money import Nanos, charge
 from halley.kernel.order import Failure, FailureCode, Output, Report, ReportState
 from halley.vendors.bfl.scrub import message_of, scrubbed_object
-from halley.vendors.bfl.shapes import as_list, as_object
-from halley.vendors.contract import Accepted, VendorReply
+from halley.vendors.contract import Accepted, TaskRef, VendorReply
 
 # https://docs.bfl.ml/api-reference/utility/get-result; the second and third are not in the specification of
 # 2026-05 but were seen with FLUX.2 in 2026-09.
@@ -33,11 +33,16 @@ NANOS_PER_CREDIT = 10_000_000
 """One credit is a US cent."""
 PIXELS_PER_MP = 1_000_000
 """The vendor counts 1024 x 1024 as 1.05 MP."""
-PIXELS_MAX = 2**50
+MEGAPIXELS_MAX = 10_000
+"""A reply that counts more, or costs more than the next, is not believed in that."""
 CREDITS_MAX = 1_000_000
 RETRY_AFTER_S_MAX = 86_400
 SECONDS_MAX = 2**40
 WORD_CHARACTERS_MAX = 100
+ID_CHARACTERS_MAX = 200
+URL_CHARACTERS_MAX = 4_096
+OUTPUTS_MAX = 64
+COMPLAINT_BYTES_MAX = 4_096
 
 FIRST_OUTPUT, FURTHER_OUTPUT, INPUT = "first_output_megapixel", "further_output_megapixel", "input_megapixel"
 
@@ -46,29 +51,41 @@ _FAILURES: Mapping[str, tuple[FailureCode, str]] = {
     "Content Moderated": (FailureCode.CONTENT_MODERATED, "The generated content was moderated"),
     "Error": (FailureCode.VENDOR_FAILED, "The generation failed"),
 }
-_FACTS = ("seed", "prompt", "duration")
 _DETAIL_KEYS = ("loc", "msg", "type", "ctx")
 _DETAILS_MAX = 20
-_exact = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+_SHOWN = ("id", "status", "result", "progress")
+"""What of a reply is kept longest."""
+
+
+def _exactly(text: str) -> Decimal | None:
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent of twenty digits
+        return None
+
+
+_exact = msgspec.json.Decoder(dict[str, Any], float_hook=_exactly)
 
 
 def read_accepted(reply: VendorReply) -> Accepted:
     """Read the reply to a placed order. Raises `ValueError`."""
     value = _object(reply)
     task_id, poll_url = value.get("id"), value.get("polling_url")
-    if not isinstance(task_id, str) or not task_id:
+    if not isinstance(task_id, str) or not 0 < len(task_id) <= ID_CHARACTERS_MAX:
         raise _unreadable("the reply to an order has no `id`")
-    if poll_url is not None and not (isinstance(poll_url, str) and poll_url.startswith(("http://", "https://"))):
+    if poll_url is not None and not _is_web_url(poll_url):
         raise _unreadable("the reply to an order has a `polling_url` that is no URL")
     exact = _exact.decode(reply.body)
     return Accepted(vendor_task_id=task_id, poll_url=poll_url, measured=_measured(exact), vendor_cost=_cost(exact))
 
 
-def read_report(reply: VendorReply) -> Report:
-    """Read a task's state. Raises `ValueError`."""
+def read_report(reply: VendorReply, task: TaskRef) -> Report:
+    """Read a task's state. Raises `ValueError`, also for the state of another task."""
     if reply.status == 404:  # noqa: PLR2004  (what another cluster's task, or a forgotten one, is answered with)
         return Report(state=ReportState.NOT_FOUND, word="Task not found")
     value = _object(reply)
+    if value.get("id") not in (None, "", task.vendor_task_id):
+        raise _unreadable("the reply to a poll is about another task")
     word = value.get("status")
     if not isinstance(word, str):
         raise _unreadable("the reply to a poll has no `status`")
@@ -83,10 +100,10 @@ def read_report(reply: VendorReply) -> Report:
         measured=_measured(exact),
         vendor_cost=_cost(exact),
         failure=_failure(word, as_object(value.get("details"))) if state is ReportState.FAILED else None,
-        facts={name: result[name] for name in _FACTS if result.get(name) is not None},
+        facts=_facts(result),
         started_at=_microseconds(result.get("start_time")),
         ended_at=_microseconds(result.get("end_time")),
-        raw=value,
+        raw=fitted(value, known=_SHOWN),
     )
 
 
@@ -129,6 +146,10 @@ def _object_or_empty(reply: VendorReply) -> dict[str, Any]:
         return {}
 
 
+def _is_web_url(value: object) -> bool:
+    return isinstance(value, str) and value.startswith(("http://", "https://")) and len(value) <= URL_CHARACTERS_MAX
+
+
 def _unreadable(message: str) -> ValueError:
     return ValueError(message)
 
@@ -147,7 +168,10 @@ def _refused(value: dict[str, Any]) -> Refused:
 
 def _validation_item(item: dict[str, Any]) -> dict[str, Any]:
     """One complaint; what was complained about is left out, for it may be megabytes of an image."""
-    return scrubbed_object({name: item[name] for name in _DETAIL_KEYS if name in item})
+    kept = scrubbed_object({name: item[name] for name in _DETAIL_KEYS if name in item})
+    if isinstance(kept.get("msg"), str):
+        kept["msg"] = message_of(kept["msg"])
+    return fitted(kept, COMPLAINT_BYTES_MAX, known=("loc", "msg", "type"))
 
 
 def _param(place: object) -> str | None:
@@ -165,15 +189,29 @@ def _wait_s(reply: VendorReply) -> int | None:
 
 def _outputs(result: dict[str, Any]) -> tuple[Output, ...]:
     links = dict.fromkeys(
-        link for link in (result.get("sample"), *as_list(result.get("samples"))) if isinstance(link, str) and link
+        link
+        for link in (result.get("sample"), *as_list(result.get("samples")))
+        if isinstance(link, str) and 0 < len(link) <= URL_CHARACTERS_MAX
     )
-    return tuple(Output(url=link) for link in links)
+    return tuple(Output(url=link) for link in links)[:OUTPUTS_MAX]
+
+
+def _facts(result: dict[str, Any]) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    for name in ("seed", "duration"):
+        value = result.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            facts[name] = value
+    if isinstance(result.get("prompt"), str):
+        facts["prompt"] = head(result["prompt"])
+    return facts
 
 
 def _failure(word: str, details: dict[str, Any]) -> Failure:
     code, said = _FAILURES[word]
     why = _why(details)
-    return Failure(code=code, message=f"{said}: {why}" if why else said, details=scrubbed_object(details))
+    kept = fitted(scrubbed_object(details), TEXT_BYTES_MAX, known=(MODERATION_REASONS,))
+    return Failure(code=code, message=f"{said}: {why}" if why else said, details=kept)
 
 
 def _why(details: dict[str, Any]) -> str:
@@ -195,7 +233,7 @@ def _measured(exact: dict[str, Any]) -> dict[str, int]:
 
 def _pixels(megapixels: object) -> int | None:
     count = _decimal(megapixels)
-    if count is None or not 0 <= count <= PIXELS_MAX // PIXELS_PER_MP:
+    if count is None or not 0 <= count <= MEGAPIXELS_MAX:
         return None
     return int((count * PIXELS_PER_MP).to_integral_value())
 

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from halley.vendors.bfl.shapes import as_list, as_object
+from halley.kernel.loose import as_list, as_object
 
 REMOVED = "(removed)"
 TEXT_CHARACTERS_MAX = 500

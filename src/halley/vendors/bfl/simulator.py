@@ -17,10 +17,10 @@ import msgspec
 
 from halley.kernel.clock import MICROSECONDS, rfc3339
 from halley.kernel.codec import decode
+from halley.kernel.loose import as_object
 from halley.vendors.bfl.checks import complaint, complaints, with_defaults
 from halley.vendors.bfl.fields import MODELS, Fields
 from halley.vendors.bfl.replies import FIRST_OUTPUT, FURTHER_OUTPUT, INPUT, MODERATION_REASONS
-from halley.vendors.bfl.shapes import as_object
 from halley.vendors.bfl.sizes import BadSize, Size, output_size
 from halley.vendors.bfl.wire import ROLES
 from halley.vendors.simulate import (

@@ -41,6 +41,9 @@ WORDS: dict[str, str] = {
 
 _ZERO_IS_UNSET = ("width", "height")
 _INTEGERS_AS_FLOAT_MAX = 2.0**53
+# No limits of the vendor: what can be reckoned with here, and stays a number in whichever program reads it next.
+_BITS_OF_NUMBER = 31
+_BITS_OF_SEED = 63
 
 
 def read_order(incoming: Incoming) -> ImageOrder:
@@ -98,6 +101,15 @@ def _check_types(body: dict[str, Any]) -> None:
         if value is not None and not _is(kind, value):
             message = f"`{name}` must be {kind}, not {_kind_of(value)}"
             raise BadRequest(message, param=name)
+        if kind in (Kind.INTEGER, Kind.NUMBER) and value is not None:
+            _check_bounds(name, value)
+
+
+def _check_bounds(name: str, value: float) -> None:
+    power = 2 ** (_BITS_OF_SEED if name == "seed" else _BITS_OF_NUMBER)
+    if not -power <= value < power:
+        message = f"`{name}` must be between {-power} and {power - 1}"
+        raise BadRequest(message, param=name)
 
 
 def _is(kind: Kind, value: object) -> bool:

@@ -13,8 +13,8 @@ from halley.kernel.faults import (
     Unauthenticated,
     VendorBusy,
 )
+from halley.kernel.loose import as_list, as_object, as_text
 from halley.vendors.contract import Answer
-from halley.vendors.replicate.loose import as_list, as_object, as_text
 from halley.vendors.replicate.reading import BAD_VERSION
 
 UNPROCESSABLE = 422

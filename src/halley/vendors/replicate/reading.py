@@ -8,17 +8,15 @@ from urllib.parse import urlsplit
 import msgspec
 
 from halley.kernel.faults import BadRequest
-from halley.kernel.order import ImageInput, ImageOrder, ImageRole, Webhook
+from halley.kernel.loose import as_list, as_object
+from halley.kernel.order import IMAGES_MAX, ImageInput, ImageOrder, ImageRole, Webhook
 from halley.vendors.contract import Incoming, WebhookEvent
-from halley.vendors.replicate.loose import as_list, as_object
 from halley.vendors.replicate.models import BY_NAME, CUSTOM, DIGEST, OWNER, by_version
 from halley.vendors.replicate.types import ImageModelInput
 
 DIALECT_NAME = "replicate"
 BAD_VERSION = "The specified version does not exist (or perhaps you don't have permission to use it?)"
 WAIT_S_MAX = 60
-COUNT_MAX = 64
-"""Not the vendor's limit: a bound to what one order may hold."""
 URL_CHARACTERS_MAX = 2_083
 
 _FIELDS = ("input", "webhook", "webhook_events_filter", "stream")
@@ -44,6 +42,8 @@ _KNOWN = frozenset(
     )
 )
 
+_BITS_OF_NUMBER = 31
+_BITS_OF_SEED = 63
 _TYPE_AT = re.compile(r"Expected `([^`]*)`.* - at `\$\.(\w+)")
 _TYPES = {"int": "integer", "float": "number", "str": "string", "bool": "boolean", "array": "array"}
 
@@ -143,10 +143,25 @@ def _input(body: dict[str, Any], model: str) -> dict[str, Any]:
 
 
 def _typed(given: dict[str, Any]) -> ImageModelInput:
+    for name in ImageModelInput.__struct_fields__:
+        _check_bounds(name, given.get(name))
     try:
         return msgspec.convert(given, ImageModelInput)
     except msgspec.ValidationError as error:
         raise _bad_field(given, str(error)) from error
+
+
+def _check_bounds(name: str, value: object) -> None:
+    """No limits of the vendor: what can be reckoned with here, and stays a number in whichever program reads it."""
+    if not isinstance(value, int | float):
+        return
+    power = 2 ** (_BITS_OF_SEED if name == "seed" else _BITS_OF_NUMBER)
+    if value < -power:
+        message = f"Must be greater than or equal to {-power}"
+        raise BadRequest(message, param=f"input.{name}")
+    if value >= power:
+        message = f"Must be less than or equal to {power - 1}"
+        raise BadRequest(message, param=f"input.{name}")
 
 
 def _bad_field(given: dict[str, Any], text: str) -> BadRequest:
@@ -178,8 +193,8 @@ def _count(fields: ImageModelInput) -> int:
     if count < 1:
         message = "Must be greater than or equal to 1"
         raise BadRequest(message, param="input.num_outputs")
-    if count > COUNT_MAX:
-        message = f"Must be less than or equal to {COUNT_MAX}"
+    if count > IMAGES_MAX:
+        message = f"Must be less than or equal to {IMAGES_MAX}"
         raise BadRequest(message, param="input.num_outputs")
     return count
 

@@ -5,9 +5,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from halley.kernel.clock import MICROSECONDS, rfc3339
+from halley.kernel.loose import as_list, as_object
 from halley.kernel.pointer import rewritten
 from halley.vendors.contract import Answer, FileView, Page, TaskView, ViewState, WebhookEvent
-from halley.vendors.replicate.loose import as_list, as_object
 from halley.vendors.replicate.models import BY_ID, BY_NAME, DIGEST
 from halley.vendors.replicate.reading import DIALECT_NAME
 

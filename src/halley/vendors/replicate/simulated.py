@@ -9,8 +9,8 @@ import msgspec
 
 from halley.kernel.clock import MICROSECONDS, rfc3339
 from halley.kernel.codec import decode
+from halley.kernel.loose import as_object
 from halley.vendors.contract import WebhookEvent
-from halley.vendors.replicate.loose import as_object
 from halley.vendors.replicate.models import BY_NAME, Size
 from halley.vendors.replicate.rendering import HIDDEN
 from halley.vendors.simulate import Due, Job, Outcome, Phase, Upload, phase, progress, started_us

@@ -10,9 +10,9 @@ import msgspec
 from halley.kernel.clock import MICROSECONDS, parse_time
 from halley.kernel.codec import decode, encode
 from halley.kernel.faults import NotFound
+from halley.kernel.loose import as_list, as_object, as_text
 from halley.vendors.contract import Incoming, ModelView
 from halley.vendors.replicate import lookups, simulated
-from halley.vendors.replicate.loose import as_list, as_object, as_text
 from halley.vendors.replicate.models import BY_NAME, DIGEST, MODELS, Model, Size, by_version, output_size
 from halley.vendors.replicate.multipart import read_parts
 from halley.vendors.replicate.problems import invalid_fields, problem

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from halley.kernel.loose import as_list, as_object
 from halley.vendors.contract import WebhookEvent
-from halley.vendors.replicate.loose import as_list, as_object
 from halley.vendors.replicate.models import Input, Model
 
 Complaint = tuple[str, str]

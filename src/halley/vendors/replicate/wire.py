@@ -17,10 +17,10 @@ from halley.kernel.faults import (
     VendorBusy,
     VendorRejectsUs,
 )
+from halley.kernel.loose import as_list, as_object, as_text, fitted, head, tail
 from halley.kernel.order import Failure, FailureCode, ImageOrder, Output, Report, ReportState
 from halley.vendors.contract import Accepted, Found, TaskRef, VendorCall, VendorReply
 from halley.vendors.replicate.encode import encode_input
-from halley.vendors.replicate.loose import as_list, as_object, as_text
 from halley.vendors.replicate.reading import DIALECT_NAME
 from halley.vendors.replicate.rendering import without_links
 
@@ -36,6 +36,10 @@ STATES: dict[str, ReportState] = {
 CALLBACK_EVENTS = ("start", "completed")
 MESSAGE_CHARACTERS_MAX = 500
 OUTPUTS_MAX = 64
+"""A reply that names or counts more images than this is not believed in that."""
+URL_CHARACTERS_MAX = 4_096
+ID_CHARACTERS_MAX = 200
+WORD_CHARACTERS_MAX = 100
 COMPLAINTS_MAX = 20
 RETRY_AFTER_S_MAX = 3_600
 FILENAME_BYTES_MAX = 255
@@ -45,6 +49,10 @@ _MODERATED = re.compile(r"\bE005\b|nsfw|flagged|sensitive|moderat|safety (?:filt
 _SEED = re.compile(r"\b(?:using )?seed:? *(\d{1,18})\b", re.IGNORECASE)
 _PERCENT = re.compile(r"^\s*(\d{1,3})%\s*\|", re.MULTILINE)
 _SECONDS = re.compile(r"(?:in|after) ~?(\d{1,5}) ?s", re.IGNORECASE)
+# Twenty-six letters and digits; a word has no digits.
+_ID = re.compile(r"\b(?=[a-z]*[0-9])[0-9a-z]{26}\b")
+_SHOWN = ("id", "status", "logs", "metrics", "output")
+"""What of a reply is kept longest."""
 _UNKNOWN_FAILURE = "The vendor ended the prediction without a reason"
 
 
@@ -75,16 +83,20 @@ def write_cancel(ref: TaskRef) -> VendorCall:
     return VendorCall(method="POST", url=f"{_prediction_path(ref)}/cancel")
 
 
-def read_report(reply: VendorReply) -> Report:
-    """A prediction's state. Raises `ValueError`."""
+def read_report(reply: VendorReply, ref: TaskRef) -> Report:
+    """A prediction's state. Raises `ValueError`, also for the state of another prediction."""
     if reply.status == 404:  # noqa: PLR2004  (not found)
         return Report(state=ReportState.NOT_FOUND, word="not found")
-    return _report(_object(reply.body))
+    body = _object(reply.body)
+    if body.get("id") not in (None, "", ref.vendor_task_id):
+        message = "The prediction is another one"
+        raise ValueError(message)
+    return _report(body)
 
 
 def _accepted(body: dict[str, Any]) -> Accepted:
     identity = body.get("id")
-    if not isinstance(identity, str) or not identity:
+    if not isinstance(identity, str) or not 0 < len(identity) <= ID_CHARACTERS_MAX:
         message = "The prediction has no id"
         raise ValueError(message)
     report = _report(body)
@@ -100,7 +112,7 @@ def _report(body: dict[str, Any]) -> Report:
     logs = as_text(body.get("logs"))
     return Report(
         state=state,
-        word=word,
+        word=word[:WORD_CHARACTERS_MAX],
         progress=1.0 if state is ReportState.SUCCEEDED else _progress(logs),
         outputs=_outputs(body.get("output")) if state is ReportState.SUCCEEDED else (),
         measured=_measured(body.get("metrics")),
@@ -108,19 +120,30 @@ def _report(body: dict[str, Any]) -> Report:
         facts=_facts(body, logs),
         started_at=_time(body.get("started_at")),
         ended_at=_time(body.get("completed_at")),
-        raw=body,
+        raw=_kept(body),
     )
+
+
+def _kept(body: dict[str, Any]) -> dict[str, Any]:
+    """What is kept for rendering: without `input`, which we have ourselves and which may hold whole images."""
+    kept = {name: value for name, value in body.items() if name != "input"}
+    if isinstance(kept.get("logs"), str):
+        kept["logs"] = tail(kept["logs"])
+    return fitted(kept, known=_SHOWN)
 
 
 def _outputs(output: Any) -> tuple[Output, ...]:
     """One URI or a list of them; anything else is not a file and is left to `raw`."""
     listed = as_list(output) or [output]
-    return tuple(Output(url=url) for url in listed[:OUTPUTS_MAX] if isinstance(url, str) and url)
+    links = [url for url in listed if isinstance(url, str) and 0 < len(url) <= URL_CHARACTERS_MAX]
+    return tuple(Output(url=url) for url in links[:OUTPUTS_MAX])
 
 
 def _measured(metrics: Any) -> dict[str, int]:
     count = as_object(metrics).get("image_count")
-    return {"image": count} if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else {}
+    if not isinstance(count, int) or isinstance(count, bool):
+        return {}
+    return {"image": count} if 0 <= count <= OUTPUTS_MAX else {}
 
 
 def _failure(body: dict[str, Any]) -> Failure:
@@ -134,13 +157,13 @@ def _facts(body: dict[str, Any], logs: str) -> dict[str, Any]:
     asked = as_object(body.get("input"))
     facts: dict[str, Any] = {}
     if logs:
-        facts["logs"] = without_links(logs, str(body.get("id") or ""), "")
+        facts["logs"] = tail(without_links(logs, as_text(body.get("id")), ""))
     told = _SEED.search(logs)
     seed = int(told[1]) if told else asked.get("seed")
     if isinstance(seed, int) and not isinstance(seed, bool):
         facts["seed"] = seed
     if isinstance(asked.get("prompt"), str):
-        facts["prompt"] = asked["prompt"]
+        facts["prompt"] = head(asked["prompt"])
     return facts
 
 
@@ -161,7 +184,7 @@ def _time(value: Any) -> int | None:
 
 
 def _clean(text: str, vendor_id: str) -> str:
-    text = without_links(" ".join(text.split()), vendor_id, "…")
+    text = _ID.sub("…", without_links(" ".join(text.split()), vendor_id, "…"))
     return text if len(text) <= MESSAGE_CHARACTERS_MAX else f"{text[: MESSAGE_CHARACTERS_MAX - 1]}…"
 
 
@@ -239,7 +262,7 @@ def _complaint(one: dict[str, Any]) -> dict[str, Any]:
     if one.get("type") == "required":
         field = f"{field}.{said.removesuffix(' is required')}"
     loc = [part for part in field.removeprefix("input").split(".") if part]
-    return {"loc": ["body", *loc], "msg": said, "type": as_text(one.get("type")) or "invalid"}
+    return {"loc": ["body", *loc], "msg": said, "type": _clean(as_text(one.get("type")), "") or "invalid"}
 
 
 def _spoken(one: dict[str, Any]) -> str:
@@ -261,9 +284,11 @@ def read_find(reply: VendorReply, callback_url: str) -> Found:
     if not isinstance(body.get("results"), list):
         message = "The list of predictions has no results"
         raise ValueError(message)  # noqa: TRY004  (the contract's word for a reply that cannot be read)
-    assert callback_url
+    # The last part of the address is ours alone; what stands before it is another after the gateway has moved.
+    token = callback_url.rpartition("/")[2]
+    assert token
     for one in map(as_object, as_list(body["results"])):
-        if one.get("webhook") == callback_url:
+        if as_text(one.get("webhook")).rpartition("/")[2] == token:
             return Found(accepted=_accepted(one), next_url=None)
     return Found(accepted=None, next_url=_next_path(body.get("next")))
 
