@@ -235,7 +235,14 @@ async def test_a_wrong_method_is_told_those_of_the_literal_path(client: Client, 
     assert "it answers GET, HEAD" in response.body.decode()
 
 
-async def test_a_call_that_is_cut_at_the_end_is_told_in_its_format(world: World, owner: Owner):
+@pytest.mark.parametrize(
+    ("method", "headers", "again"),
+    [("GET", {}, True), ("POST", {"idempotency-key": "1"}, True), ("POST", {}, False)],
+    ids=["reads", "orders with a key", "orders without one"],
+)
+async def test_a_call_that_is_cut_at_the_end_is_told_in_its_format(
+    world: World, owner: Owner, method: str, headers: dict[str, str], again: bool
+):
     began = asyncio.Event()
 
     async def hang(_: Call) -> Reply:
@@ -243,13 +250,18 @@ async def test_a_call_that_is_cut_at_the_end_is_told_in_its_format(world: World,
         await asyncio.Event().wait()
         raise AssertionError
 
-    client = Client(Api(world, entries_with(world, "/flux/v1/get_result", hang)))
-    call = asyncio.ensure_future(client.get("/flux/v1/get_result?id=1", owner.bearer))  # noqa: TID251 - awaited below
+    path = {"GET": "/flux/v1/get_result", "POST": "/flux/v1/{model}"}[method]
+    entry = next(entry for entry in table(world.dialects) if entry.path == path)
+    client = Client(Api(world, [msgspec.structs.replace(entry, handler=hang)]))
+    call = asyncio.ensure_future(  # noqa: TID251 - awaited below
+        client.send(method, path.format(model="flux-dev"), {**owner.bearer, **headers})
+    )
     await began.wait()
     call.cancel()
     await asyncio.wait((call,))
 
     assert call.cancelled()
-    assert client.sent[0]["status"] == 503
-    assert (b"retry-after", b"5") in client.sent[0]["headers"]
-    assert b'"detail"' in client.sent[1]["body"]
+    start, body = client.sent
+    assert (start["status"], b'"detail"' in body["body"]) == (503, True)
+    assert ((b"retry-after", b"5") in start["headers"]) is again
+    assert ((b"x-should-retry", b"false") in start["headers"]) is not again

@@ -135,6 +135,13 @@ async def make_and_credit_an_account(house: House) -> None:
     await _command(house, "accounts.credit", {"account": name, "amount_nanos": 1})
 
 
+async def send_a_webhook_again(house: House) -> None:
+    """One that came and was written down as delivered."""
+    await house.send(house.orders.hooked(FLUX))
+    await house.settle()
+    await _command(house, "webhooks.redeliver", {"id": house.receiver.received()[-1].id})
+
+
 async def reload(house: House) -> None:
     await _command(house, "reload", {})
 

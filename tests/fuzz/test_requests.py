@@ -190,14 +190,14 @@ def test_an_ordered_ending_that_does_not_exist_is_refused(gateway: Served, value
     assert_refused(reply)
 
 
-@pytest.mark.parametrize("value", ["", "k" * 256, "a\tb"])
+@pytest.mark.parametrize("value", ["", "k" * 256, "a\tb", "\xe9\xe8"])
 def test_an_idempotency_key_out_of_bounds_is_refused(gateway: Served, value: str):
     reply = gateway.ask("POST", FLUX, ORDER, headers={"idempotency-key": value})
     assert reply.status in (400, 422), reply.text
     assert_refused(reply)
 
 
-@pytest.mark.parametrize("value", ["k" * 255, "' OR 1=1 --", "%", "_", "{{7*7}}", "\xe9\xe8"])
+@pytest.mark.parametrize("value", ["k" * 255, "' OR 1=1 --", "%", "_", "{{7*7}}"])
 def test_an_idempotency_key_is_nothing_but_text(gateway: Served, value: str):
     first = gateway.ask("POST", FLUX, ORDER, headers={"idempotency-key": value})
     again = gateway.ask("POST", FLUX, ORDER, headers={"idempotency-key": value})

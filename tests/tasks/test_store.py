@@ -8,7 +8,7 @@ from tests.tasks.rows import SECOND, Rows
 
 from halley.db import Database, Wakeups
 from halley.kernel.order import Failure, FailureCode, Report, ReportState
-from halley.tasks import Task, TaskFilter, TaskState
+from halley.tasks import Boot, Task, TaskFilter, TaskState
 from halley.tasks import store as tasks
 from halley.testing.clock import FakeClock
 
@@ -211,8 +211,8 @@ async def test_a_hint_wakes_the_worker(rows: Rows) -> None:
 
 
 async def _stranded(rows: Rows, *, others: set[str], submitting: set[str], limit: int = 10) -> list[str]:
-    before = rows.clock.now() - 5 * SECOND
-    found = await rows.db.read(lambda tx: tasks.stranded(tx, others, submitting=submitting, before=before, limit=limit))
+    own = Boot(id="boot_own", submitting=frozenset(submitting), before=rows.clock.now() - 5 * SECOND)
+    found = await rows.db.read(lambda tx: tasks.stranded(tx, own, others, limit))
     return [task.id for task in found]
 
 
@@ -223,7 +223,7 @@ async def test_tasks_that_were_being_submitted_and_that_nobody_carries_on_are_st
     await rows.submitting(boot_id="boot_living")
     await rows.running(boot_id="boot_dead")
     rows.clock.advance(6)
-    await rows.submitting(boot_id="boot_dead")
+    await rows.submitting(boot_id="boot_own")
     found = await _stranded(rows, others={"boot_living"}, submitting={carried_on.id})
     assert set(found) == {lost.id, dropped.id}
 

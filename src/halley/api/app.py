@@ -126,7 +126,7 @@ class Api:
         except asyncio.CancelledError:
             # The server cuts what has not ended when its time to stop is over.
             if not visit.answered:
-                reply = errors.reply_to_fault(_cut(), visit.id, visit.render)
+                reply = errors.reply_to_fault(_cut(visit), visit.id, visit.render)
                 status = reply.status
                 await _send(visit, reply, send)
             raise
@@ -259,8 +259,16 @@ async def _send(visit: _Visit, reply: Reply, send: Send) -> None:
     await send_reply(reply, send, extra, is_head=visit.method == "HEAD")
 
 
-def _cut() -> Draining:
-    message = "The gateway stopped before this call had ended; what it ordered goes on. Ask again in a moment"
+class _MayBeDone(Draining):
+    """Cut when it may have been carried out: to send it again could order twice."""
+
+    may_retry = False
+
+
+def _cut(visit: _Visit) -> Draining:
+    if visit.method == "POST" and "idempotency-key" not in visit.headers:
+        return _MayBeDone("The gateway stopped before this call had ended; look whether it was carried out")
+    message = "The gateway stopped before this call had ended; send the same again in a moment"
     return Draining(message, retry_after_s=DRAIN_RETRY_S)
 
 

@@ -84,7 +84,7 @@ class Share:
 
     def __init__(self, gates: BodyGates) -> None:
         self._gates = gates
-        self._gate = gates.small
+        self._gate: Gate = gates.small
         self._size = 0
 
     @property

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -232,6 +233,9 @@ async def _until_signalled(gateway: Gateway, on_ready: Callable[[Welcome], None]
         loop.add_signal_handler(number, gateway.stop)
     async with gateway, asyncio.TaskGroup() as group:
         loop.add_signal_handler(signal.SIGHUP, lambda: group.create_task(_reload(gateway.world)))
+        # What was made so far lives as long as the process: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
         on_ready(gateway.welcome)
         await gateway.stopped()
         _log.info("stopping", drain_s=gateway.world.settings.drain_s)

@@ -8,7 +8,7 @@ import msgspec
 from halley.kernel.faults import BadRequest
 
 JSON_DEPTH_MAX = 64
-JSON_MARKS_MAX = 2_000_000
+JSON_MARKS_MAX = 500_000
 """Brackets, commas and quotes in one document: small values cost far more memory than the bytes that spell them."""
 
 _OPEN = b"{["

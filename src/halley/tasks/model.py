@@ -68,6 +68,16 @@ class Task(NewTask, frozen=True, kw_only=True):
     """Which lease this reading belongs to: a change names it."""
 
 
+class Boot(msgspec.Struct, frozen=True, kw_only=True):
+    """This process, as it looks for tasks that nobody works on."""
+
+    id: str
+    submitting: frozenset[str]
+    """The tasks that its calls are at."""
+    before: int
+    """Rows of its own that are younger may not be in `submitting` yet, or not any more. µs UTC."""
+
+
 class Due(msgspec.Struct, frozen=True, kw_only=True):
     """Which due tasks a worker may take."""
 

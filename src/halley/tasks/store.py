@@ -9,7 +9,7 @@ from halley.db import Row, Tx
 from halley.kernel.ids import TaskId
 from halley.kernel.money import Nanos
 from halley.kernel.order import Failure, Report
-from halley.tasks.model import Due, NewTask, Pinned, Task, TaskFilter
+from halley.tasks.model import Boot, Due, NewTask, Pinned, Task, TaskFilter
 from halley.tasks.states import OPEN, TaskState, may_move
 
 PAGE_MAX = 100
@@ -168,18 +168,18 @@ def make_due(tx: Tx, task_id: str, now: int) -> bool:
     )
 
 
-def stranded(tx: Tx, others: Collection[str], *, submitting: Collection[str], before: int, limit: int) -> list[Task]:
-    """Read tasks that were being submitted and that nobody works on.
-
-    `others` are the living boots but our own, `submitting` the tasks that our own process is at; rows younger than
-    `before` may not be in it yet.
-    """
+def stranded(tx: Tx, own: Boot, others: Collection[str], limit: int) -> list[Task]:
+    """Read tasks that were being submitted and that nobody works on. `others` are the living boots but our own."""
+    params: dict[str, Any] = {"own": own.id, "before": own.before, "limit": limit + len(own.submitting)}
+    living = [f":boot_{n}" for n in range(len(others))]
+    params |= {f"boot_{n}": boot for n, boot in enumerate(others)}
+    theirs = f" AND boot_id NOT IN ({', '.join(living)})" if living else ""
     rows = tx.all(
-        "SELECT * FROM tasks WHERE state = 'submitting' AND created_at < :before ORDER BY boot_id LIMIT :limit",
-        {"before": before, "limit": limit + len(submitting)},
+        "SELECT * FROM tasks WHERE state = 'submitting' AND (boot_id <> :own OR created_at < :before)"  # noqa: S608 - own clause
+        f"{theirs} ORDER BY created_at LIMIT :limit",
+        params,
     )
-    found = [_task(row) for row in rows if row["boot_id"] not in others and row["id"] not in submitting]
-    return found[:limit]
+    return [_task(row) for row in rows if row["id"] not in own.submitting][:limit]
 
 
 def bodies_to_delete(tx: Tx, ended_before: int, limit: int) -> list[tuple[TaskId, str]]:

@@ -12,7 +12,7 @@ from halley.kernel.clock import MICROSECONDS
 from halley.kernel.money import ZERO
 from halley.ledger import queries
 from halley.ledger import store as ledger
-from halley.tasks import Task, TaskState
+from halley.tasks import Boot, Task, TaskState
 from halley.tasks import store as tasks
 from halley.webhooks import store as outbox
 from halley.world import World
@@ -68,7 +68,8 @@ async def _strand(world: World) -> None:
     def query(tx: Tx) -> list[Task]:
         now = world.clock.now()
         others = living_boots(tx, world.boot_id, now, alone=_alone(world)) - {world.boot_id}
-        return tasks.stranded(tx, others, submitting=world.submitting, before=now - STRANDED_US, limit=BATCH_MAX)
+        own = Boot(id=world.boot_id, submitting=frozenset(world.submitting), before=now - STRANDED_US)
+        return tasks.stranded(tx, own, others, BATCH_MAX)
 
     for task in await world.db.read(query):
         _log.warning("task_stranded", task=task.id, vendor=task.vendor)
