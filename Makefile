@@ -5,8 +5,8 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
-# Two workers: what a small machine has. `make test N=8` on a larger one.
-N ?= 2
+# Three workers on two cores: much of the suite waits. `make test N=8` on a larger machine.
+N ?= 3
 T ?= tests
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet

@@ -98,6 +98,9 @@ def journal_may_block(_loop_is_never_blocked: BlockBuster) -> None:
         if name.startswith("sqlite3."):
             function.can_block_in("simulate/journal.py", {"_rows", "_change"})
         function.can_block_in("halley/app/gateway.py", {"_start", "__aexit__"})
+        # When coverage is measured, its own lock and files are met anywhere.
+        function.can_block_in("coverage/control.py", {"_should_trace"})
+        function.can_block_in("coverage/collector.py", {"lock_data"})
     # A traceback that is rendered quotes files, which the guard takes for a blocked loop.
     structlog.configure(processors=[structlog.processors.KeyValueRenderer()])
 

@@ -168,10 +168,11 @@ def _refused(value: dict[str, Any]) -> Refused:
 
 def _validation_item(item: dict[str, Any]) -> dict[str, Any]:
     """One complaint; what was complained about is left out, for it may be megabytes of an image."""
-    kept = scrubbed_object({name: item[name] for name in _DETAIL_KEYS if name in item})
+    kept = {name: item[name] for name in _DETAIL_KEYS if name in item}
     if isinstance(kept.get("msg"), str):
         kept["msg"] = message_of(kept["msg"])
-    return fitted(kept, COMPLAINT_BYTES_MAX, known=("loc", "msg", "type"))
+    # Cut first: looking for addresses in megabytes would hold everything else up.
+    return scrubbed_object(fitted(kept, COMPLAINT_BYTES_MAX, known=("loc", "msg", "type")))
 
 
 def _param(place: object) -> str | None:
