@@ -18,7 +18,8 @@ def check_schema(settings: Settings) -> None:
     """Raise `SchemaMismatch` unless the database is exactly at this release."""
     current, latest = migrate.current(settings.database_url.reveal()), migrate.latest()
     if current is None:
-        raise SchemaMismatch("The database is empty: run `halley migrate`, or `halley serve` once")
+        serving = "" if settings.database_path is None else ", or `halley serve` once"
+        raise SchemaMismatch(f"The database is empty: run `halley migrate`{serving}")
     if current > latest:
         raise SchemaMismatch(_too_new(current, latest))
     if current < latest:
