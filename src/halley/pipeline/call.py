@@ -97,7 +97,12 @@ async def _note_sent(world: World, submission: Submission, task: Task, sent: Sen
 
 
 def _move_sent(tx: Tx, world: World, task: Task, sent: Sent | None) -> None:
-    """Move from `submitting`; or from `unknown`, should somebody have taken us for dead."""
+    """Move from `submitting`; or from `unknown`, should somebody have taken us for dead.
+
+    Where it stands elsewhere this was written before, and only the word of the commit was lost.
+    """
+    if task.state not in (TaskState.SUBMITTING, TaskState.UNKNOWN):
+        return
     now = world.clock.now()
     tx.wake(tasks.DUE_TOPIC)
     if sent is None or sent.accepted is None:
