@@ -48,7 +48,11 @@ async def test_a_packed_body_is_unpacked(encoding: str, packed: bytes):
     assert await reader(chunk(packed), headers={"content-encoding": encoding}).json() == {"a": 1}
 
 
-@pytest.mark.parametrize("data", [b"no gzip", gzip.compress(b"{}")[:-3], gzip.compress(b"{}") + b"more", b"\x1f"])
+@pytest.mark.parametrize(
+    "data",
+    [b"no gzip", gzip.compress(b"{}")[:-3], gzip.compress(b"{}") + b"more", b"\x1f"],
+    ids=["no gzip", "cut short", "more after it", "one byte"],
+)
 async def test_what_is_not_one_whole_stream_is_refused(data: bytes):
     with pytest.raises(BadRequest, match="gzip"):
         await reader(chunk(data), headers={"content-encoding": "gzip"}).read()
