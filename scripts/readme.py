@@ -21,7 +21,7 @@ from halley.kernel.faults import Fault
 from halley.kernel.money import MILLION, dollars
 from halley.tasks.states import MOVES, TaskState, ended
 from halley.vendors import load_vendors
-from halley.vendors.contract import Dialect, Vendor
+from halley.vendors.contract import Dialect, Vendor, tasks_of
 
 ROOT = Path(__file__).resolve().parents[1]
 NOT_IMPORTED = re.compile(r"\.(__main__|migrations)(\.|$)")
@@ -153,10 +153,10 @@ def stale() -> Iterator[tuple[Path, str]]:
 
 def _abilities(vendor: Vendor) -> str:
     has = {
-        "callbacks": vendor.callbacks is not None,
-        "cancel": vendor.write_cancel is not None,
-        "finding a lost order": vendor.find is not None,
-        "upload of inputs": vendor.upload is not None,
+        "callbacks": tasks_of(vendor).callbacks is not None,
+        "cancel": tasks_of(vendor).write_cancel is not None,
+        "finding a lost order": tasks_of(vendor).find is not None,
+        "upload of inputs": tasks_of(vendor).upload is not None,
     }
     return ", ".join(name for name, there in has.items() if there) or "nothing more"
 

@@ -29,7 +29,7 @@ from halley.pipeline.view import show
 from halley.tasks import Task, TaskState
 from halley.tasks import store as tasks
 from halley.upstream.errors import Refused as UpstreamRefused
-from halley.vendors.contract import Answer, Dialect, Incoming, TaskView, WebhookEvent
+from halley.vendors.contract import Answer, Dialect, Incoming, TaskView, WebhookEvent, tasks_of
 from halley.world import World
 
 LOST_REPLY_LOOK_AFTER_S = 5
@@ -127,8 +127,8 @@ def _move_sent(tx: Tx, world: World, task: Task, sent: Sent | None) -> None:
         vendor_cost_nanos=accepted.vendor_cost,
         report=accepted.report,
         word=accepted.report.word if accepted.report else "",
-        deadline_at=now + vendor.deadline_s * MICROSECONDS,
-        due_at=now + int(vendor.poll_after_s[0] * MICROSECONDS),
+        deadline_at=now + tasks_of(vendor).deadline_s * MICROSECONDS,
+        due_at=now + int(tasks_of(vendor).poll_after_s[0] * MICROSECONDS),
     )
 
 

@@ -7,7 +7,7 @@ from halley.kernel.faults import NoChannel, NotConveyed
 from halley.kernel.order import ImageOrder
 from halley.pipeline.admit import allow_model
 from halley.routing import Channel, candidates
-from halley.vendors.contract import Vendor
+from halley.vendors.contract import Vendor, tasks_of
 from halley.world import World
 
 
@@ -37,7 +37,7 @@ def choose(world: World, caller: Caller, order: ImageOrder) -> list[Attempt]:
 
 def _attempt(world: World, channel: Channel, model: str) -> Attempt | None:
     vendor = world.vendors.get(channel.vendor)
-    if vendor is None:
+    if vendor is None or vendor.tasks is None:
         return None
     row = world.catalogue.at_vendor(model, vendor.name)
     if row is None and model not in channel.models:
@@ -50,7 +50,7 @@ def _that_convey(attempts: list[Attempt], order: ImageOrder) -> tuple[list[Attem
     obstacle: NotConveyed | None = None
     for attempt in attempts:
         try:
-            attempt.vendor.write_order(order, attempt.vendor_model)
+            tasks_of(attempt.vendor).write_order(order, attempt.vendor_model)
         except NotConveyed as error:
             obstacle = obstacle or error
         else:

@@ -14,6 +14,7 @@ from halley.kernel.order import ImageInput, ImageOrder
 from halley.pipeline.choose import Attempt
 from halley.pipeline.request import RequestContext, Submission
 from halley.pipeline.vendor import call_vendor
+from halley.vendors.contract import tasks_of
 from halley.world import World
 
 INPUT_BYTES_MAX = 20 * 1024 * 1024
@@ -101,12 +102,13 @@ def _gone(image: ImageInput) -> BadRequest:
 
 
 async def _form(world: World, attempt: Attempt, file: OwnInput) -> str:
-    if attempt.vendor.upload is None:
+    upload = tasks_of(attempt.vendor).upload
+    if upload is None:
         return b64encode(file.data).decode()
-    call = attempt.vendor.upload.write(file.name, file.content_type, file.data)
+    call = upload.write(file.name, file.content_type, file.data)
     try:
         reply = await call_vendor(world, attempt.channel, call, operation="upload")
-        return attempt.vendor.upload.read(reply)
+        return upload.read(reply)
     except (OutcomeUnknown, ValueError) as error:
         # Whatever became of the upload, the order was not sent.
         raise VendorBroken("The vendor did not take an input file") from error

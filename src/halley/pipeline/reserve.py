@@ -27,6 +27,7 @@ from halley.pipeline.request import Submission
 from halley.tasks import NewTask, Task
 from halley.tasks import store as tasks
 from halley.tasks.model import Pinned
+from halley.vendors.contract import tasks_of
 from halley.world import World
 
 _SECRET_FIELDS = frozenset({"webhook_secret"})
@@ -121,7 +122,7 @@ async def _new_task(world: World, submission: Submission, first: Attempt, task_i
         body_object=body_object,
         webhook=seal_webhook(world, task_id, order.webhook),
         created_at=now,
-        deadline_at=now + first.vendor.deadline_s * MICROSECONDS,
+        deadline_at=now + tasks_of(first.vendor).deadline_s * MICROSECONDS,
     )
 
 

@@ -13,7 +13,7 @@ from halley.pipeline.vendor import SUBMIT, call_vendor, may_try, note_health
 from halley.routing import Channel
 from halley.tasks import Task
 from halley.tasks import store as tasks
-from halley.vendors.contract import Accepted
+from halley.vendors.contract import Accepted, tasks_of
 from halley.vendors.simulate.directive import Directive, Outcome, find_in_prompt, parse_header
 from halley.world import World
 
@@ -58,7 +58,7 @@ def callback_url(world: World, task_id: TaskId, channel: Channel) -> str | None:
     """
     vendor = world.vendors[channel.vendor]
     base = world.bound_url if channel.simulated else (world.settings.public_url or "")
-    if vendor.callbacks is None or not base.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+    if tasks_of(vendor).callbacks is None or not base.startswith(("https://", "http://127.0.0.1", "http://localhost")):
         return None
     return f"{base.rstrip('/')}/callbacks/{vendor.name}/{task_id}.{world.vault.mac('callback', task_id)}"
 
@@ -75,16 +75,17 @@ def read_directive(order: ImageOrder, request: RequestContext) -> Directive | No
 
 async def _ask(world: World, submission: Submission, task_id: TaskId, attempt: Attempt, own: OwnInputs) -> Accepted:
     order, request = submission.order, submission.request
-    call = attempt.vendor.write_order(await carry(world, attempt, order, own), attempt.vendor_model)
+    vendor = tasks_of(attempt.vendor)
+    call = vendor.write_order(await carry(world, attempt, order, own), attempt.vendor_model)
     url = callback_url(world, task_id, attempt.channel)
-    if url is not None and attempt.vendor.callbacks is not None and call.json is not None:
-        call = msgspec.structs.replace(call, json=attempt.vendor.callbacks.attach(call.json, url))
+    if url is not None and vendor.callbacks is not None and call.json is not None:
+        call = msgspec.structs.replace(call, json=vendor.callbacks.attach(call.json, url))
     if request.directive is not None:
         call = msgspec.structs.replace(call, headers=(*call.headers, ("halley-test", request.directive)))
     base_url = _ordered_base(attempt.channel, order, request)
     reply = await call_vendor(world, attempt.channel, call, operation=SUBMIT, base_url=base_url)
     try:
-        accepted = attempt.vendor.read_accepted(reply)
+        accepted = vendor.read_accepted(reply)
     except ValueError as error:
         note_health(world, attempt.channel, SUBMIT, well=False)
         message = "The vendor answered in a way that cannot be read; whether it took the order is not known"

@@ -24,7 +24,7 @@ from halley.routing import Channel
 from halley.tasks import Task, TaskFilter, TaskState
 from halley.tasks import store as tasks
 from halley.tasks.states import ended
-from halley.vendors.contract import Dialect, Page, TaskRef, TaskView, Vendor
+from halley.vendors.contract import Dialect, Page, TaskRef, TaskView, Vendor, tasks_of
 from halley.world import World
 
 WAIT_S_MAX = 60.0
@@ -131,16 +131,16 @@ async def cancel(
     task = found[0]
     vendor = world.vendors.get(task.vendor)
     channel = world.channel(task.channel_id)
-    able = vendor is not None and vendor.write_cancel is not None and channel is not None and task.vendor_task_id
+    write_cancel = tasks_of(vendor).write_cancel if vendor is not None else None
+    able = write_cancel is not None and channel is not None and task.vendor_task_id
     if ended(task.state) or (not able and shows_unchanged):
         return await _view(world, *found, request, dialect)
     if not able:
         message = "The vendor that runs this task cannot cancel it; it will end by itself"
         raise CancelNotSupported(message)
-    assert vendor is not None
-    assert vendor.write_cancel is not None
+    assert write_cancel is not None
     assert channel is not None
-    await call_vendor(world, channel, vendor.write_cancel(ref(task, channel)), operation="cancel")
+    await call_vendor(world, channel, write_cancel(ref(task, channel)), operation="cancel")
     await world.db.write("make_due", lambda tx: tasks.make_due(tx, task.id, world.clock.now()))
     return await wait_ended(world, caller, task.id, request, seconds=CANCEL_WAIT_S, dialect=dialect)
 
@@ -149,7 +149,7 @@ def check_callback(world: World, vendor_name: str, token: str) -> None:
     """See that a callback's address is one of ours, before anything of its body is read. Raises `NotFound`."""
     task_id, _, mac = token.partition(".")
     vendor = world.vendors.get(vendor_name)
-    if vendor is None or vendor.callbacks is None or not world.vault.verify_mac("callback", task_id, mac):
+    if vendor is None or not _calls_back(vendor) or not world.vault.verify_mac("callback", task_id, mac):
         raise NotFound("No such callback address")
 
 
@@ -164,8 +164,9 @@ async def callback(world: World, vendor_name: str, token: str, headers: Mapping[
     if task is None or task.vendor != vendor_name:
         raise NotFound("No such callback address")
     secret = await _callback_secret(world, vendor, task)
-    assert vendor.callbacks is not None
-    if not vendor.callbacks.verify(headers, body, secret, world.clock.now() // MICROSECONDS):
+    callbacks = tasks_of(vendor).callbacks
+    assert callbacks is not None
+    if not callbacks.verify(headers, body, secret, world.clock.now() // MICROSECONDS):
         raise Unauthenticated("The callback's signature is missing, wrong or too old")
     if not ended(task.state):
         await world.db.write("make_due", lambda tx: tasks.make_due(tx, task.id, world.clock.now()))
@@ -223,7 +224,7 @@ def _resolve(tx: Tx, world: World, task: Task, post: Nanos | None, attach: str |
     now = world.clock.now()
     if attach is not None:
         vendor = world.vendors[task.vendor]
-        deadline = now + vendor.deadline_s * MICROSECONDS
+        deadline = now + tasks_of(vendor).deadline_s * MICROSECONDS
         columns = {"vendor_task_id": attach, "due_at": now, "lease_until": 0, "deadline_at": deadline}
         tx.wake(tasks.DUE_TOPIC)
         return tasks.find_task(tx, task.id) if tasks.move(tx, task, TaskState.RUNNING, **columns) else None
@@ -255,14 +256,19 @@ async def _view(
     return show(world, task, made, base_url=request.base_url, body=body)
 
 
+def _calls_back(vendor: Vendor) -> bool:
+    return vendor.tasks is not None and vendor.tasks.callbacks is not None
+
+
 async def _callback_secret(world: World, vendor: Vendor, task: Task) -> str:
     """Ask the vendor for its signing secret; it is kept in memory until the channels change."""
     channel = world.channel(task.channel_id)
-    assert vendor.callbacks is not None
-    if channel is None or vendor.callbacks.write_secret is None or vendor.callbacks.read_secret is None:
+    callbacks = tasks_of(vendor).callbacks
+    assert callbacks is not None
+    if channel is None or callbacks.write_secret is None or callbacks.read_secret is None:
         return ""
     known = world.callback_secrets.get(channel.id)
     if known is None:
-        reply = await call_vendor(world, channel, vendor.callbacks.write_secret(), operation="callback_secret")
-        known = world.callback_secrets[channel.id] = vendor.callbacks.read_secret(reply)
+        reply = await call_vendor(world, channel, callbacks.write_secret(), operation="callback_secret")
+        known = world.callback_secrets[channel.id] = callbacks.read_secret(reply)
     return known

@@ -7,7 +7,7 @@ from halley.kernel.faults import Fault
 from halley.routing import Channel
 from halley.upstream.client import UpstreamRequest
 from halley.upstream.errors import NotSent, UpstreamError
-from halley.vendors.contract import Vendor, VendorCall, VendorReply
+from halley.vendors.contract import Vendor, VendorCall, VendorReply, tasks_of
 from halley.world import World
 
 _SUCCESS, _NOT_FOUND = 2, 404
@@ -111,7 +111,7 @@ def _network_fault(error: UpstreamError) -> Fault:
 def _refusal(vendor: Vendor, reply: VendorReply, operation: str) -> Fault | None:
     if reply.status // 100 == _SUCCESS or (operation == "poll" and reply.status == _NOT_FOUND):
         return None
-    return vendor.read_refusal(reply)
+    return tasks_of(vendor).read_refusal(reply)
 
 
 def _note(world: World, channel: Channel, operation: str, fault: Fault | None, elapsed_us: int | None) -> None:

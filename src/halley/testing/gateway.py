@@ -22,6 +22,7 @@ from halley.testing.clock import FakeClock
 from halley.testing.wire import BrokenWire
 from halley.usage.model import Usage
 from halley.usage.store import of_order
+from halley.vendors.contract import tasks_of
 from halley.vendors.simulate.job import Job
 from halley.vendors.simulate.journal import Journal
 from halley.world import World, load_config
@@ -216,7 +217,7 @@ class Rig:
 
     async def vendor_secret(self, vendor: str) -> str:
         """What the simulator signs the gateway's callbacks with, asked for as the gateway does."""
-        callbacks = self.world.vendors[vendor].callbacks
+        callbacks = tasks_of(self.world.vendors[vendor]).callbacks
         assert callbacks is not None
         assert callbacks.write_secret is not None
         assert callbacks.read_secret is not None

@@ -33,6 +33,8 @@ class Action(StrEnum):
     FILE_DELETE = "file_delete"
     FILE_DOWNLOAD = "file_download"
     WEBHOOK_SECRET = "webhook_secret"  # noqa: S105 - the name of an action
+    ANSWER = "answer"
+    """Answered at once by a vendor."""
 
 
 class Incoming(msgspec.Struct, frozen=True, kw_only=True):
@@ -293,25 +295,11 @@ class Callbacks(msgspec.Struct, frozen=True, kw_only=True):
     """(headers, body, secret, now in unix seconds). An empty secret never verifies."""
 
 
-class Vendor(msgspec.Struct, frozen=True, kw_only=True):
-    """Who runs models behind us, and its wire format."""
+class Tasks(msgspec.Struct, frozen=True, kw_only=True):
+    """How a vendor takes orders that finish later."""
 
-    name: str
-    title: str
-    contract: int
-    docs: str
-    checked: str
-    """ISO date on which the facts were last compared with the vendor's pages."""
-    base_url: str
-    environment: tuple[str, ...]
-    """Usual environment names of its key."""
-    auth_header: str
-    auth_prefix: str = ""
-    format: str
-    """The dialect that is this vendor's own format."""
-    dialect: Dialect | None
     states: Mapping[str, ReportState]
-    """Its state words and what they mean ."""
+    """Its state words and what they mean."""
     write_order: Callable[[ImageOrder, str], VendorCall]
     """(order, the vendor's model name). Raises `NotConveyed`. Same format: the body passes through, but the webhook."""
     read_accepted: Callable[[VendorReply], Accepted]
@@ -331,7 +319,82 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     """Waits before the first polls; the last one repeats."""
     polls_at_once_max: int = 32
     """Per channel."""
+
+
+class Operation(StrEnum):
+    """A call that is answered at once, by the wire format in which it is made."""
+
+    CHAT = "openai.chat"
+    COMPLETION = "openai.completion"
+    RESPONSES = "openai.responses"
+    EMBEDDINGS = "openai.embeddings"
+    IMAGES = "openai.images"
+    IMAGE_EDITS = "openai.image_edits"
+    IMAGE_VARIATIONS = "openai.image_variations"
+    SPEECH = "openai.speech"
+    TRANSCRIPTION = "openai.transcription"
+    TRANSLATION = "openai.translation"
+    MODERATION = "openai.moderation"
+    RERANK = "openai.rerank"
+    REALTIME = "openai.realtime"
+    MESSAGES = "anthropic.messages"
+    MESSAGE_TOKENS = "anthropic.count_tokens"
+    CONTENT = "gemini.content"
+    CONTENT_TOKENS = "gemini.count_tokens"
+    EMBED_CONTENT = "gemini.embed"
+    EMBED_CONTENTS = "gemini.embed_batch"
+
+
+class Answers(msgspec.Struct, frozen=True, kw_only=True):
+    """How a vendor answers calls at once."""
+
+    paths: Mapping[Operation, str]
+    """Operation → path under the channel's base URL; `{model}` stands for the vendor's model name, `{verb}` for what a
+    stream changes in it. An operation that is not in here is not served."""
+    read_refusal: Callable[[VendorReply], Fault]
+    """Of any reply but 2xx."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Sent with every call, unless the caller's own client sent that header."""
+    forward_headers: frozenset[str] = frozenset()
+    """Headers of the caller that this vendor understands and that change its answer, in lower case."""
+    stream_usage: bool = True
+    """Whether `stream_options.include_usage` is understood in chats."""
+    rename: Mapping[str, str] = {}
+    """Top-level fields of a chat that this vendor spells otherwise, e.g. `max_completion_tokens` → `max_tokens`."""
+    any_model: bool = False
+    """Whether models outside the catalogue may be asked for by their own names, e.g. of a local server."""
+
+
+class Vendor(msgspec.Struct, frozen=True, kw_only=True):
+    """Who runs models behind us, and its wire format."""
+
+    name: str
+    title: str
+    contract: int
+    docs: str
+    checked: str
+    """ISO date on which the facts were last compared with the vendor's pages."""
+    base_url: str
+    environment: tuple[str, ...]
+    """Usual environment names of its key."""
+    auth_header: str
+    auth_prefix: str = ""
+    format: str
+    """The dialect that is this vendor's own format."""
+    dialect: Dialect | None = None
+    tasks: Tasks | None = None
+    answers: Answers | None = None
+    catalogue: str = ""
+    """`package:file` of its models; empty: `catalogue.toml` beside its simulator."""
     simulator: str
-    """`module:function` of (SimulatorHost) → ASGI application; imported when needed."""
+    """`module:function` of (SimulatorHost) → ASGI application; imported when needed. Vendors may share one."""
+    simulator_path: str = ""
+    """What the simulator's origin must be followed by to make a base URL."""
     exempt: Mapping[str, str] = {}
     """Conformance cells `operation/ending` that this vendor cannot have, and why."""
+
+
+def tasks_of(vendor: Vendor) -> Tasks:
+    """Give how a vendor takes tasks; only of one that does."""
+    assert vendor.tasks is not None, f"{vendor.name} takes no tasks"
+    return vendor.tasks

@@ -17,7 +17,7 @@ from halley.pipeline.vendor import call_vendor
 from halley.routing import Channel
 from halley.tasks import Due, Task, TaskState
 from halley.tasks import store as tasks
-from halley.vendors.contract import Accepted, Vendor
+from halley.vendors.contract import Accepted, Vendor, tasks_of
 from halley.worker.leases import LeaseLoop
 from halley.world import World
 
@@ -81,7 +81,7 @@ class Poller:
     def _at_once_max(self, channel_id: str) -> int:
         channel = self._world.channel(channel_id)
         vendor = self._world.vendors.get(channel.vendor) if channel else None
-        return vendor.polls_at_once_max if vendor else TASKS_AT_ONCE_MAX
+        return tasks_of(vendor).polls_at_once_max if vendor else TASKS_AT_ONCE_MAX
 
     async def _look(self, task: Task) -> None:
         try:
@@ -124,7 +124,7 @@ async def _poll(world: World, task: Task, vendor: Vendor, channel: Channel) -> N
             to = TaskState.FAILED if report.state == ReportState.FAILED else TaskState.CANCELLED
             await end(world, task, End(to=to, report=report, failure=report.failure))
         case ReportState.RUNNING:
-            await _look_again(world, task, _pause(vendor.poll_after_s, task.polls), report)
+            await _look_again(world, task, _pause(tasks_of(vendor).poll_after_s, task.polls), report)
         case ReportState.NOT_FOUND | ReportState.UNKNOWN:
             _log.warning("task_state_unclear", task=task.id, vendor=task.vendor, word=report.word)
             seen = report if report.state == ReportState.UNKNOWN else None
@@ -134,8 +134,8 @@ async def _poll(world: World, task: Task, vendor: Vendor, channel: Channel) -> N
 async def _report(world: World, task: Task, vendor: Vendor, channel: Channel) -> Report | None:
     """Read the state; None when it could not be read this time."""
     try:
-        reply = await call_vendor(world, channel, vendor.write_poll(ref(task, channel)), operation="poll")
-        return vendor.read_report(reply, ref(task, channel))
+        reply = await call_vendor(world, channel, tasks_of(vendor).write_poll(ref(task, channel)), operation="poll")
+        return tasks_of(vendor).read_report(reply, ref(task, channel))
     except faults.Fault as fault:
         _log.info("poll_failed", task=task.id, vendor=task.vendor, code=fault.code)
     except ValueError:
@@ -173,13 +173,13 @@ async def _search(world: World, task: Task, vendor: Vendor, channel: Channel) ->
     """Look for an order whose reply was lost in the vendor's own list."""
     url = callback_url(world, task.id, channel)
     accepted = None
-    if vendor.find is not None and url is not None:
+    if tasks_of(vendor).find is not None and url is not None:
         try:
             accepted = await _find(world, task, vendor, channel, url)
         except (faults.Fault, ValueError) as error:
             _log.info("find_failed", task=task.id, vendor=task.vendor, error=type(error).__name__)
     if accepted is None:
-        searchable = vendor.find is not None and url is not None
+        searchable = tasks_of(vendor).find is not None and url is not None
         until_given_up = (task.deadline_at - world.clock.now()) / MICROSECONDS + UNKNOWN_GRACE_S
         await _look_again(world, task, UNKNOWN_EVERY_S if searchable else until_given_up)
         return
@@ -194,10 +194,11 @@ async def _search(world: World, task: Task, vendor: Vendor, channel: Channel) ->
 
 
 async def _find(world: World, task: Task, vendor: Vendor, channel: Channel, url: str) -> Accepted | None:
-    assert vendor.find is not None
-    call = vendor.find.write(task.created_at - FIND_SLACK_US)
+    find = tasks_of(vendor).find
+    assert find is not None
+    call = find.write(task.created_at - FIND_SLACK_US)
     for _ in range(FIND_PAGES_MAX):
-        found = vendor.find.read(await call_vendor(world, channel, call, operation="find"), url)
+        found = find.read(await call_vendor(world, channel, call, operation="find"), url)
         if found.accepted is not None or found.next_url is None:
             return found.accepted
         call = type(call)(method="GET", url=found.next_url)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from halley.kernel.ids import TaskId, as_uuid
 from halley.kernel.order import ImageInput, ImageOrder, Report
-from halley.vendors.bfl import VENDOR
+from halley.vendors.bfl import TASKS
 from halley.vendors.bfl.wire import read_order
 from halley.vendors.contract import AssetView, Incoming, TaskRef, TaskView, VendorCall, VendorReply, ViewState
 from halley.vendors.simulate import SimulatorServer
@@ -39,7 +39,7 @@ def foreign(*, images: tuple[ImageInput, ...] = (), body: dict[str, Any] | None 
 
 
 def written(order: ImageOrder, model: str) -> dict[str, Any]:
-    call = VENDOR.write_order(order, model)
+    call = TASKS.write_order(order, model)
     assert call.json is not None
     return call.json
 
@@ -54,7 +54,7 @@ def reply(body: object, status: int = 200, **headers: str) -> VendorReply:
 def report_of(answer: VendorReply) -> Report:
     """Read a report as that of the task that it names."""
     named = re.search(rb'"id": ?"([^"]+)"', answer.body)
-    return VENDOR.read_report(answer, TaskRef(vendor_task_id=named[1].decode() if named else "unnamed"))
+    return TASKS.read_report(answer, TaskRef(vendor_task_id=named[1].decode() if named else "unnamed"))
 
 
 def fixture(name: str) -> VendorReply:
@@ -149,7 +149,7 @@ class Sandbox:
 
     async def ended(self, model: str = "flux-pro-1.1", **body: Any) -> VendorReply:
         """The state of an order once its time is over."""
-        accepted = VENDOR.read_accepted(await self.order(model, **body))
+        accepted = TASKS.read_accepted(await self.order(model, **body))
         self.clock.tick(10)
         return await self.get(accepted.poll_url or "")
 

@@ -7,21 +7,21 @@ from tests.vendors.bfl.support import fixture, reply, report_of
 
 from halley.kernel.faults import BadRequest, Fault, OutcomeUnknown, Refused, VendorBroken, VendorBusy, VendorRejectsUs
 from halley.kernel.order import FailureCode, ReportState
-from halley.vendors.bfl import VENDOR
+from halley.vendors.bfl import TASKS
 from halley.vendors.contract import TaskRef
 
 UUID = "9125b1f8-0000-4000-8000-000000000000"
 
 
 def test_an_accepted_order_keeps_its_polling_url():
-    accepted = VENDOR.read_accepted(fixture("accepted"))
+    accepted = TASKS.read_accepted(fixture("accepted"))
     assert accepted.vendor_task_id == "a8b95720-6eb2-4ef2-b120-2a1b99d41324"
     assert accepted.poll_url == "https://api.us1.bfl.ai/v1/get_result?id=a8b95720-6eb2-4ef2-b120-2a1b99d41324"
     assert (accepted.vendor_cost, accepted.measured, accepted.report) == (None, {}, None)
 
 
 def test_cost_and_megapixels_of_an_accepted_order_are_counted():
-    accepted = VENDOR.read_accepted(fixture("accepted_with_cost"))
+    accepted = TASKS.read_accepted(fixture("accepted_with_cost"))
     assert accepted.vendor_cost == 40_000_000
     assert accepted.measured == {
         "first_output_megapixel": 1,
@@ -47,19 +47,19 @@ def test_cost_and_megapixels_of_an_accepted_order_are_counted():
     ],
 )
 def test_a_cost_in_credits_becomes_nano_dollars(cost: bytes, nanos: int | None):
-    accepted = VENDOR.read_accepted(reply(b'{"id":"a","polling_url":"https://x.example/","cost":' + cost + b"}"))
+    accepted = TASKS.read_accepted(reply(b'{"id":"a","polling_url":"https://x.example/","cost":' + cost + b"}"))
     assert accepted.vendor_cost == nanos
 
 
 def test_an_output_within_the_first_megapixel_has_no_further_ones():
-    accepted = VENDOR.read_accepted(reply({"id": "a", "output_mp": 0.79}))
+    accepted = TASKS.read_accepted(reply({"id": "a", "output_mp": 0.79}))
     assert accepted.measured == {"first_output_megapixel": 1, "further_output_megapixel": 0}
 
 
 @pytest.mark.parametrize("megapixels", [b"10001", b"-0.5", b"1e30", b'"1"', b"true", b"null"])
 def test_megapixels_that_cannot_be_are_not_counted(megapixels: bytes):
     figures = b'"output_mp":' + megapixels + b',"input_mp":' + megapixels + b"}"
-    assert VENDOR.read_accepted(reply(b'{"id":"a",' + figures)).measured == {}
+    assert TASKS.read_accepted(reply(b'{"id":"a",' + figures)).measured == {}
     assert report_of(reply(b'{"status":"Ready",' + figures)).measured == {}
 
 
@@ -80,16 +80,16 @@ def test_megapixels_that_cannot_be_are_not_counted(megapixels: bytes):
 )
 def test_an_acceptance_that_cannot_be_read_is_an_error(body: bytes):
     with pytest.raises(ValueError):
-        VENDOR.read_accepted(reply(body))
+        TASKS.read_accepted(reply(body))
 
 
 def test_the_polling_url_is_used_unchanged():
     url = "https://api.us1.bfl.ai/v1/get_result?id=1&x=%20"
-    assert VENDOR.write_poll(TaskRef(vendor_task_id="1", poll_url=url)).url == url
-    assert VENDOR.write_poll(TaskRef(vendor_task_id="1&2")).url == "/v1/get_result?id=1%262"
+    assert TASKS.write_poll(TaskRef(vendor_task_id="1", poll_url=url)).url == url
+    assert TASKS.write_poll(TaskRef(vendor_task_id="1&2")).url == "/v1/get_result?id=1%262"
 
 
-@pytest.mark.parametrize(("word", "state"), [*VENDOR.states.items(), ("Contemplating", ReportState.UNKNOWN)])
+@pytest.mark.parametrize(("word", "state"), [*TASKS.states.items(), ("Contemplating", ReportState.UNKNOWN)])
 def test_each_state_word_has_its_meaning(word: str, state: ReportState):
     report = report_of(reply({"id": UUID, "status": word, "result": None}))
     assert (report.state, report.word) == (state, word)
@@ -162,12 +162,12 @@ def test_a_report_that_cannot_be_read_is_an_error(body: bytes):
 def test_a_report_about_another_task_is_not_read(word: str):
     other = reply({"id": "another", "status": word, "result": {"sample": "https://a.example/"}})
     with pytest.raises(ValueError, match="another task"):
-        VENDOR.read_report(other, TaskRef(vendor_task_id=UUID))
+        TASKS.read_report(other, TaskRef(vendor_task_id=UUID))
 
 
 @pytest.mark.parametrize("body", [{}, {"id": None}, {"id": ""}, {"id": UUID}], ids=["none", "null", "empty", "same"])
 def test_a_report_may_leave_out_whose_it_is(body: dict[str, Any]):
-    report = VENDOR.read_report(reply(body | {"status": "Task not found"}), TaskRef(vendor_task_id=UUID))
+    report = TASKS.read_report(reply(body | {"status": "Task not found"}), TaskRef(vendor_task_id=UUID))
     assert report.state is ReportState.NOT_FOUND
 
 
@@ -214,13 +214,13 @@ def test_details_of_a_failure_are_bounded():
     ],
 )
 def test_each_refusal_is_its_fault_even_without_a_readable_body(status: int, fault: type[Fault]):
-    assert type(VENDOR.read_refusal(reply(b"<html>", status))) is fault
-    assert type(VENDOR.read_refusal(reply({"detail": "no"}, status))) is fault
+    assert type(TASKS.read_refusal(reply(b"<html>", status))) is fault
+    assert type(TASKS.read_refusal(reply({"detail": "no"}, status))) is fault
 
 
 def test_a_validation_error_names_the_field_and_keeps_the_list():
     item = {"type": "greater_than_equal", "loc": ["body", "width"], "msg": "Input should be >= 256", "ctx": {"ge": 256}}
-    fault = VENDOR.read_refusal(reply({"detail": [item | {"input": "x" * 9, "url": "https://errors.example/"}]}, 422))
+    fault = TASKS.read_refusal(reply({"detail": [item | {"input": "x" * 9, "url": "https://errors.example/"}]}, 422))
     assert isinstance(fault, Refused)
     assert not isinstance(fault, BadRequest)
     assert (fault.param, fault.message) == ("width", "`width`: Input should be >= 256")
@@ -228,7 +228,7 @@ def test_a_validation_error_names_the_field_and_keeps_the_list():
 
 
 def test_a_refusal_in_words_is_shown_without_the_vendors_addresses():
-    fault = VENDOR.read_refusal(reply({"detail": f"Task {UUID} at api.bfl.ai: no"}, 400))
+    fault = TASKS.read_refusal(reply({"detail": f"Task {UUID} at api.bfl.ai: no"}, 400))
     assert isinstance(fault, Refused)
     assert fault.message == fault.detail == "Task (removed) at (removed): no"
 
@@ -249,7 +249,7 @@ _COMPLAINT = {"loc": ["body", _TELLING], "msg": _TELLING, "type": _TELLING, "ctx
     ids=["detail", "message", "list", "text"],
 )
 def test_no_refusal_names_an_address_or_an_id_of_the_vendor(status: int, body: object):
-    fault = VENDOR.read_refusal(reply(body, status, location="https://api.bfl.ai/", x_request_id=UUID))
+    fault = TASKS.read_refusal(reply(body, status, location="https://api.bfl.ai/", x_request_id=UUID))
     said = f"{fault.message} {fault.param} {fault.detail if isinstance(fault, Refused) else None}"
     assert "bfl" not in said
     assert "://" not in said
@@ -258,7 +258,7 @@ def test_no_refusal_names_an_address_or_an_id_of_the_vendor(status: int, body: o
 
 def test_complaints_are_bounded():
     complaint = {"loc": ["body", "width"], "msg": "x" * 2**20, "type": "bad", "ctx": {"given": "x" * 2**20}}
-    fault = VENDOR.read_refusal(reply({"detail": [complaint] * 100}, 422))
+    fault = TASKS.read_refusal(reply({"detail": [complaint] * 100}, 422))
     assert isinstance(fault, Refused)
     assert fault.detail == [{"loc": ["body", "width"], "msg": "x" * 499 + "…", "type": "bad"}] * 20
 
@@ -268,4 +268,4 @@ def test_complaints_are_bounded():
     [({"retry_after": "7"}, {}, 7), ({}, {"retry_after": 9}, 9), ({"retry_after": "soon"}, {}, None), ({}, {}, None)],
 )
 def test_a_busy_vendor_says_when_to_come_again(headers: dict[str, str], body: dict[str, Any], seconds: int | None):
-    assert VENDOR.read_refusal(reply(body, 429, **headers)).retry_after_s == seconds
+    assert TASKS.read_refusal(reply(body, 429, **headers)).retry_after_s == seconds

@@ -20,7 +20,7 @@ from tests.vendors.bfl.support import (
 )
 
 from halley.kernel.order import FailureCode, ReportState
-from halley.vendors.bfl import VENDOR
+from halley.vendors.bfl import TASKS
 from halley.vendors.bfl.fields import MODELS
 from halley.vendors.bfl.simulator import LIMITS_VARIABLE
 from halley.vendors.contract import VendorCall
@@ -35,8 +35,8 @@ def checked(body: Any, schema: dict[str, Any]) -> Any:
 
 
 async def test_an_order_goes_from_pending_to_ready(sandbox: Sandbox):
-    reply = await sandbox.send(VENDOR.write_order(read({"prompt": "a fox", "seed": 7} | _SMALL), "flux-pro-1.1"))
-    accepted = VENDOR.read_accepted(reply)
+    reply = await sandbox.send(TASKS.write_order(read({"prompt": "a fox", "seed": 7} | _SMALL), "flux-pro-1.1"))
+    accepted = TASKS.read_accepted(reply)
     checked(body_of(reply), shapes.ACCEPTED)
     assert (reply.status, accepted.vendor_cost) == (200, 40_000_000)
     progresses: list[float | None] = []
@@ -143,7 +143,7 @@ async def test_a_wrong_order_is_refused_as_the_vendor_does(
     reply = await sandbox.order(model, **body)
     detail = checked(body_of(reply), shapes.INVALID)["detail"]
     assert (reply.status, detail[0]["type"], detail[0]["loc"]) == (422, kind, ["body", field])
-    assert VENDOR.read_refusal(reply).param == field
+    assert TASKS.read_refusal(reply).param == field
 
 
 @pytest.mark.parametrize(("body", "kind"), [(b"{", "json_invalid"), (b"[]", "model_attributes_type")])
@@ -177,10 +177,10 @@ async def test_credits_are_told(sandbox: Sandbox):
     [(Outcome.INVALID, 422), (Outcome.UNAUTHORIZED, 403), (Outcome.OUT_OF_CREDIT, 402), (Outcome.RATE_LIMITED, 429)],
 )
 async def test_a_refusal_can_be_ordered_by_header(sandbox: Sandbox, outcome: Outcome, status: int):
-    call = VENDOR.write_order(read({"prompt": "a fox"}), "flux-pro-1.1")
+    call = TASKS.write_order(read({"prompt": "a fox"}), "flux-pro-1.1")
     reply = await sandbox.send(call, halley_test=f"outcome={outcome}")
     assert reply.status == status
-    assert VENDOR.read_refusal(reply).retry_after_s == (1 if outcome is Outcome.RATE_LIMITED else None)
+    assert TASKS.read_refusal(reply).retry_after_s == (1 if outcome is Outcome.RATE_LIMITED else None)
 
 
 @pytest.mark.parametrize(
@@ -221,14 +221,14 @@ async def test_garbage_is_answered_after_the_job_was_taken(sandbox: Sandbox):
     reply = await sandbox.order(prompt="a fox [[halley outcome=garbage]]")
     assert reply.status == 200
     with pytest.raises(ValueError):
-        VENDOR.read_accepted(reply)
+        TASKS.read_accepted(reply)
     assert len(sandbox.server.host.journal.all()) == 1
 
 
 async def test_jobs_outlive_the_simulator(open_sandbox: OpenSandbox, tmp_path: Path):
     clock = StillClock()
     first = await open_sandbox(journal_path=tmp_path / "simulators.db", clock=clock)
-    accepted = VENDOR.read_accepted(await first.order(**_SMALL))
+    accepted = TASKS.read_accepted(await first.order(**_SMALL))
     second = await open_sandbox(journal_path=tmp_path / "simulators.db", clock=clock)
     clock.tick(10)
     report = report_of(await second.get(f"/v1/get_result?id={accepted.vendor_task_id}"))

@@ -8,7 +8,7 @@ from tests.vendors.bfl.support import foreign, read, written
 
 from halley.kernel.faults import NotConveyed
 from halley.kernel.order import ImageInput, ImageRole
-from halley.vendors.bfl import VENDOR
+from halley.vendors.bfl import TASKS
 from halley.vendors.bfl.encode import size_of
 
 
@@ -26,7 +26,7 @@ def test_an_order_of_this_format_passes_through_without_webhook_and_empty_string
         "webhook_url": "https://a.example/",
         "webhook_secret": "s",
     }
-    call = VENDOR.write_order(read(body), "flux-pro-1.1")
+    call = TASKS.write_order(read(body), "flux-pro-1.1")
     assert (call.method, call.url) == ("POST", "/v1/flux-pro-1.1")
     assert call.json == {"prompt": "", "width": 0, "seed": None, "disable_pup": True}
 
@@ -145,4 +145,4 @@ def test_a_ratio_becomes_a_size_that_the_model_makes(ratio: str):
 
 
 def test_a_model_name_is_quoted_into_the_path():
-    assert VENDOR.write_order(read({"prompt": "a"}), "../credits").url == "/v1/..%2Fcredits"
+    assert TASKS.write_order(read({"prompt": "a"}), "../credits").url == "/v1/..%2Fcredits"

@@ -16,7 +16,7 @@ from blockbuster import BlockBuster
 
 from halley.kernel.order import Report
 from halley.vendors.contract import TaskRef, VendorCall, VendorReply
-from halley.vendors.replicate import VENDOR
+from halley.vendors.replicate import TASKS
 from halley.vendors.replicate.simulator import create_app
 from halley.vendors.simulate import OutsideError, SimulatorServer, SimulatorSettings, outside_of
 
@@ -165,7 +165,7 @@ def body_of(reply: VendorReply) -> dict[str, Any]:
 def report_of(answer: VendorReply) -> Report:
     """Read a report as that of the task that it names."""
     named = re.search(rb'"id": ?"([^"]+)"', answer.body)
-    return VENDOR.read_report(answer, TaskRef(vendor_task_id=named[1].decode() if named else "unnamed"))
+    return TASKS.read_report(answer, TaskRef(vendor_task_id=named[1].decode() if named else "unnamed"))
 
 
 def is_valid(body: Any, name: str) -> None:

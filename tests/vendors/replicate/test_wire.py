@@ -17,7 +17,7 @@ from halley.kernel.faults import (
 )
 from halley.kernel.order import FailureCode, Output, ReportState
 from halley.vendors.contract import TaskRef, VendorReply
-from halley.vendors.replicate import VENDOR, wire
+from halley.vendors.replicate import TASKS, wire
 
 CALLBACK = "https://gateway.example/callbacks/replicate/token"
 
@@ -43,9 +43,9 @@ def test_a_success_has_outputs_count_times_and_facts():
     assert (report.ended_at or 0) - (report.started_at or 0) == 600_000
 
 
-@pytest.mark.parametrize("word", VENDOR.states)
+@pytest.mark.parametrize("word", TASKS.states)
 def test_every_state_word_has_its_meaning(word: str):
-    assert report_of(reply({"id": "a", "status": word})).state is VENDOR.states[word]
+    assert report_of(reply({"id": "a", "status": word})).state is TASKS.states[word]
 
 
 def test_a_word_that_we_do_not_know_is_neither_success_nor_failure():
@@ -119,7 +119,7 @@ def test_a_count_within_reason_is_counted():
     assert report_of(reply({"status": "succeeded", "metrics": {"image_count": 64}})).measured == {"image": 64}
 
 
-@pytest.mark.parametrize("word", VENDOR.states)
+@pytest.mark.parametrize("word", TASKS.states)
 def test_a_report_about_another_prediction_is_not_read(word: str):
     with pytest.raises(ValueError, match="another"):
         wire.read_report(reply({"id": "b", "status": word}), TaskRef(vendor_task_id="a"))

@@ -20,7 +20,7 @@ from halley.testing.conformance.cells import BREAKS, LOST, Cell, Operation
 from halley.testing.conformance.expected import Expected, expected_of
 from halley.testing.gateway import Rig, leaks
 from halley.testing.wire import Break
-from halley.vendors.contract import Action, Dialect, Vendor
+from halley.vendors.contract import Action, Dialect, Vendor, tasks_of
 from halley.vendors.simulate.directive import Outcome
 from halley.worker.poll import UNKNOWN_GRACE_S
 
@@ -91,7 +91,7 @@ class Drive:
             return await self.rig.ended(task.id)
         if task.state is not TaskState.UNKNOWN and expected.is_exposed:
             await self._is_shown_as_running(task)
-            await self.rig.pass_time(self.vendor.deadline_s, step_s=15)
+            await self.rig.pass_time(tasks_of(self.vendor).deadline_s, step_s=15)
             await self.rig.reach(task.id, "unknown")
         if expected.is_exposed:
             await self._is_shown_as_running(task)
@@ -297,8 +297,9 @@ def _is_poll(drive: Drive) -> Callable[[str, str], bool]:
 
 
 def _is_listing(drive: Drive) -> Callable[[str, str], bool]:
-    assert drive.vendor.find is not None
-    listing = urlsplit(drive.vendor.find.write(0).url).path
+    find = tasks_of(drive.vendor).find
+    assert find is not None
+    listing = urlsplit(find.write(0).url).path
     return lambda method, path: method == "GET" and path == listing
 
 

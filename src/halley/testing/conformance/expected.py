@@ -5,7 +5,7 @@ import msgspec
 from halley.kernel.order import FailureCode
 from halley.tasks import TaskState
 from halley.testing.conformance.cells import LOST
-from halley.vendors.contract import Vendor
+from halley.vendors.contract import Vendor, tasks_of
 from halley.vendors.simulate.directive import Outcome
 
 OK = (200, 201)
@@ -68,6 +68,6 @@ _ENDS = {
 def expected_of(vendor: Vendor, ending: Outcome) -> Expected:
     """What becomes of an order that only this vendor's simulator may take."""
     if ending in LOST:
-        found = vendor.find is not None
+        found = tasks_of(vendor).find is not None
         return Expected(is_unknown_first=True) if found else _NEVER_TOLD
     return _ENDS[ending]

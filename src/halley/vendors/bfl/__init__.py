@@ -5,9 +5,9 @@ from urllib.parse import quote
 from halley.vendors.bfl.dialect import DIALECT, DOCS
 from halley.vendors.bfl.encode import write_order
 from halley.vendors.bfl.replies import STATES, read_accepted, read_refusal, read_report
-from halley.vendors.contract import CONTRACT, TaskRef, Vendor, VendorCall
+from halley.vendors.contract import CONTRACT, TaskRef, Tasks, Vendor, VendorCall
 
-__all__ = ["DIALECT", "VENDOR", "write_poll"]
+__all__ = ["DIALECT", "TASKS", "VENDOR", "write_poll"]
 
 # FLUX.2 was seen to take 100 s (2026-09); ten minutes is also how long a finished image's link holds.
 _DEADLINE_S = 600
@@ -22,6 +22,16 @@ def write_poll(task: TaskRef) -> VendorCall:
     return VendorCall(method="GET", url=task.poll_url or f"/v1/get_result?id={quote(task.vendor_task_id, safe='')}")
 
 
+TASKS = Tasks(
+    states=STATES,
+    write_order=write_order,
+    read_accepted=read_accepted,
+    read_refusal=read_refusal,
+    write_poll=write_poll,
+    read_report=read_report,
+    deadline_s=_DEADLINE_S,
+)
+
 VENDOR = Vendor(
     name="bfl",
     title="Black Forest Labs",
@@ -33,13 +43,7 @@ VENDOR = Vendor(
     auth_header="x-key",
     format=DIALECT.name,
     dialect=DIALECT,
-    states=STATES,
-    write_order=write_order,
-    read_accepted=read_accepted,
-    read_refusal=read_refusal,
-    write_poll=write_poll,
-    read_report=read_report,
-    deadline_s=_DEADLINE_S,
+    tasks=TASKS,
     simulator="halley.vendors.bfl.simulator:create_app",
     exempt={
         "cancel/*": _NO_CANCEL,

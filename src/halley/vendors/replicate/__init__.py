@@ -1,22 +1,11 @@
 """Replicate: runs models behind an HTTP API, and its format as we offer it to callers."""
 
-from halley.vendors.contract import CONTRACT, Callbacks, Find, Upload, Vendor
+from halley.vendors.contract import CONTRACT, Callbacks, Find, Tasks, Upload, Vendor
 from halley.vendors.replicate import wire
 from halley.vendors.replicate.dialect import DIALECT
 from halley.vendors.replicate.signature import verified
 
-VENDOR = Vendor(
-    name="replicate",
-    title="Replicate",
-    contract=CONTRACT,
-    docs="https://replicate.com/docs/reference/http",
-    checked="2026-11-22",
-    base_url="https://api.replicate.com",
-    environment=("REPLICATE_API_TOKEN",),
-    auth_header="authorization",
-    auth_prefix="Bearer ",
-    format=DIALECT.name,
-    dialect=DIALECT,
+TASKS = Tasks(
     states=wire.STATES,
     write_order=wire.write_order,
     read_accepted=wire.read_accepted,
@@ -32,7 +21,22 @@ VENDOR = Vendor(
         read_secret=wire.read_secret,
         verify=verified,
     ),
+)
+
+VENDOR = Vendor(
+    name="replicate",
+    title="Replicate",
+    contract=CONTRACT,
+    docs="https://replicate.com/docs/reference/http",
+    checked="2026-11-22",
+    base_url="https://api.replicate.com",
+    environment=("REPLICATE_API_TOKEN",),
+    auth_header="authorization",
+    auth_prefix="Bearer ",
+    format=DIALECT.name,
+    dialect=DIALECT,
+    tasks=TASKS,
     simulator="halley.vendors.replicate.simulator:create_app",
 )
 
-__all__ = ["DIALECT", "VENDOR"]
+__all__ = ["DIALECT", "TASKS", "VENDOR"]

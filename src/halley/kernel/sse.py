@@ -1,0 +1,78 @@
+"""Server-sent events: splits bytes into frames, however they arrive, and writes frames (WHATWG HTML §9.2)."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+FRAME_BYTES_MAX = 16 * 1024 * 1024
+"""A picture as base64 may stand in one frame."""
+DONE = b"[DONE]"
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """One event: its `event` field and its data lines, joined."""
+
+    data: bytes
+    event: str = ""
+
+
+class BadStream(ValueError):
+    """What came is no event stream, or one frame of it is too large."""
+
+
+class Splitter:
+    """Takes bytes as they arrive and gives the frames that are whole, each with the bytes it was made of."""
+
+    def __init__(self, frame_bytes_max: int = FRAME_BYTES_MAX) -> None:
+        self._buffer = bytearray()
+        self._frame_bytes_max = frame_bytes_max
+        self._searched = 0
+
+    def feed(self, data: bytes) -> Iterator[tuple[bytes, Frame | None]]:
+        """Give (raw bytes, frame) of each whole frame; the frame is None for comments alone. Raises `BadStream`."""
+        self._buffer += data
+        while (end := self._end()) is not None:
+            raw = bytes(self._buffer[:end])
+            del self._buffer[:end]
+            self._searched = 0
+            yield raw, parse(raw)
+        if len(self._buffer) > self._frame_bytes_max:
+            message = f"a frame of the stream is larger than {self._frame_bytes_max} bytes"
+            raise BadStream(message)
+
+    @property
+    def rest(self) -> bytes:
+        """What has come of a frame that is not whole."""
+        return bytes(self._buffer)
+
+    def _end(self) -> int | None:
+        """Give the place behind the next empty line; line ends are LF, CRLF or CR."""
+        buffer = self._buffer
+        start = max(0, self._searched - 3)
+        found = [
+            place + len(mark)
+            for mark in (b"\n\n", b"\r\n\r\n", b"\r\r", b"\n\r\n")
+            if (place := buffer.find(mark, start)) >= 0
+        ]
+        if found:
+            return min(found)
+        self._searched = len(buffer)
+        return None
+
+
+def parse(raw: bytes) -> Frame | None:
+    """Read one frame; None when it holds no data."""
+    event = ""
+    data: list[bytes] = []
+    for line in raw.splitlines():
+        if line.startswith(b"data:"):
+            data.append(line[6:] if line[5:6] == b" " else line[5:])
+        elif line.startswith(b"event:"):
+            event = line[6:].strip().decode("utf-8", "replace")
+    return Frame(b"\n".join(data), event) if data else None
+
+
+def frame(data: bytes, event: str = "") -> bytes:
+    """Write one frame. `data` is one line of JSON."""
+    head = b"event: " + event.encode() + b"\ndata: " if event else b"data: "
+    return head + data + b"\n\n"
