@@ -20,8 +20,10 @@ make_python() { # name
     is_fresh "$folder" "$wanted" && return
     echo "  the environment of \`$1\` from PyPI"
     rm -rf "$folder"
-    "$PYTHON" -m venv "$folder"
-    "$folder/bin/python" -m pip --disable-pip-version-check --quiet install --require-hashes --only-binary :all: -r "$lock"
+    # A lock is complete, so nothing is resolved; the client's modules are compiled when one is first imported.
+    "$PYTHON" -m venv --without-pip "$folder"
+    "$PYTHON" -m pip --disable-pip-version-check --quiet --python "$folder/bin/python" install \
+        --require-hashes --only-binary :all: --no-deps --no-compile -r "$lock"
     echo "$wanted" >"$folder/.stamp"
 }
 

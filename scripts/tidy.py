@@ -26,6 +26,7 @@ FILE_BYTES_MAX = 2_000_000
 
 PACKAGE = "src/halley/"
 VENDORS = PACKAGE + "vendors/"
+WIRE = PACKAGE + "wire/"
 SIZED = (PACKAGE, "tests/", "scripts/")
 RATCHET = "scripts/tidy_ratchet.toml"
 FIXTURE = re.compile(r"(^|/)fixtures/")
@@ -54,7 +55,6 @@ IMPURE = {
     "obstore",
     "os",
     "psycopg",
-    "pyreqwest",
     "random",
     "secrets",
     "socket",
@@ -197,10 +197,15 @@ def read(root: Path, path: str) -> Source | None:
 
 
 def vendor_names(paths: list[str]) -> frozenset[str]:
-    """Names of the vendors' folders: those below `vendors/` that hold a catalogue or a wire format."""
+    """Names of the vendors' folders: those below `vendors/` that hold a catalogue or a wire format.
+
+    But for those that are also a format of ours, below `wire/`: these name what callers speak, whoever is behind.
+    """
     marks = ("catalogue.toml", "wire.py")
     inside = (PurePosixPath(path.removeprefix(VENDORS)) for path in paths if path.startswith(VENDORS))
-    return frozenset(path.parts[0] for path in inside if len(path.parts) > 1 and path.parts[1] in marks)
+    formats = {path.removeprefix(WIRE).partition("/")[0] for path in paths if path.startswith(WIRE)}
+    named = (path.parts[0] for path in inside if len(path.parts) > 1 and path.parts[1] in marks)
+    return frozenset(named) - formats
 
 
 def read_ratchet(root: Path) -> dict[str, int]:

@@ -26,6 +26,51 @@ def new_key(**changed: object) -> NewKey:
     return NewKey(**{**values, **changed})  # pyright: ignore[reportArgumentType] a table of changes
 
 
+async def test_a_key_has_no_limits_unless_it_was_given_some(books: Books):
+    await books.open()
+    await books.db.write("key", lambda tx: accounts.create_key(tx, new_key()))
+    free = await books.db.read(lambda tx: accounts.find_caller(tx, hash_key(TEXT)))
+    assert free is not None
+    assert (free.requests_per_minute, free.tokens_per_minute) == (None, None)
+    bound = new_key(id="key_2", text="sk-2", requests_per_minute=60, tokens_per_minute=10_000)
+    key = await books.db.write("key", lambda tx: accounts.create_key(tx, bound))
+    caller = await books.db.read(lambda tx: accounts.find_caller(tx, hash_key("sk-2")))
+    assert caller is not None
+    assert (caller.requests_per_minute, caller.tokens_per_minute) == (60, 10_000)
+    assert (key.requests_per_minute, key.tokens_per_minute) == (60, 10_000)
+
+
+async def test_other_limits_reach_every_process(books: Books):
+    await books.open()
+    await books.db.write("key", lambda tx: accounts.create_key(tx, new_key(requests_per_minute=60)))
+    before = await books.db.read(lambda tx: accounts.generation(tx, "keys"))
+
+    def change(tx: Tx, key_id: str = "key_1") -> bool:
+        return accounts.set_limits(tx, key_id, requests_per_minute=None, tokens_per_minute=5)
+
+    with books.db.wakeups.subscribe("keys") as waiter:
+        assert await books.db.write("limits", change)
+        assert await waiter.wait()
+    assert await books.db.read(lambda tx: accounts.generation(tx, "keys")) == before + 1
+    caller = await books.db.read(lambda tx: accounts.find_caller(tx, hash_key(TEXT)))
+    assert caller is not None
+    assert (caller.requests_per_minute, caller.tokens_per_minute) == (None, 5)
+    assert not await books.db.write("limits", lambda tx: change(tx, "key_x"))
+    await books.db.write("revoke", lambda tx: accounts.revoke_key(tx, "key_1", 9))
+    assert not await books.db.write("limits", change)
+
+
+@pytest.mark.parametrize(("requests", "tokens"), [(0, None), (None, -1), (None, accounts.PER_MINUTE_MAX + 1)])
+async def test_a_limit_that_can_not_be_is_refused(books: Books, requests: int | None, tokens: int | None):
+    await books.open()
+    await books.db.write("key", lambda tx: accounts.create_key(tx, new_key()))
+    with pytest.raises(BadRequest, match="_per_minute` is"):
+        await books.db.write(
+            "limits",
+            lambda tx: accounts.set_limits(tx, "key_1", requests_per_minute=requests, tokens_per_minute=tokens),
+        )
+
+
 async def test_a_key_leads_to_its_caller(books: Books):
     await books.open()
     await books.db.write("key", lambda tx: accounts.create_key(tx, new_key()))
@@ -76,6 +121,7 @@ async def test_a_revoked_key_is_nobody_and_every_process_hears_of_it(books: Book
         pytest.param({"id": "key_2", "text": "sk-2", "project_id": "proj_x"}, NotFound, id="no such project"),
         pytest.param({"id": "key_2", "text": "sk-2", "account_id": "acct_x"}, NotFound, id="another's project"),
         pytest.param({"id": "key_2", "text": "sk-2", "budget_nanos": -1}, BadRequest, id="a negative budget"),
+        pytest.param({"id": "key_2", "text": "sk-2", "tokens_per_minute": 0}, BadRequest, id="a limit of nothing"),
         pytest.param({"id": "key_2", "text": "sk-2", "budget_nanos": 2**62}, BadRequest, id="a boundless budget"),
     ],
 )

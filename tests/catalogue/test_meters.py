@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halley.catalogue.meters import METERS, estimate, measured_outputs, nanos_per_million
+from halley.catalogue.meters import METERS, dollars_per_unit, estimate, folded, measured_outputs, nanos_per_million
+from halley.catalogue.units import FALLBACKS
 from halley.kernel.money import dollars, total
 from halley.kernel.order import ImageInput, ImageOrder, ImageRole
 
@@ -30,7 +31,7 @@ def test_an_unknown_meter_is_refused_with_the_known_ones() -> None:
         nanos_per_million("parsec", "1")
 
 
-@pytest.mark.parametrize("price", ["-1", "x", "NaN", "0.0000000001", "Infinity"])
+@pytest.mark.parametrize("price", ["-1", "x", "NaN", "0.0000000000000001", "Infinity", "10000"])
 def test_a_price_that_is_no_amount_is_refused(price: str) -> None:
     with pytest.raises(ValueError):
         nanos_per_million("image", price)
@@ -65,3 +66,61 @@ def test_what_was_delivered_as_ordered_never_costs_more_than_was_held(sizes: lis
 
 def test_prices_as_decimal_and_as_text_are_the_same() -> None:
     assert nanos_per_million("input_megapixel", Decimal("0.015")) == nanos_per_million("input_megapixel", "0.015")
+
+
+def test_a_token_is_priced_per_million_to_the_nano_dollar() -> None:
+    assert nanos_per_million("cached_input_token", "0.0375") == 37_500_000
+    with pytest.raises(ValueError, match=r"`input_token`: `0.0000000001` is no price; .* at most 9 decimals"):
+        nanos_per_million("input_token", "0.0000000001")
+
+
+def test_a_second_of_sound_may_cost_a_fraction_of_a_nano_dollar() -> None:
+    price = nanos_per_million("audio_second", "0.000030833333334")
+    assert dollars_per_unit("audio_second", price) == "0.000030833333334"
+    assert total({"audio_second": 3_600}, {"audio_second": price}) == 111_000_001
+
+
+@given(st.sampled_from(sorted(METERS)), st.integers(0, 10**15))
+def test_a_price_is_spelled_as_it_is_written(meter: str, nanos: int) -> None:
+    assert nanos_per_million(meter, dollars_per_unit(meter, nanos)) == nanos
+
+
+@pytest.mark.parametrize("key", ["input_token@200000+", "image@quality=hd,size=1024x1792"])
+def test_a_price_under_a_condition_is_read_like_any_other(key: str) -> None:
+    assert nanos_per_million(key, "0.5") == nanos_per_million(key.partition("@")[0], "0.5")
+
+
+@pytest.mark.parametrize(
+    ("meter", "prices", "charged"),
+    [
+        ("cached_input_token", {"input_token": 2}, "input_token"),
+        ("cached_input_token", {"input_token": 2, "cached_input_token": 0}, "cached_input_token"),
+        ("cache_write_1h_token", {"input_token": 2, "cache_write_token": 3}, "cache_write_token"),
+        ("cache_write_1h_token", {"input_token": 2}, "input_token"),
+        ("reasoning_token", {"output_token": 2}, "output_token"),
+        ("cached_audio_input_token", {"input_token": 1, "audio_input_token": 9}, "audio_input_token"),
+        ("cached_audio_input_token", {"input_token": 1, "cached_input_token": 0}, "cached_input_token"),
+        ("image_output_token", {"output_token": 2}, "output_token"),
+        ("output_token", {"image_output_token": 2, "input_token": 1}, "image_output_token"),
+        ("output_token", {"call": 2}, "output_token"),
+    ],
+)
+def test_what_has_no_price_is_charged_as_what_it_is_part_of(meter: str, prices: dict[str, int], charged: str) -> None:
+    assert folded({meter: 7}, prices) == {charged: 7}
+
+
+def test_folded_counts_are_added() -> None:
+    quantities = {"input_token": 10, "cached_input_token": 5, "audio_input_token": 3, "output_token": 2}
+    assert folded(quantities, {"input_token": 1, "output_token": 1}) == {"input_token": 18, "output_token": 2}
+
+
+@given(
+    st.dictionaries(st.sampled_from(sorted(METERS)), st.integers(0, 1_000)), st.sets(st.sampled_from(sorted(METERS)))
+)
+def test_folding_loses_nothing_and_leaves_nothing_free_that_has_a_price(
+    counts: dict[str, int], priced: set[str]
+) -> None:
+    found = folded(counts, dict.fromkeys(priced, 1))
+    assert sum(found.values()) == sum(counts.values())
+    for meter in found.keys() - priced:
+        assert not priced.intersection(FALLBACKS.get(meter, ()))

@@ -7,10 +7,23 @@ import pytest
 
 from halley.catalogue import load_catalogue
 from halley.catalogue.model import read_models
+from halley.kernel.operation import KINDS, Operation
 from halley.vendors import load_vendors
 from halley.vendors.contract import Vendor
 
 VENDORS = load_vendors()
+WANTED = (
+    *("gpt-5.4", "gpt-5.4-mini", "gpt-5.4-nano", "gpt-5.4-pro", "gpt-5.1", "gpt-5", "gpt-5-mini", "gpt-5-nano"),
+    *("gpt-5-codex", "gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano", "gpt-4o", "gpt-4o-mini", "gpt-4o-audio-preview"),
+    *("gpt-audio", "o1", "o3", "o4-mini", "gpt-3.5-turbo", "gpt-3.5-turbo-instruct", "gpt-4o-image"),
+    *("text-embedding-3-small", "text-embedding-3-large", "text-embedding-ada-002", "gemini-embedding-001"),
+    *("gpt-image-1", "gpt-image-1.5", "gpt-image-2", "dall-e-2", "dall-e-3", "tts-1", "tts-1-hd", "gpt-4o-mini-tts"),
+    *("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "omni-moderation-latest", "gpt-realtime"),
+    *("gpt-realtime-mini", "gpt-4o-realtime-preview", "claude-opus-4-5", "claude-sonnet-4-6", "claude-haiku-4-5"),
+    *("claude-3-5-sonnet-20241022", "claude-3-5-haiku-latest", "gemini-2.5-pro", "gemini-2.5-flash"),
+    *("gemini-2.5-flash-lite", "gemini-3-flash-preview", "gemini-2.0-flash", "llama-3.3-70b-instruct"),
+    *("deepseek-v3.2", "qwen3-reranker-8b", "sonar-pro", "grok-4.7", "kimi-k3", "glm-5.3", "qwen3-max"),
+)
 
 
 def vendor_with(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, catalogue: str) -> Vendor:
@@ -24,7 +37,8 @@ def vendor_with(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, catalo
 
 
 def model(**fields: Any) -> str:
-    rows = {"id": "tiny", "kind": "image", **fields}
+    source = {"source": "https://prices.example", "checked": "2026-11-22"}
+    rows = {"id": "tiny", "kind": "image", **source, **fields}
     spelled = "\n".join(f"{name} = {_toml(value)}" for name, value in rows.items())
     return f"[[models]]\n{spelled}\n"
 
@@ -36,7 +50,7 @@ def _toml(value: str | list[str] | dict[str, str]) -> str:
         case list():
             return str(value)
         case dict():
-            return "{ " + ", ".join(f'{key} = "{price}"' for key, price in value.items()) + " }"
+            return "{ " + ", ".join(f'"{key}" = "{price}"' for key, price in value.items()) + " }"
 
 
 def test_every_model_that_ships_has_a_price_a_cost_and_a_description() -> None:
@@ -91,9 +105,102 @@ def test_an_alias_of_two_models_is_refused(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize(
     "wrong",
-    [model(price={"parsec": "1"}), model(colour="red"), '[[models]]\nid = "x"\n'],
-    ids=["meter", "unknown field", "no kind"],
+    [
+        model(price={"parsec": "1"}),
+        model(price={"image@": "1"}),
+        model(colour="red"),
+        '[[models]]\nid = "x"\n',
+        model(kind="poem"),
+        model(operations=["openai.poems"]),
+        model(source=""),
+        model(deprecated="soon"),
+        "models = [",
+    ],
+    ids=["meter", "condition", "unknown field", "no kind", "kind", "operation", "no source", "date", "no TOML"],
 )
 def test_a_row_that_cannot_be_read_is_refused(wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError):
         read_models(vendor_with(tmp_path, monkeypatch, f"wrong{abs(hash(wrong))}", wrong))
+
+
+def test_a_row_may_say_what_the_file_says_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = model(price={"image": "1"}) + '[[models]]\nid = "mini"\nkind = "chat"\n'
+    text = 'source = "https://all.example"\nchecked = "2026-01-02"\n' + rows
+    own, shared = read_models(vendor_with(tmp_path, monkeypatch, "epsilon", text))
+    assert (own.source, own.checked) == ("https://prices.example", "2026-11-22")
+    assert (shared.source, shared.checked) == ("https://all.example", "2026-01-02")
+
+
+def test_a_vendor_bills_its_price_unless_its_row_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = model(price={"image": "2"}) + model(id="mini", price={"image": "2"}, cost={"image": "1"})
+    found = read_models(vendor_with(tmp_path, monkeypatch, "zeta", rows))
+    assert [row.cost["image"] for row in found] == [2_000_000_000_000_000, 1_000_000_000_000_000]
+
+
+def test_limits_and_restrictions_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = model(price={"call": "1"}, kind="chat", operations=["openai.responses"], inputs=["text", "image"])
+    text += "context_tokens = 1_000\noutput_tokens_max = 100\n"
+    (found,) = read_models(vendor_with(tmp_path, monkeypatch, "eta", text))
+    assert (found.context_tokens, found.output_tokens_max) == (1_000, 100)
+    assert found.operations == (Operation.RESPONSES,)
+    assert found.inputs == ("text", "image")
+
+
+def test_a_vendor_names_the_file_of_its_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vendor = vendor_with(tmp_path, monkeypatch, "theta", "models = []")
+    folder = tmp_path / "plugin_theta" / "catalogues"
+    folder.mkdir()
+    (folder / "other.toml").write_text(model(price={"image": "1"}), encoding="utf-8")
+    found = read_models(msgspec.structs.replace(vendor, catalogue="plugin_theta:catalogues/other.toml"))
+    assert [row.id for row in found] == ["tiny"]
+
+
+def test_a_vendor_without_simulator_and_catalogue_has_no_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor = vendor_with(tmp_path, monkeypatch, "iota", "models = []")
+    assert read_models(msgspec.structs.replace(vendor, simulator="")) == []
+
+
+@pytest.mark.parametrize(
+    "vendor", [vendor for vendor in VENDORS.values() if vendor.answers], ids=lambda each: each.name
+)
+def test_every_model_that_ships_can_be_ordered_at_its_vendor(vendor: Vendor) -> None:
+    assert vendor.answers is not None
+    served = vendor.answers.paths.keys()
+    for row in read_models(vendor):
+        assert set(row.operations) <= served, row.id
+        assert row.kind in {KINDS[operation] for operation in row.operations or served}, row.id
+
+
+def test_every_model_that_ships_has_a_source_and_a_date() -> None:
+    for vendor in VENDORS.values():
+        for row in read_models(vendor):
+            assert row.source.startswith("https://"), f"{row.id} at {row.vendor}"
+            assert row.checked >= "2026-01-01", f"{row.id} at {row.vendor}"
+
+
+def test_the_catalogues_hold_what_people_ask_for() -> None:
+    catalogue = load_catalogue(VENDORS.values())
+    assert len(catalogue.models) >= 250
+    assert {KINDS[operation] for operation in Operation} == {
+        row.kind for rows in catalogue.models.values() for row in rows.values()
+    }
+    for name in WANTED:
+        assert catalogue.public_id(name) in catalogue.models, name
+
+
+@pytest.mark.parametrize("name", ["gpt-5.4-pro", "gpt-5-codex", "o3-pro"])
+def test_models_of_one_operation_say_so(name: str) -> None:
+    row = load_catalogue(VENDORS.values()).at_vendor(name, "openai")
+    assert row is not None
+    assert row.operations == (Operation.RESPONSES,)
+
+
+def test_a_dated_snapshot_is_the_same_model() -> None:
+    catalogue = load_catalogue(VENDORS.values())
+    assert catalogue.public_id("gpt-4o-2024-11-20") == "gpt-4o"
+    assert catalogue.public_id("claude-haiku-4-5-20251001") == "claude-haiku-4-5"
+    assert catalogue.public_id("gpt-4o-2024-05-13") == "gpt-4o-2024-05-13"

@@ -68,3 +68,29 @@ async def test_a_price_of_the_future_is_not_yet_valid(db: Database, ids: FakeIds
     await sync(db, ids, {"m": ("file", {"image": 5})}, clock.now() + 1)
     assert (await book(db, clock.now())).of("m") is None
     assert (await book(db, clock.now() + 1)).of("m") is not None
+
+
+async def test_a_seed_price_does_not_replace_an_imported_one(db: Database, ids: FakeIds) -> None:
+    await sync(db, ids, {"m": ("import:map.json", {"image": 6})}, 10)
+    assert await sync(db, ids, {"m": ("catalogue", {"image": 5})}, 20) == 0
+    found = (await book(db, 20)).of("m")
+    assert found is not None
+    assert (found.meters, found.source) == ({"image": 6}, "import:map.json")
+
+
+async def test_a_price_of_the_file_replaces_an_imported_one_and_leaves_it_behind(db: Database, ids: FakeIds) -> None:
+    await sync(db, ids, {"m": ("import:map.json", {"image": 6})}, 10)
+    assert await sync(db, ids, {"m": ("file", {"image": 7})}, 20) == 1
+    assert await sync(db, ids, {"m": ("catalogue", {"image": 5})}, 30) == 1
+    found = (await book(db, 30)).of("m")
+    assert found is not None
+    assert (found.meters, found.source) == ({"image": 6}, "import:map.json")
+
+
+async def test_a_seed_price_replaces_that_of_the_file_which_is_gone(db: Database, ids: FakeIds) -> None:
+    await sync(db, ids, {"m": ("catalogue", {"image": 5})}, 10)
+    await sync(db, ids, {"m": ("file", {"image": 7})}, 20)
+    assert await sync(db, ids, {"m": ("catalogue", {"image": 5})}, 30) == 1
+    found = (await book(db, 30)).of("m")
+    assert found is not None
+    assert (found.meters, found.source) == ({"image": 5}, "catalogue")

@@ -1,4 +1,4 @@
-from halley.routing.health import FAILURES_MAX, REST_S, Health
+from halley.routing.health import ASKED_REST_S_MAX, FAILURES_MAX, REST_S, Health
 
 CHANNEL, SUBMIT = "ch_one", "submit"
 
@@ -66,3 +66,54 @@ def test_a_probe_of_which_nothing_is_heard_does_not_shut_the_channel_for_good() 
     health = ill()
     assert health.may_try(CHANNEL, SUBMIT, REST_S)
     assert health.may_try(CHANNEL, SUBMIT, 2 * REST_S)
+
+
+def test_a_channel_rests_for_as_long_as_its_vendor_asked() -> None:
+    health = Health()
+    health.rest(CHANNEL, SUBMIT, 100, 30)
+    assert not health.may_try(CHANNEL, SUBMIT, 129.9)
+    assert health.resting() == health.resting(129.9) == [(CHANNEL, SUBMIT)]
+    assert health.resting(130) == []
+    assert health.may_try(CHANNEL, SUBMIT, 130)
+    assert health.may_try(CHANNEL, SUBMIT, 130)
+    assert health.resting() == []
+
+
+def test_a_rest_that_was_asked_for_leaves_other_operations_and_channels_alone() -> None:
+    health = Health()
+    health.rest(CHANNEL, SUBMIT, 0, 30)
+    assert health.may_try(CHANNEL, "poll", 0)
+    assert health.may_try("ch_two", SUBMIT, 0)
+
+
+def test_no_vendor_gets_a_rest_without_end() -> None:
+    health = Health()
+    health.rest(CHANNEL, SUBMIT, 0, 1e9)
+    assert not health.may_try(CHANNEL, SUBMIT, ASKED_REST_S_MAX - 1)
+    assert health.may_try(CHANNEL, SUBMIT, ASKED_REST_S_MAX)
+
+
+def test_of_several_rests_the_longest_counts_and_none_is_no_rest() -> None:
+    health = Health()
+    health.rest(CHANNEL, SUBMIT, 0, 30)
+    health.rest(CHANNEL, SUBMIT, 1, 5)
+    assert not health.may_try(CHANNEL, SUBMIT, 29)
+    for seconds in (0, -5, float("nan")):
+        health.rest("ch_two", SUBMIT, 0, seconds)
+    assert health.may_try("ch_two", SUBMIT, 0)
+
+
+def test_a_call_that_went_well_beside_does_not_end_the_rest() -> None:
+    health = Health()
+    health.rest(CHANNEL, SUBMIT, 0, 30)
+    health.succeeded(CHANNEL, SUBMIT)
+    assert not health.may_try(CHANNEL, SUBMIT, 1)
+
+
+def test_after_the_rest_that_was_asked_for_an_ill_channel_is_still_only_probed() -> None:
+    health = ill()
+    health.rest(CHANNEL, SUBMIT, 0, 30)
+    assert not health.may_try(CHANNEL, SUBMIT, REST_S)
+    assert health.may_try(CHANNEL, SUBMIT, 30)
+    assert not health.may_try(CHANNEL, SUBMIT, 30)
+    assert health.resting(30) == [(CHANNEL, SUBMIT)]

@@ -12,13 +12,21 @@ async def sync(db: Database, *channels: Channel, now: int = 1) -> dict[str, Chan
     return {one.name: one for one in await db.read(all_channels)}
 
 
+BOUND: dict[str, Any] = {
+    "model_map": {"flux-dev": "our own dev", "sdxl": "x"},
+    "at_once_max": 64,
+    "per_minute_max": 3_000,
+    "headers": b"\x00sealed too",
+}
+
+
 async def test_a_channel_is_read_back_as_it_was_written(db: Database) -> None:
-    wanted = channel("main", models=("flux-*", "sdxl"), priority=-3, weight=7, credential=b"\x00sealed")
+    wanted = channel("main", models=("flux-*", "sdxl"), priority=-3, weight=7, credential=b"\x00sealed", **BOUND)
     assert await sync(db, wanted) == {"main": wanted}
 
 
 async def test_the_same_name_keeps_its_row_and_takes_the_new_values(db: Database) -> None:
-    first = channel("main", priority=1)
+    first = channel("main", priority=1, **BOUND)
     await sync(db, first)
     changed = channel("main", priority=9, base_url="https://other.example", credential=None)
     assert await sync(db, changed, now=2) == {"main": changed}

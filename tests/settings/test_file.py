@@ -41,6 +41,28 @@ def test_a_channel_may_say_everything(tmp_path: Path):
     )
 
 
+def test_a_channel_may_have_names_bounds_and_headers(tmp_path: Path):
+    rest = """
+model_map = { "gpt-4o" = "prod-gpt-4o", "meta/llama 3" = "x" }
+"""
+    assert "are no two model ids" in problem(tmp_path, CHANNEL + rest)
+    rest = """
+model_map = { "gpt-4o" = "prod-gpt-4o", "meta/llama-3" = "deployments/x" }
+at_once_max = 64
+per_minute_max = 3000
+headers = { X-Team = "blue", x-auth = "Bearer ${TOKEN}!${TOKEN}", x-plain = "$TOKEN" }
+"""
+    found = load(tmp_path, CHANNEL + rest, {"TOKEN": "abc"}).channels[0]
+    assert found.model_map == {"gpt-4o": "prod-gpt-4o", "meta/llama-3": "deployments/x"}
+    assert (found.at_once_max, found.per_minute_max) == (64, 3_000)
+    assert {name: value.reveal() for name, value in found.headers.items()} == {
+        "x-team": "blue",
+        "x-auth": "Bearer abc!abc",
+        "x-plain": "$TOKEN",
+    }
+    assert "abc" not in repr(found)
+
+
 @pytest.mark.parametrize("spelling", ["${ACME_KEY}", "os.environ/ACME_KEY"])
 def test_a_key_is_taken_from_the_environment(tmp_path: Path, spelling: str):
     text = f'{CHANNEL}api_key = "{spelling}"'
@@ -68,6 +90,21 @@ def test_a_variable_that_is_not_set_is_an_error(tmp_path: Path, environ: dict[st
         (CHANNEL + "base_url = 'ftp://x'", "`base_url` must be an http"),
         (CHANNEL + "base_url = 'https://u:p@x'", "`base_url` must be an http"),
         (CHANNEL + "api_key = ''", "not empty"),
+        (CHANNEL + "model_map = ['a']", "`model_map` must be a table"),
+        (CHANNEL + "model_map = { a = 1 }", "`model_map`: write `a` as a text"),
+        (CHANNEL + "model_map = { a = '' }", "are no two model ids"),
+        (CHANNEL + "model_map = { 'gpt-*' = 'a' }", "`gpt-*` is a pattern; name each model"),
+        (CHANNEL + "at_once_max = 0", "`at_once_max`: 0 would let nothing through"),
+        (CHANNEL + "at_once_max = '4'", "`at_once_max`: `4` will not do; give a whole number from 1"),
+        (CHANNEL + "per_minute_max = -1", "whole number from 1 to 1000000"),
+        (CHANNEL + "per_minut_max = 1", "did you mean `per_minute_max`?"),
+        (CHANNEL + "headers = 'x: y'", "`headers` must be a table"),
+        (CHANNEL + "headers = { 'x y' = 'a' }", "`x y` is no name of a header"),
+        (CHANNEL + "headers = { x = 'a', X = 'b' }", "`X` is no name of a header, or is there twice"),
+        (CHANNEL + "headers = { Host = 'a' }", "`Host` is set by Halley for each call"),
+        (CHANNEL + 'headers = { x = "a\\nb" }', "`headers.x` must have 1 to 8192 printable ASCII"),
+        (CHANNEL + "headers = { x = ' ' }", "`headers.x` must have 1 to 8192 printable ASCII"),
+        (CHANNEL + "headers = { x = 'a ${NOT_SET}' }", "`headers.x` wants `NOT_SET` from the environment"),
         (CHANNEL + CHANNEL, "name `main` is there twice"),
         ("channels = [3]", "write it as a table"),
         ("[channels]\nname = 'x'", "write each as a table `[[channels]]`"),

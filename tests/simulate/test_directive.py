@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halley.vendors.simulate import Directive, Outcome, directive_for, find_in_prompt, parse_header, without_marker
+from halley.vendors.simulate import (
+    ANSWER_ONLY,
+    TASK_ONLY,
+    Directive,
+    Outcome,
+    directive_for,
+    find_in_prompt,
+    parse_header,
+    without_marker,
+)
 
 
 @pytest.mark.parametrize("outcome", list(Outcome), ids=str)
@@ -93,3 +102,14 @@ def test_long_hostile_prompt_is_searched_quickly():
         find_in_prompt("[[halley " * 200_000)
     without_marker(" " * 20_000 + "[[halley " * 20_000)
     assert time.perf_counter() - began < 2
+
+
+def test_groups_of_outcomes_do_not_overlap():
+    assert not ANSWER_ONLY & TASK_ONLY
+    assert Outcome.SUCCESS not in ANSWER_ONLY | TASK_ONLY
+
+
+def test_outcome_without_meaning_for_the_call_is_refused():
+    with pytest.raises(ValueError, match="`never_finishes` has no meaning"):
+        directive_for([(b"halley-test", b"outcome=never_finishes")], None, without=TASK_ONLY)
+    assert directive_for([], "[[halley outcome=refusal]]", without=TASK_ONLY).outcome is Outcome.REFUSAL

@@ -1,13 +1,15 @@
 """A client, a guard, and a certificate of an authority that only these tests know."""
 
+import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,6 +19,23 @@ from halley.kernel.clock import SystemClock
 from halley.upstream import FastClient
 from halley.upstream.address import FetchPolicy
 from halley.upstream.guard import Guard
+
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "asyncio": asyncio.new_event_loop,
+    "uvloop": uvloop.new_event_loop,
+}
+"""uvloop serves; asyncio is what most other tests, and platforms without uvloop, run on."""
+ON_BOTH_LOOPS = frozenset(
+    {"test_client.py", "test_connect.py", "test_framing.py", "test_keep_alive.py", "test_streams.py"}
+)
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The client meets each loop's own transports, so its tests run on both."""
+    del config
+    return LOOPS if item.path.name in ON_BOTH_LOOPS else {"asyncio": asyncio.new_event_loop}
 
 
 class Tls(NamedTuple):

@@ -1,6 +1,7 @@
 """Loopback servers that misbehave to order, byte by byte, and count what they were sent."""
 
 import asyncio
+import contextlib
 import re
 import socket
 import ssl
@@ -66,12 +67,12 @@ class Server:
 
 @asynccontextmanager
 async def serving(
-    make: Callable[[Server], Behaviour], tls: ssl.SSLContext | None = None
+    make: Callable[[Server], Behaviour], tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
 ) -> AsyncGenerator[Server, None]:
     """Serve until the block ends; `make` gets the server, so that its behaviour can count."""
     server = Server(make)
     server.scheme = "http" if tls is None else "https"
-    listening = await asyncio.start_server(server.handle, "127.0.0.1", 0, ssl=tls)
+    listening = await asyncio.start_server(server.handle, host, 0, ssl=tls)
     server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server
@@ -89,6 +90,52 @@ def answering(*replies: bytes) -> Callable[[Server], Behaviour]:
                 await server.read(reader)
                 writer.write(reply)
                 await writer.drain()
+
+        return behave
+
+    return make
+
+
+class Peer:
+    """The server's end of one connection, in the hands of the test."""
+
+    def __init__(self, server: Server, reader: Reader, writer: Writer) -> None:
+        self._server = server
+        self._reader = reader
+        self.writer = writer
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def chunk(self, data: bytes) -> None:
+        await self.send(b"%x\r\n%s\r\n" % (len(data), data))
+
+    async def next_request(self) -> None:
+        await self._server.read(self._reader)
+
+    async def gone(self) -> None:
+        """Return when the client has closed the connection, which must be soon."""
+        async with asyncio.timeout(1.0):
+            with contextlib.suppress(ConnectionError):  # a reset is a way to go, too
+                while await self._reader.read(65_536):
+                    pass
+
+    def reset(self) -> None:
+        raw: socket.socket = self.writer.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+
+
+def handing(peers: "asyncio.Queue[Peer]", *, read: bool = True) -> Callable[[Server], Behaviour]:
+    """Hand each connection to the test, by default when its first request has been read."""
+
+    def make(server: Server) -> Behaviour:
+        async def behave(reader: Reader, writer: Writer) -> None:
+            if read:
+                await server.read(reader)
+            peers.put_nowait(Peer(server, reader, writer))
+            await asyncio.Event().wait()
 
         return behave
 

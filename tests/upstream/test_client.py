@@ -29,7 +29,6 @@ from tests.upstream.servers import (
 
 from halley.kernel.clock import SystemClock
 from halley.upstream import FastClient, NotSent, OutcomeUnknown, ReplyTooLarge, UpstreamRequest
-from halley.upstream.client import CONNECT_TIMEOUTS_MAX
 
 
 def post(url: str, **changes: Any) -> UpstreamRequest:
@@ -293,11 +292,11 @@ async def test_a_closed_client_sends_nothing(client: FastClient):
 
 
 @pytest.mark.parametrize(
-    ("part", "gone_within_s"),
-    [(b"", 1.5), (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello", 0.5)],
-    ids=["before the head, at its time-out", "within the body, at once"],
+    "part",
+    [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello"],
+    ids=["before the head", "within the body"],
 )
-async def test_a_call_that_is_left_gives_its_connection_back(client: FastClient, part: bytes, gone_within_s: float):
+async def test_a_call_that_is_left_closes_its_connection_at_once(client: FastClient, part: bytes):
     arrived, gone = asyncio.Event(), asyncio.Event()
 
     def make(server: Server) -> Behaviour:
@@ -311,18 +310,9 @@ async def test_a_call_that_is_left_gives_its_connection_back(client: FastClient,
         return behave
 
     async with serving(make) as server, asyncio.timeout(5), asyncio.TaskGroup() as group:
-        call = group.create_task(client.send(post(f"{server.origin}/", answer_timeout_s=1.0)))
+        call = group.create_task(client.send(post(f"{server.origin}/", answer_timeout_s=5.0)))
         await arrived.wait()
         await asyncio.sleep(0.1)
         call.cancel()
-        async with asyncio.timeout(gone_within_s):
+        async with asyncio.timeout(0.5):
             await gone.wait()
-
-
-async def test_connect_time_outs_without_number_are_refused_before_anything_is_sent(client: FastClient):
-    with refused_port() as port:
-        for number in range(CONNECT_TIMEOUTS_MAX):
-            with pytest.raises(NotSent, match="refused"):
-                await client.send(post(f"http://127.0.0.1:{port}/", connect_timeout_s=1.0 + number))
-        with pytest.raises(NotSent, match="round them"):
-            await client.send(post(f"http://127.0.0.1:{port}/", connect_timeout_s=0.123))

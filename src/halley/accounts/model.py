@@ -52,6 +52,9 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     budget_nanos: Nanos | None
     """The most that the key may spend in a period; None for no bound of its own."""
     budget_period: BudgetPeriod | None
+    requests_per_minute: int | None
+    """None for no limit, as with the next."""
+    tokens_per_minute: int | None
     period_started_at: int
     period_spent_nanos: Nanos
     """Spent in the period that began at `period_started_at`, which may be over."""
@@ -76,6 +79,8 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[str, ...] | None = None
     budget_nanos: Nanos | None = None
     budget_period: BudgetPeriod | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +95,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     group_name: str
     key_name: str
     hint: str
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,8 @@ from halley.kernel.money import Nanos, dollars
 PAGE_MAX = 1_000
 AMOUNT_MAX = Nanos(2**60)
 """The largest budget and the largest single hold: sums of a few never leave 64 bits."""
+PER_MINUTE_MAX = 10**9
+"""The highest limit of requests or tokens; without one, none is better."""
 DEFAULT_PROJECT = "default"
 
 _models = msgspec.json.Decoder(tuple[str, ...] | None)
@@ -112,6 +114,7 @@ def create_key(tx: Tx, new: NewKey) -> Key:
     """Store a key. Raises `NameTaken` when the text is a key already, `NotFound` for a project of another account."""
     if new.budget_nanos is not None and not 0 <= new.budget_nanos <= AMOUNT_MAX:
         raise BadRequest(f"A budget is between $0 and ${dollars(AMOUNT_MAX)}", param="budget")
+    _check_limits(new.requests_per_minute, new.tokens_per_minute)
     sql = "SELECT 1 AS found FROM projects WHERE id = :project_id AND account_id = :account_id"
     if not tx.one(sql, {"project_id": new.project_id, "account_id": new.account_id}):
         raise NotFound(f"The account has no project `{new.project_id}`", param="project")
@@ -140,6 +143,8 @@ def find_caller(tx: Tx, key_hash: str) -> Caller | None:
         group_name=row["group_name"],
         key_name=row["name"],
         hint=row["hint"],
+        requests_per_minute=row["requests_per_minute"],
+        tokens_per_minute=row["tokens_per_minute"],
     )
 
 
@@ -167,6 +172,18 @@ def list_keys(tx: Tx, *, account_id: str | None = None, after: str = "", limit: 
             {"account_id": account_id, "after": after, "limit": min(limit, PAGE_MAX)},
         )
     return [_key(row) for row in rows]
+
+
+def set_limits(tx: Tx, key_id: str, *, requests_per_minute: int | None, tokens_per_minute: int | None) -> bool:
+    """Give a key other limits and tell every process; False when it is unknown or revoked."""
+    _check_limits(requests_per_minute, tokens_per_minute)
+    sql = """UPDATE keys SET requests_per_minute = :requests, tokens_per_minute = :tokens
+        WHERE id = :id AND revoked_at IS NULL"""
+    if not tx.run(sql, {"id": key_id, "requests": requests_per_minute, "tokens": tokens_per_minute}):
+        return False
+    bump_generation(tx, rules.KEYS_TOPIC)
+    tx.wake(rules.KEYS_TOPIC)
+    return True
 
 
 def revoke_key(tx: Tx, key_id: str, now: int) -> bool:
@@ -247,14 +264,14 @@ def audit(tx: Tx, act: Act) -> None:
 
 _INSERT_KEY = """
     INSERT INTO keys (id, account_id, project_id, livemode, name, hash, hint, models, budget_nanos, budget_period,
-        period_started_at, created_at)
+        requests_per_minute, tokens_per_minute, period_started_at, created_at)
     VALUES (:id, :account_id, :project_id, :livemode, :name, :hash, :hint, :models, :budget_nanos, :budget_period,
-        :period_started_at, :created_at)
+        :requests_per_minute, :tokens_per_minute, :period_started_at, :created_at)
     ON CONFLICT DO NOTHING
 """
 _FIND_CALLER = """
     SELECT keys.id, keys.account_id, keys.project_id, keys.livemode, keys.models, keys.name, keys.hint,
-        accounts.group_name
+        keys.requests_per_minute, keys.tokens_per_minute, accounts.group_name
     FROM keys JOIN accounts ON accounts.id = keys.account_id
     WHERE keys.hash = :hash AND keys.revoked_at IS NULL
 """
@@ -272,9 +289,19 @@ def _key_params(new: NewKey) -> dict[str, int | str | None]:
         "models": codec.encode(new.models).decode() if new.models is not None else None,
         "budget_nanos": new.budget_nanos,
         "budget_period": new.budget_period.value if new.budget_period else None,
+        "requests_per_minute": new.requests_per_minute,
+        "tokens_per_minute": new.tokens_per_minute,
         "period_started_at": rules.period_start(new.budget_period or BudgetPeriod.TOTAL, new.now),
         "created_at": new.now,
     }
+
+
+def _check_limits(requests_per_minute: int | None, tokens_per_minute: int | None) -> None:
+    limits = {"requests_per_minute": requests_per_minute, "tokens_per_minute": tokens_per_minute}
+    for param, limit in limits.items():
+        if limit is not None and not 1 <= limit <= PER_MINUTE_MAX:
+            message = f"`{param}` is {limit}; give a number from 1 to {PER_MINUTE_MAX:,}, or none for no limit"
+            raise BadRequest(message, param=param)
 
 
 def _period_starts(now: int) -> dict[str, int]:

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, quote
 
 import msgspec
 
+from halley.accounts import Caller
 from halley.api import errors
 from halley.api.asgi import ClientLeft, Receive, Reply, Scope, Send, send_reply
 from halley.api.base_url import Address, base_url
@@ -18,6 +19,8 @@ from halley.api.dispatch import Dispatch, Match
 from halley.api.gate import BodyGates, Share
 from halley.api.paths import first_segment, normal_path
 from halley.api.routes import table
+from halley.api.websocket import PATH as WEBSOCKET_PATH
+from halley.api.websocket import Upgrade, deny, serve_websocket
 from halley.kernel.faults import BadRequest, Draining, Fault, NoSuchPath, NotAllowed, Unauthenticated
 from halley.pipeline.admit import admit
 from halley.world import World
@@ -35,6 +38,8 @@ METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 _EXPOSED = (
     "halley-request-id",
+    "x-request-id",
+    "request-id",
     "halley-cost",
     "idempotency-replayed",
     "retry-after",
@@ -42,6 +47,13 @@ _EXPOSED = (
     "etag",
     "content-range",
     "content-disposition",
+    "halley-channel",
+    "x-ratelimit-limit-requests",
+    "x-ratelimit-limit-tokens",
+    "x-ratelimit-remaining-requests",
+    "x-ratelimit-remaining-tokens",
+    "x-ratelimit-reset-requests",
+    "x-ratelimit-reset-tokens",
 )
 _ON_ALL = (
     (b"access-control-allow-origin", b"*"),
@@ -72,10 +84,14 @@ class _Visit(msgspec.Struct, kw_only=True, eq=False):
     key_id: str | None = None
     answered: bool = False
     """Whether the answer has begun."""
+    websocket: bool = False
+    """Whether it is for the one path that speaks websocket."""
 
     @property
     def route(self) -> str:
         """The route's template, for logs and metrics."""
+        if self.websocket:
+            return WEBSOCKET_PATH
         return UNKNOWN_ROUTE if self.match is None else self.match.entry.path
 
 
@@ -98,7 +114,7 @@ class Api:
         if scope["type"] == "http":
             await self._serve(scope, receive, send)
         elif scope["type"] == "websocket":
-            await _refuse_websocket(scope, receive, send)
+            await self._serve_websocket(scope, receive, send)
         elif scope["type"] == "lifespan":
             await _live(receive, send)
 
@@ -120,7 +136,7 @@ class Api:
         try:
             reply = await self._reply(visit, scope, receive)
             status = reply.status
-            await _send(visit, reply, send)
+            await _send(visit, reply, receive, send)
         except ClientLeft:
             _log.debug("the caller hung up", extra={"request_id": visit.id})
         except asyncio.CancelledError:
@@ -128,7 +144,7 @@ class Api:
             if not visit.answered:
                 reply = errors.reply_to_fault(_cut(visit), visit.id, visit.render)
                 status = reply.status
-                await _send(visit, reply, send)
+                await _send(visit, reply, receive, send)
             raise
         except Exception:
             # The answer has begun, so all that is left is to cut the connection: the server does when we raise.
@@ -139,6 +155,49 @@ class Api:
             if not self._running:
                 self._idle.set()
             self._note(visit, status, self._world.clock.monotonic() - began)
+
+    async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a websocket; it runs as a call does until its end."""
+        world, began = self._world, self._world.clock.monotonic()
+        scope = {"headers": (), "query_string": b"", **scope, "method": "GET"}
+        visit = self._visit(scope)
+        visit.websocket = visit.path == WEBSOCKET_PATH
+        client = scope.get("client")
+        upgrade = Upgrade(
+            world=world,
+            id=visit.id,
+            path=visit.path,
+            headers=visit.headers,
+            peer=client[0] if client else None,
+            received_at=visit.received_at,
+            admit=lambda: self._admit_websocket(scope),
+        )
+        self._running += 1
+        self._idle.clear()
+        try:
+            await serve_websocket(upgrade, scope, receive, send)
+        except Exception as error:
+            fault = errors.known_fault(error)
+            if fault is None or upgrade.upgraded:
+                _log.exception("a websocket failed", extra={"request_id": visit.id})
+            if upgrade.upgraded:
+                # All that is left is to cut the connection: the server does when we raise.
+                raise
+            await deny(upgrade, fault or errors.internal(), scope, send)
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
+            visit.key_id = upgrade.key_id
+            self._note(visit, upgrade.status or CLIENT_LEFT, world.clock.monotonic() - began)
+
+    async def _admit_websocket(self, scope: Scope) -> tuple[Caller, dict[str, str]]:
+        if self._world.draining or not self._world.ready:
+            message = "The gateway is starting or stopping; try again in a moment"
+            raise Draining(message, retry_after_s=DRAIN_RETRY_S)
+        fields = _query(scope["query_string"])
+        key = find_key(_pairs(scope["headers"]), fields, self._key_headers)
+        return await admit(self._world, key), dict(without_key(fields))
 
     def _visit(self, scope: Scope) -> _Visit:
         headers = _headers(scope["headers"])
@@ -253,10 +312,13 @@ class Api:
         _access_log.info("request", extra=facts)
 
 
-async def _send(visit: _Visit, reply: Reply, send: Send) -> None:
+async def _send(visit: _Visit, reply: Reply, receive: Receive, send: Send) -> None:
     visit.answered = True
-    extra = (*_ON_ALL, (b"halley-request-id", visit.id.encode()))
-    await send_reply(reply, send, extra, is_head=visit.method == "HEAD")
+    identity = visit.id.encode()
+    # The last two are where the SDKs of OpenAI and of Anthropic look for it.
+    names = (b"halley-request-id", b"x-request-id", b"request-id")
+    extra = (*_ON_ALL, *((name, identity) for name in names))
+    await send_reply(reply, receive, send, extra, is_head=visit.method == "HEAD")
 
 
 class _MayBeDone(Draining):
@@ -323,18 +385,6 @@ def _query(raw: bytes) -> list[tuple[str, str]]:
         return parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=QUERY_FIELDS_MAX)
     except ValueError as error:
         raise BadRequest(f"The query has more than {QUERY_FIELDS_MAX} fields") from error
-
-
-async def _refuse_websocket(scope: Scope, receive: Receive, send: Send) -> None:
-    """No route speaks websocket yet; where the server can, say so in JSON, else it answers 403 by itself."""
-    await receive()
-    if "websocket.http.response" not in (scope.get("extensions") or {}):
-        await send({"type": "websocket.close", "code": 1000})
-        return
-    reply = errors.reply_to_fault(NoSuchPath("No path here speaks websocket"), "", errors.render_openai)
-    headers = [(name.encode(), value.encode()) for name, value in reply.headers]
-    await send({"type": "websocket.http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": reply.body})
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -1,7 +1,8 @@
 """The types of ASGI, what a handler answers, and the one place that writes answers to the wire."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from typing import Any
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -15,6 +16,9 @@ Send = Callable[[Message], Awaitable[None]]
 
 JSON_TYPE = "application/json"
 NO_BODY = frozenset((204, 304))
+LEAVING_AFTER_S = 0.2
+"""Whether the client is still there is not asked before: most calls are over by then, and asking has its price."""
+T = TypeVar("T")
 
 
 class ClientLeft(Exception):
@@ -22,7 +26,7 @@ class ClientLeft(Exception):
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer as bytes, or as a stream of known length."""
+    """An answer as bytes, as a stream of known length, or as one whose end nobody knows yet (`length` is None)."""
 
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
@@ -30,6 +34,13 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     chunks: AsyncIterator[bytes] | None = None
     length: int | None = None
     """Of the stream, or of the body that a HEAD would have had."""
+    close: Callable[[], Awaitable[None]] | None = None
+    """Called once when the stream is over, however it ended."""
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether it is a stream of unknown length."""
+        return self.chunks is not None and self.length is None
 
     @property
     def size(self) -> int:
@@ -51,17 +62,70 @@ def reply_of(answer: Answer) -> Reply:
     return json_reply(answer.body, status=answer.status, headers=headers)
 
 
-async def send_reply(reply: Reply, send: Send, extra: tuple[tuple[bytes, bytes], ...], *, is_head: bool) -> None:
-    """Write an answer: headers and body in one go, or a stream chunk by chunk; for HEAD the headers alone."""
+async def send_reply(
+    reply: Reply, receive: Receive, send: Send, extra: tuple[tuple[bytes, bytes], ...], *, is_head: bool = False
+) -> None:
+    """Write an answer: headers and body in one go, or a stream chunk by chunk; for HEAD the headers alone.
+
+    A stream without a known end stops when the client hangs up: `ClientLeft` is raised.
+    """
+    try:
+        await _send_reply(reply, receive, send, extra, is_head=is_head)
+    finally:
+        if reply.close is not None:
+            await reply.close()
+
+
+async def _send_reply(
+    reply: Reply, receive: Receive, send: Send, extra: tuple[tuple[bytes, bytes], ...], *, is_head: bool
+) -> None:
     headers = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in reply.headers]
     headers += extra
-    if reply.status not in NO_BODY:
+    if reply.status not in NO_BODY and not reply.open_ended:
         headers.append((b"content-length", str(reply.size).encode()))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     if reply.chunks is not None and not is_head:
-        async for chunk in reply.chunks:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+        streaming = _send_chunks(reply.chunks, send)
+        await (while_there(receive, streaming) if reply.open_ended else streaming)
         return
     body = b"" if is_head or reply.status in NO_BODY else reply.body
     await send({"type": "http.response.body", "body": body})
+
+
+async def _send_chunks(chunks: AsyncIterator[bytes], send: Send) -> None:
+    async for chunk in chunks:
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def while_there(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """Do something for a client, whose request was read whole; it is cancelled when the client hangs up.
+
+    Raises `ClientLeft`.
+    """
+    loop = asyncio.get_running_loop()
+    watching: list[asyncio.Task[None]] = []
+    try:
+        async with asyncio.TaskGroup() as group:
+            timer = loop.call_later(LEAVING_AFTER_S, lambda: watching.append(group.create_task(_until_left(receive))))
+            try:
+                result = await work
+            finally:
+                timer.cancel()
+                for task in watching:
+                    task.cancel()
+    except BaseExceptionGroup as group_error:
+        raise _only(group_error) from group_error
+    return result
+
+
+async def _until_left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    raise ClientLeft
+
+
+def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Give what went wrong; that the client left is the least of it."""
+    found = list(group.exceptions)
+    return next((each for each in found if not isinstance(each, ClientLeft)), found[0])

@@ -57,13 +57,17 @@ class BodyReader:
         self._idle_s = idle_s
         self._whole_s = whole_s
 
-    async def json(self) -> dict[str, Any]:
-        """Read a JSON object. Raises `BadRequest`, `TooLarge`, `ClientLeft`."""
+    async def json_bytes(self) -> bytes:
+        """Read what should be JSON, undecoded. Raises `BadRequest`, `TooLarge`, `ClientLeft`."""
         kind = self._headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind in FORMS:
             message = f"The body is `{kind}`; send JSON with `content-type: application/json`"
             raise UnsupportedType(message, param="content-type")
-        data = await self.read()
+        return await self.read()
+
+    async def json(self) -> dict[str, Any]:
+        """Read a JSON object. Raises `BadRequest`, `TooLarge`, `ClientLeft`."""
+        data = await self.json_bytes()
         if len(data) <= LARGE_FROM_BYTES:
             return codec.decode_object(data)
         async with self._share.decoding:

@@ -16,6 +16,8 @@ from halley.kernel.faults import (
     TooLarge,
     Unauthenticated,
 )
+from halley.limits import rate_headers
+from halley.pipeline.admit import OverLimit
 from halley.vendors.contract import Answer
 
 QUOTA_STATUS = 429
@@ -89,4 +91,6 @@ def _headers(fault: Fault) -> Mapping[str, str]:
         headers["allow"] = ", ".join(fault.allow)
     if isinstance(fault, Draining):
         headers["connection"] = "close"
+    if isinstance(fault, OverLimit):
+        headers |= dict(rate_headers(fault.verdict))
     return headers

@@ -27,8 +27,9 @@ class PartHead(msgspec.Struct, frozen=True, kw_only=True):
 class Multipart:
     """The parts of a body, one after another. What is left of a part is skipped when the next is asked for."""
 
-    def __init__(self, chunks: AsyncIterator[bytes], content_type: str) -> None:
+    def __init__(self, chunks: AsyncIterator[bytes], content_type: str, parts_max: int = PARTS_MAX) -> None:
         self._chunks = chunks
+        self._parts_max = parts_max
         self._delimiter = b"\r\n--" + _boundary(content_type)
         # The first boundary need not follow a line break.
         self._buffer = bytearray(b"\r\n")
@@ -45,8 +46,8 @@ class Multipart:
         if await self._is_end():
             return None
         self._parts += 1
-        if self._parts > PARTS_MAX:
-            raise BadRequest(f"The form has more than {PARTS_MAX} parts")
+        if self._parts > self._parts_max:
+            raise BadRequest(f"The form has more than {self._parts_max} parts")
         head = _head(await self._headers())
         self._in_part = True
         return head

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import halley
 from halley.api import errors
+from halley.api.answer_routes import answer_entries, render_gemini
 from halley.api.asgi import Reply
 from halley.api.call import Access, Call, Entry, Handler
-from halley.api.endpoints import account, downloads, files, orders, own_tasks, system
+from halley.api.endpoints import account, downloads, files, models, orders, own_tasks, system
 from halley.api.reference import describe
 from halley.api.tasks_v1 import TaskJson, TaskPageJson
 from halley.kernel import codec
@@ -50,6 +51,7 @@ def table(dialects: Mapping[str, Dialect]) -> tuple[Entry, ...]:
     reference = _Reference()
     entries = (
         *(_of_dialect(dialect, route) for dialect in dialects.values() for route in dialect.routes),
+        *answer_entries(),
         *_tasks(),
         *_account(),
         *_files(),
@@ -128,25 +130,43 @@ def _tasks() -> tuple[Entry, ...]:
 
 
 def _account() -> tuple[Entry, ...]:
-    models = Route(
+    listing = Route(
         method="GET",
         path="/v1/models",
         action=Action.LOOKUP,
         summary="List the models that the key may use",
-        reply=account.ModelList,
+        reply=models.ModelList,
     )
     model = Route(
         method="GET",
         path="/v1/models/{model}",
         action=Action.LOOKUP,
         summary="Look up a model",
-        reply=account.ModelCard,
+        reply=models.ModelCard,
     )
     return (
-        _own(models, account.list_models, ACCOUNT),
-        _own(model, account.get_model, ACCOUNT),
+        _own(listing, models.list_models, ACCOUNT),
+        _own(model, models.get_model, ACCOUNT),
+        *_gemini_models(),
         _quota("/user/quota", listed=True),
         _quota("/user/quota/", listed=False),
+    )
+
+
+def _gemini_models() -> tuple[Entry, ...]:
+    listing = Route(
+        method="GET",
+        path="/v1beta/models",
+        action=Action.LOOKUP,
+        summary="List the models that chat or embed, in Google's shape",
+        query={"pageSize": "How many at most", "pageToken": "Where to go on, from `nextPageToken`"},
+    )
+    model = Route(
+        method="GET", path="/v1beta/models/{model}", action=Action.LOOKUP, summary="Look up a model, in Google's shape"
+    )
+    return tuple(
+        Entry(route=route, handler=handler, render_fault=render_gemini, tag=ACCOUNT)
+        for route, handler in ((listing, models.list_gemini), (model, models.get_gemini))
     )
 
 

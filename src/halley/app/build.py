@@ -14,8 +14,9 @@ from halley.kernel.clock import Clock, SystemClock
 from halley.kernel.failpoints import failpoints_from_environment
 from halley.kernel.ids import SystemIds
 from halley.kernel.vault import Vault
+from halley.limits import Limits
 from halley.pipeline.reload import reload
-from halley.routing import Health
+from halley.routing import Bounds, Health
 from halley.settings import Settings, open_secrets
 from halley.upstream.address import FetchPolicy
 from halley.upstream.client import FastClient
@@ -86,6 +87,8 @@ def _world(
         guard=Guard(FetchPolicy(allow=settings.fetch_allow)),
         objects=open_objects(settings.objects_url),
         health=Health(),
+        bounds=Bounds(),
+        limits=Limits(),
         metrics=Metrics(),
         failpoints=failpoints,
         boot_id=f"boot_{ids.new()}",

@@ -15,6 +15,7 @@ import structlog
 import uvicorn
 
 from halley.api.app import Api
+from halley.api.websocket_server import websocket_options
 from halley.app.build import open_world
 from halley.app.logs import configure_logs
 from halley.app.simulators import start_simulators
@@ -136,7 +137,7 @@ class Gateway:
         allow = (self.url.removeprefix("http://"),)
         simulators = await asyncio.to_thread(start_simulators, world.vendors, world.settings, world.clock, allow)
         self._stack.push_async_callback(asyncio.to_thread, simulators.stop)
-        world.sandbox = simulators.channels(world.catalogue)
+        world.sandbox = simulators.channels(world.vendors, world.catalogue)
         world.config = await world.db.read(lambda tx: load_config(tx, world.clock.now(), world.sandbox))
 
     async def _run_inside(self) -> None:
@@ -173,7 +174,7 @@ class Gateway:
             uvicorn.Config(
                 api,
                 http="httptools",
-                ws="none",
+                **websocket_options(),
                 lifespan="off",
                 log_config=None,
                 access_log=False,

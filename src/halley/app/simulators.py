@@ -31,12 +31,14 @@ class Simulators(msgspec.Struct, frozen=True):
     """Those that run."""
 
     servers: tuple[SimulatorServer, ...]
+    vendors: Mapping[str, SimulatorServer]
+    """Vendor → who simulates it; vendors of one format share a server."""
     mark: str
     """Names their journal: several processes on one database each have simulators of their own."""
 
-    def channels(self, catalogue: Catalogue) -> tuple[Channel, ...]:
-        """Give a channel to each; only test keys see them."""
-        return tuple(_channel(server, catalogue, self.mark) for server in self.servers)
+    def channels(self, vendors: Mapping[str, Vendor], catalogue: Catalogue) -> tuple[Channel, ...]:
+        """Give a channel to each vendor; only test keys see them."""
+        return tuple(_channel(vendors[name], server, catalogue, self.mark) for name, server in self.vendors.items())
 
     def stop(self) -> None:
         """Stop them all; their journals stay."""
@@ -49,18 +51,21 @@ class Simulators(msgspec.Struct, frozen=True):
 def start_simulators(
     vendors: Mapping[str, Vendor], settings: Settings, clock: Clock, allow: Iterable[str]
 ) -> Simulators:
-    """Start one per vendor. `allow` are addresses that they may call though they are private: the gateway's own."""
+    """Start one server per simulator. `allow` are private addresses that they may call: the gateway's own."""
     outside = SimulatorSettings(
         clock=clock,
         open_outside=lambda: open_outside((*settings.fetch_allow, *allow)),
         delay_s=settings.sandbox_delay_s,
     )
-    servers: list[SimulatorServer] = []
+    servers: dict[str, SimulatorServer] = {}
     for vendor in vendors.values():
+        if not vendor.simulator or vendor.simulator in servers:
+            continue
         server = simulator_of(vendor, outside, journal=settings.data_dir / JOURNAL, folder=settings.data_dir)
         server.start()
-        servers.append(server)
-    return Simulators(tuple(servers), _mark(settings.data_dir / MARK))
+        servers[vendor.simulator] = server
+    simulated = {vendor.name: servers[vendor.simulator] for vendor in vendors.values() if vendor.simulator}
+    return Simulators(tuple(servers.values()), simulated, _mark(settings.data_dir / MARK))
 
 
 def simulator_of(
@@ -114,15 +119,17 @@ class _Outside:
         return reply.status
 
 
-def _channel(server: SimulatorServer, catalogue: Catalogue, mark: str) -> Channel:
-    name = server.vendor_name
+def _channel(vendor: Vendor, server: SimulatorServer, catalogue: Catalogue, mark: str) -> Channel:
+    name = vendor.name
     return Channel(
         id=f"sandbox-{name}-{mark}",
         name=f"sandbox-{name}",
         vendor=name,
-        base_url=server.url,
+        base_url=server.url + vendor.simulator_path,
         credential=None,
         models=tuple(model for model, rows in catalogue.models.items() if name in rows),
+        # Where a model has a simulator of its own vendor, that one answers, not a reseller's.
+        priority=1 if server.vendor_name == name else 0,
         managed="sandbox",
-        refused_url=server.refused_url,
+        refused_url=server.refused_url + vendor.simulator_path,
     )

@@ -1,26 +1,12 @@
 """The meters that prices are rows of: how each is counted, and what an order may use at most. Pure."""
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
-from halley.kernel.money import MILLION, Nanos, nanos_from_dollars
+from halley.catalogue.conditions import parse_key
+from halley.catalogue.units import EACH, FALLBACKS, METERS
+from halley.kernel.money import MILLION, NANOS_MAX, NANOS_PER_DOLLAR, Nanos, dollars, nanos_from_dollars
 from halley.kernel.order import ImageOrder
-
-EACH = 1
-"""Base units in one unit of a price: one call, one image."""
-
-METERS: Mapping[str, int] = {
-    "call": EACH,
-    "image": EACH,
-    "first_output_megapixel": EACH,
-    "further_output_megapixel": MILLION,
-    "input_megapixel": MILLION,
-    "input_token": MILLION,
-    "output_token": MILLION,
-    "video_second": EACH,
-}
-"""Meter → base units per priced unit. Megapixel meters count pixels, so that fractions are exact; tokens are priced
-per million."""
 
 IN_PIXELS = frozenset({"further_output_megapixel", "input_megapixel"})
 INPUT_PIXELS_UNMEASURED = 4 * MILLION
@@ -29,12 +15,39 @@ OUTPUT_PIXELS_UNKNOWN = 4 * MILLION
 """Held for an output whose size the order leaves to the vendor."""
 
 
-def nanos_per_million(meter: str, price: str | Decimal) -> Nanos:
-    """Turn a price in dollars per unit of the meter into nano-dollars per million base units. Raises `ValueError`."""
-    if meter not in METERS:
-        message = f"`{meter}` is not a meter; known are {', '.join(sorted(METERS))}"
-        raise ValueError(message)
-    return Nanos(nanos_from_dollars(price) * MILLION // METERS[meter])
+def nanos_per_million(key: str, price: str | Decimal) -> Nanos:
+    """Turn a price in dollars per unit of the meter into nano-dollars per million base units. Raises `ValueError`.
+
+    The key may carry conditions; what is priced singly may have fifteen decimals, e.g. a second of sound.
+    """
+    base = METERS[parse_key(key).meter]
+    try:
+        return nanos_from_dollars(Decimal(price).scaleb(6) if base == EACH else price)
+    except (InvalidOperation, ValueError) as error:
+        decimals = 15 if base == EACH else 9
+        most = dollars(NANOS_MAX // (MILLION // base))
+        message = f"`{key}`: `{price}` is no price; give US dollars from 0 to {most} with at most {decimals} decimals"
+        raise ValueError(message) from error
+
+
+def dollars_per_unit(key: str, nanos: int) -> str:
+    """Spell a price as it is written in a catalogue: in dollars per unit of the meter, exactly."""
+    base = METERS[key.partition("@")[0]]
+    whole, rest = divmod(nanos * base, NANOS_PER_DOLLAR * MILLION)
+    return f"{whole}.{rest:015d}".rstrip("0").rstrip(".")
+
+
+def folded(quantities: Mapping[str, int], prices: Mapping[str, int]) -> dict[str, int]:
+    """Count what has no price of its own with what it is charged as, so that nothing is free in silence.
+
+    `prices` are without conditions. What has no priced fallback stays as it is: a price per call means all of it.
+    """
+    counted: dict[str, int] = {}
+    for meter, count in quantities.items():
+        candidates = (meter, *FALLBACKS.get(meter, ()))
+        charged = next((each for each in candidates if each in prices), meter)
+        counted[charged] = counted.get(charged, 0) + count
+    return counted
 
 
 def estimate(order: ImageOrder) -> dict[str, int]:

@@ -4,11 +4,17 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from importlib.resources import files
+from typing import Annotated, Literal
 
 import msgspec
 
 from halley.catalogue.meters import nanos_per_million
+from halley.kernel.operation import Kind, Operation
 from halley.vendors.contract import ModelView, Vendor
+
+Date = Annotated[str, msgspec.Meta(pattern=r"^(\d{4}-\d\d-\d\d)?$")]
+Input = Literal["text", "image", "audio", "video", "file"]
+Tokens = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,12 +26,55 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     vendor_model: str
     """What the vendor calls it."""
     aliases: tuple[str, ...] = ()
-    kind: str
+    kind: Kind
     description: str = ""
+    context_tokens: int | None = None
+    """The most that input and output may have together; None where it is not known or does not apply."""
+    output_tokens_max: int | None = None
+    operations: tuple[Operation, ...] = ()
+    """The only operations that it answers; empty: all of its vendor's for this kind."""
+    inputs: tuple[str, ...] = ()
+    """What it takes: `text`, `image`, `audio`, `video`, `file`; empty: not said."""
+    deprecated: str = ""
+    """ISO date on which the vendor stops, or has stopped, to serve it."""
+    source: str
+    """Where its prices can be compared."""
+    checked: str
+    """ISO date on which they last were."""
     price: dict[str, int] = {}
-    """Seed price to callers, meter → nano-dollars per million base units; only its home vendor's row has one."""
+    """Seed price to callers, price key → nano-dollars per million base units; only its home vendor's row has one."""
     cost: dict[str, int] = {}
-    """What the vendor bills the operator, in the same form."""
+    """What the vendor bills the operator, in the same form; the price where the vendor's row says nothing else."""
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One `[[models]]` of a catalogue."""
+
+    id: str
+    kind: Kind
+    vendor_model: str = ""
+    aliases: tuple[str, ...] = ()
+    description: str = ""
+    context_tokens: Tokens | None = None
+    output_tokens_max: Tokens | None = None
+    operations: tuple[Operation, ...] = ()
+    inputs: tuple[Input, ...] = ()
+    deprecated: Date = ""
+    source: str = ""
+    checked: Date = ""
+    price: dict[str, str] = {}
+    cost: dict[str, str] = {}
+
+
+class Sheet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A `catalogue.toml`."""
+
+    source: str = ""
+    """Where the prices of all rows can be compared that do not say otherwise."""
+    checked: Date = ""
+    known_as: tuple[str, ...] = ()
+    """What price lists of others call this vendor."""
+    models: tuple[Row, ...]
 
 
 class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,34 +122,60 @@ def load_catalogue(vendors: Iterable[Vendor]) -> Catalogue:
 
 
 def read_models(vendor: Vendor) -> list[Model]:
-    """Read one vendor's `catalogue.toml`; prices are read as Decimal, never as float."""
+    """Read one vendor's catalogue; prices are read as Decimal, never as float. Raises `ValueError`."""
+    sheet = read_sheet(vendor)
+    return [_model(vendor.name, sheet, row) for row in sheet.models]
+
+
+def read_sheet(vendor: Vendor) -> Sheet:
+    """Read one vendor's catalogue as it is written; an empty one for a vendor that has none. Raises `ValueError`."""
+    package, _, file = (vendor.catalogue or _beside_simulator(vendor)).partition(":")
+    if not package:
+        return Sheet(models=())
+    text = files(package).joinpath(file).read_text(encoding="utf-8")
+    try:
+        return msgspec.convert(tomllib.loads(text, parse_float=Decimal), Sheet)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        message = f"The catalogue of `{vendor.name}` cannot be read: {error}"
+        raise ValueError(message) from error
+
+
+def _beside_simulator(vendor: Vendor) -> str:
     package = vendor.simulator.partition(":")[0].rpartition(".")[0]
-    text = files(package).joinpath("catalogue.toml").read_text()
-    return [_model(vendor.name, row) for row in tomllib.loads(text, parse_float=Decimal)["models"]]
+    return f"{package}:catalogue.toml" if package else ""
 
 
-def _model(vendor: str, row: dict[str, object]) -> Model:
-    given = msgspec.convert(row, _Row)
+def _model(vendor: str, sheet: Sheet, row: Row) -> Model:
+    source, checked = row.source or sheet.source, row.checked or sheet.checked
+    if not source or not checked:
+        message = f"Model `{row.id}` at `{vendor}`: its prices need a `source` and the date `checked`, or the file does"
+        raise ValueError(message)
+    price = _nanos(row, row.price)
     return Model(
-        id=given.id,
+        id=row.id,
         vendor=vendor,
-        vendor_model=given.vendor_model or given.id,
-        aliases=tuple(given.aliases),
-        kind=given.kind,
-        description=given.description,
-        price={meter: nanos_per_million(meter, price) for meter, price in given.price.items()},
-        cost={meter: nanos_per_million(meter, price) for meter, price in given.cost.items()},
+        vendor_model=row.vendor_model or row.id,
+        aliases=row.aliases,
+        kind=row.kind,
+        description=row.description,
+        context_tokens=row.context_tokens,
+        output_tokens_max=row.output_tokens_max,
+        operations=row.operations,
+        inputs=row.inputs,
+        deprecated=row.deprecated,
+        source=source,
+        checked=checked,
+        price=price,
+        cost=_nanos(row, row.cost) or price,
     )
 
 
-class _Row(msgspec.Struct, forbid_unknown_fields=True):
-    id: str
-    kind: str
-    vendor_model: str = ""
-    aliases: list[str] = []
-    description: str = ""
-    price: dict[str, str] = {}
-    cost: dict[str, str] = {}
+def _nanos(row: Row, prices: Mapping[str, str]) -> dict[str, int]:
+    try:
+        return {key: nanos_per_million(key, price) for key, price in prices.items()}
+    except ValueError as error:
+        message = f"Model `{row.id}`: {error}"
+        raise ValueError(message) from error
 
 
 def _check_price(rows: tuple[Model, ...]) -> None:

@@ -8,6 +8,12 @@ from halley.db import Tx
 from halley.kernel.ids import Ids
 
 TOPIC = "prices"
+FILE = "file"
+"""Source of prices from `[[prices]]` in halley.toml: they win over all others."""
+CATALOGUE = "catalogue"
+"""Source of the vendors' seed prices: all others win over them."""
+IMPORT_PREFIX = "import:"
+"""What the source of an imported price begins with; the name of the imported file follows."""
 
 
 class PriceSet(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,12 +37,12 @@ class PriceBook(msgspec.Struct, frozen=True, kw_only=True):
         return self.sets.get(model)
 
 
-def current_prices(tx: Tx, now: int) -> PriceBook:
-    """Read each model's newest valid set."""
+def current_prices(tx: Tx, now: int, *, without: str = "") -> PriceBook:
+    """Read each model's newest valid set, leaving out those of one source."""
     rows = tx.all(
         "SELECT price_set, model, meter, nanos_per_million, source, valid_from FROM prices"
-        " WHERE valid_from <= :now ORDER BY valid_from, price_set",
-        {"now": now},
+        " WHERE valid_from <= :now AND source <> :without ORDER BY valid_from, price_set",
+        {"now": now, "without": without},
     )
     sets: dict[str, PriceSet] = {}
     for row in rows:
@@ -50,17 +56,21 @@ def current_prices(tx: Tx, now: int) -> PriceBook:
 
 
 def sync_prices(tx: Tx, wanted: Mapping[str, tuple[str, Mapping[str, int]]], ids: Ids, now: int) -> int:
-    """Add a set for each model whose price is not the wanted (source, meters); give how many. No row is changed."""
-    book = current_prices(tx, now)
+    """Add a set for each model whose price is not the wanted (source, meters); give how many. No row is changed.
+
+    A seed price never replaces one that was imported, even if a price of the file stood between them.
+    """
+    book, lasting = current_prices(tx, now), current_prices(tx, now, without=FILE)
     changed = 0
     for model, (source, meters) in wanted.items():
+        imported = lasting.of(model) if source == CATALOGUE else None
+        if imported is not None and imported.source.startswith(IMPORT_PREFIX):
+            chosen = imported
+        else:
+            chosen = PriceSet(id="", model=model, source=source, valid_from=now, meters=dict(meters))
         known = book.of(model)
-        if known is None or known.meters != dict(meters):
-            _add_set(
-                tx,
-                PriceSet(id=f"price_{ids.new()}", model=model, source=source, valid_from=now, meters=dict(meters)),
-                ids,
-            )
+        if known is None or known.meters != chosen.meters:
+            _add_set(tx, msgspec.structs.replace(chosen, id=f"price_{ids.new()}", valid_from=now), ids)
             changed += 1
     return changed
 

@@ -13,6 +13,7 @@ SUBCOMMANDS = {
     "reload": ("halley.cli.reload:reload", "Read channels and prices from the file again."),
     "keys": ("halley.cli.keys:keys", "Make, list and revoke keys."),
     "accounts": ("halley.cli.accounts:accounts", "Make, credit and list accounts."),
+    "prices": ("halley.cli.prices:prices", "List prices, and import them from a price map."),
     "tasks": ("halley.cli.tasks:tasks", "List, show and resolve tasks."),
     "webhooks": ("halley.cli.webhooks:webhooks", "Send webhooks again."),
     "ledger": ("halley.cli.ledger:ledger", "Verify and show the books."),

@@ -1,18 +1,27 @@
-"""`halley keys`: made, listed, revoked."""
+"""`halley keys`: made, listed, changed, revoked."""
 
 import click
 import msgspec
 
+from halley.accounts.store import PER_MINUTE_MAX
 from halley.cli import output
 from halley.cli.act import act
 from halley.cli.options import DOLLARS, as_json, common_settings
-from halley.console.commands.keys import CreateKey, KeyMade, KeyRow, ListKeys, RevokeKey
+from halley.console.commands.keys import CreateKey, KeyMade, KeyRow, ListKeys, RevokeKey, UpdateKey
 from halley.settings import Settings
+
+_HEADINGS = (
+    *("id", "account", "project", "mode", "name", "key", "$ budget", "$ left", "$ spent"),
+    *("requests/min", "tokens/min", "made", "revoked"),
+)
+_COUNTED = ("requests", "tokens")
+_PER_MINUTE = click.IntRange(1, PER_MINUTE_MAX)
+_PER_MINUTE_OR_NONE = click.IntRange(0, PER_MINUTE_MAX)
 
 
 @click.group()
 def keys() -> None:
-    """Make, list and revoke keys."""
+    """Make, list, change and revoke keys."""
 
 
 @keys.command()
@@ -30,6 +39,8 @@ def keys() -> None:
     metavar="PATTERN",
     help="Models it may use, e.g. `flux-*`; part them by commas or repeat it. [default: all]",
 )
+@click.option("--requests-per-minute", type=_PER_MINUTE, metavar="N", help="Most calls. [default: no limit]")
+@click.option("--tokens-per-minute", type=_PER_MINUTE, metavar="N", help="Most tokens, in and out. [default: no limit]")
 @as_json
 @common_settings
 def create(
@@ -67,10 +78,29 @@ def list_keys(settings: Settings, *, as_json: bool, **given: object) -> None:
         output.print_json(rows)
         return
     output.print_table(
-        ("id", "account", "project", "mode", "name", "key", "$ budget", "$ left", "$ spent", "made", "revoked"),
+        _HEADINGS,
         [_cells(row) for row in rows],
         empty="There are no keys; make one with `halley keys create --account NAME`",
     )
+
+
+@keys.command()
+@click.argument("key")
+@click.option("--requests-per-minute", type=_PER_MINUTE_OR_NONE, metavar="N", help="Most calls; 0 for no limit.")
+@click.option(
+    "--tokens-per-minute", type=_PER_MINUTE_OR_NONE, metavar="N", help="Most tokens, in and out; 0 for no limit."
+)
+@as_json
+@common_settings
+def update(settings: Settings, *, key: str, as_json: bool, **limits: int | None) -> None:
+    """Change the limits of KEY, given by its id (`key_…`) or its text (`sk-…`); they hold within a second."""
+    changes = {name: limit or None for name, limit in limits.items() if limit is not None}
+    row = act(settings, "keys.update", msgspec.convert({"key": key, **changes}, UpdateKey), KeyRow)
+    if as_json:
+        output.print_json(row)
+        return
+    now = " and ".join(f"{limit or 'any number of'} {name}" for name, limit in zip(_COUNTED, _limits(row), strict=True))
+    click.echo(f"Key {row.id} ({row.hint}) may use {now} per minute")
 
 
 @keys.command()
@@ -98,6 +128,12 @@ def _cells(row: KeyRow) -> tuple[str | None, ...]:
         f"{budget}/{row.budget_period}" if budget else None,
         output.money(row.left_nanos),
         output.money(row.spent_nanos),
+        *_limits(row),
         row.created_at,
         row.revoked_at,
     )
+
+
+def _limits(row: KeyRow) -> tuple[str | None, ...]:
+    found = (row.requests_per_minute, row.tokens_per_minute)
+    return tuple(None if limit is None else f"{limit:,}" for limit in found)

@@ -38,15 +38,18 @@ def take_over(tx: Tx, attempt: Attempt, *, seen_boot_id: str) -> bool:
     return touched == 1
 
 
-def finish(tx: Tx, *, key_id: str, value: str, answer: Answer, now: int) -> bool:
-    """Keep the answer and wake who waits for it; False when there was no open request, e.g. it was swept."""
-    too_large = len(answer.body) > rules.BODY_BYTES_MAX
+def finish(tx: Tx, *, key_id: str, value: str, answer: Answer | None, now: int) -> bool:
+    """Keep the answer and wake who waits for it; False when there was no open request, e.g. it was swept.
+
+    None is an answer that is too large to be kept, e.g. a stream.
+    """
+    too_large = answer is None or len(answer.body) > rules.BODY_BYTES_MAX
     params = {
         "key_id": key_id,
         "value": value,
-        "status": answer.status,
-        "headers": codec.encode(answer.headers).decode(),
-        "body": None if too_large else answer.body,
+        "status": answer.status if answer else None,
+        "headers": codec.encode(answer.headers if answer else ()).decode(),
+        "body": None if answer is None or too_large else answer.body,
         "too_large": int(too_large),
         "now": now,
     }

@@ -81,6 +81,8 @@ class HoldRequest(msgspec.Struct, frozen=True, kw_only=True):
     key_id: str
     boot_id: str
     now: int
+    note: str = ""
+    """What it is for, e.g. the model: all that is known of an answer whose process died."""
 
 
 class OpenHold(msgspec.Struct, frozen=True, kw_only=True):

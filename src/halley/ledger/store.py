@@ -143,7 +143,7 @@ def hold(tx: Tx, request: HoldRequest) -> Transfer:
         livemode=request.livemode,
         order_id=request.order_id,
         boot_id=request.boot_id,
-        note="",
+        note=request.note,
         created_at=request.now,
     )
     transfer = _move(tx, wanted, request.ledger_account_id, column="debits_pending")

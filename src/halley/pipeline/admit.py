@@ -1,14 +1,31 @@
-"""admit: key → caller."""
+"""admit: key → caller, and whether the key may ask so much so soon."""
 
+import math
 from fnmatch import fnmatchcase
 
 from halley.accounts.model import Caller
 from halley.accounts.rules import hash_key
 from halley.accounts.store import find_caller, find_key
-from halley.kernel.faults import Forbidden, Unauthenticated
+from halley.kernel.faults import Forbidden, TooManyRequests, Unauthenticated
+from halley.limits import RateLimit, Verdict
 from halley.world import World
 
 KEY_LENGTH_MAX = 256
+
+
+class OverLimit(TooManyRequests):
+    """The key has used up its requests or tokens; the verdict is for the headers."""
+
+    def __init__(self, message: str, *, verdict: Verdict) -> None:
+        after_s = verdict.retry_after_s
+        super().__init__(message, retry_after_s=None if after_s is None else max(1, math.ceil(after_s)))
+        self.verdict = verdict
+
+
+class NeverFits(OverLimit):
+    """One call asks for more tokens than the key has in any minute."""
+
+    may_retry = False
 
 
 async def admit(world: World, key: str) -> Caller:
@@ -38,6 +55,40 @@ def allow_model(caller: Caller, model: str) -> None:
     if caller.models is not None and not any(fnmatchcase(model, glob) for glob in caller.models):
         message = f"This key may not use `{model}`; it is limited to {', '.join(caller.models)}"
         raise Forbidden(message, param="model")
+
+
+def limit(world: World, caller: Caller, tokens: int) -> Verdict:
+    """Count a call and its tokens against the key's limits. Raises `OverLimit`; then nothing was counted."""
+    rate = rate_of(caller)
+    verdict = world.limits.take(caller.key_id, rate, tokens=tokens, now_s=world.clock.monotonic())
+    if not verdict.allowed:
+        raise _over(verdict, tokens)
+    return verdict
+
+
+def correct(world: World, caller: Caller, tokens: int) -> None:
+    """Count the tokens that a call used beyond those given to `limit`; fewer are given back, as a negative number."""
+    world.limits.correct(caller.key_id, rate_of(caller), tokens=tokens, now_s=world.clock.monotonic())
+
+
+def rate_of(caller: Caller) -> RateLimit:
+    """Give the limits of the caller's key."""
+    return RateLimit(
+        requests_per_minute=caller.requests_per_minute,
+        tokens_per_minute=caller.tokens_per_minute,
+    )
+
+
+def _over(verdict: Verdict, tokens: int) -> OverLimit:
+    wait = f"wait {math.ceil(verdict.retry_after_s or 0)} s, or raise the key's limit with `halley keys update`"
+    if verdict.exceeded == "requests":
+        message = f"This key may make {verdict.limit_requests:,} requests per minute, and they are used up: {wait}"
+        return OverLimit(message, verdict=verdict)
+    needs = f"This key may use {verdict.limit_tokens:,} tokens per minute; this call needs up to {tokens:,}"
+    if verdict.retry_after_s is None:
+        remedy = "shorten it, lower its output limit, or raise the key's limit with `halley keys update`"
+        return NeverFits(f"{needs}: {remedy}", verdict=verdict)
+    return OverLimit(f"{needs}, and {verdict.remaining_tokens:,} are left: {wait}", verdict=verdict)
 
 
 def _unknown() -> Unauthenticated:

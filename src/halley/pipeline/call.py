@@ -16,6 +16,7 @@ from halley.kernel.ids import TaskId
 from halley.kernel.money import dollars
 from halley.kernel.order import ImageOrder
 from halley.pipeline import once, settle
+from halley.pipeline.admit import limit
 from halley.pipeline.choose import Attempt, choose
 from halley.pipeline.events import tell
 from halley.pipeline.inputs import OwnInputs, load_own_inputs
@@ -47,6 +48,7 @@ async def submit(world: World, caller: Caller, dialect: Dialect, incoming: Incom
     known = await once.known(world, caller, request, order.body)
     if known is not None:
         return await once.replay(world, caller, request, known, dialect=dialect)
+    limit(world, caller, tokens=0)
     submission = Submission(caller=caller, dialect=dialect, order=order, request=request)
     attempts = choose(world, caller, order)
     own = await load_own_inputs(world, submission)

@@ -22,7 +22,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 def choose(world: World, caller: Caller, order: ImageOrder) -> list[Attempt]:
     """List who can run this order. Raises `NoChannel`, or `NotConveyed` when a field stands in everybody's way."""
     allow_model(caller, order.model)
-    found = candidates(world.config.channels, order.model, livemode=caller.livemode, draw=world.draw)
+    found = candidates(world.config.channels, order.model, livemode=caller.livemode, draw=lambda _: world.draw())
     able = [attempt for channel in found if (attempt := _attempt(world, channel, order.model)) is not None]
     if not able:
         message = f"No available channel for model `{order.model}`; `GET /v1/models` lists what is served"
@@ -40,9 +40,10 @@ def _attempt(world: World, channel: Channel, model: str) -> Attempt | None:
     if vendor is None or vendor.tasks is None:
         return None
     row = world.catalogue.at_vendor(model, vendor.name)
-    if row is None and model not in channel.models:
+    mapped = channel.model_map.get(model)
+    if row is None and mapped is None and model not in channel.models:
         return None
-    return Attempt(channel=channel, vendor=vendor, vendor_model=row.vendor_model if row else model)
+    return Attempt(channel=channel, vendor=vendor, vendor_model=mapped or (row.vendor_model if row else model))
 
 
 def _that_convey(attempts: list[Attempt], order: ImageOrder) -> tuple[list[Attempt], NotConveyed | None]:

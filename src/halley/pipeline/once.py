@@ -28,20 +28,33 @@ async def run_once(
     world: World, caller: Caller, request: RequestContext, body: Any, act: Callable[[], Awaitable[Answer]]
 ) -> Answer:
     """Do something that is not an order at most once per key. `body` is what tells one request from another."""
-    key = request.idempotency_key
-    if key is None:
+    if request.idempotency_key is None:
         return await act()
-    begun = await world.db.write("begin", lambda tx: begin(tx, world, caller, request, body))
-    if begun is not None and not await _take_over(world, caller, request, body, begun):
+    begun = await claim(world, caller, request, body)
+    if begun is not None:
         return await replay(world, caller, request, begun)
     try:
         answer = await act()
     except Fault:
-        # It was refused, so nothing was done: the next try starts anew.
-        await world.db.write("forget", lambda tx: idempotency.forget(tx, key_id=caller.key_id, value=key))
+        await forget(world, caller, request)
         raise
     await world.db.write("finish", lambda tx: finish(tx, world, caller, request, answer))
     return answer
+
+
+async def claim(world: World, caller: Caller, request: RequestContext, body: Any) -> Existing | None:
+    """Claim the key for this request; give what it stands for. Only for what may be done twice after a crash."""
+    begun = await world.db.write("begin", lambda tx: begin(tx, world, caller, request, body))
+    if begun is not None and await _take_over(world, caller, request, body, begun):
+        return None
+    return begun
+
+
+async def forget(world: World, caller: Caller, request: RequestContext) -> None:
+    """Nothing was done: the next request with this key starts anew."""
+    key = request.idempotency_key
+    assert key is not None
+    await world.db.write("forget", lambda tx: idempotency.forget(tx, key_id=caller.key_id, value=key))
 
 
 async def known(world: World, caller: Caller, request: RequestContext, body: Any) -> Existing | None:
@@ -60,15 +73,16 @@ def begin(tx: Tx, world: World, caller: Caller, request: RequestContext, body: A
     return claimed if isinstance(claimed, Existing) else None
 
 
-def finish(tx: Tx, world: World, caller: Caller, request: RequestContext, answer: Answer) -> None:
-    """Keep the answer, in the transaction that made it true."""
+def finish(tx: Tx, world: World, caller: Caller, request: RequestContext, answer: Answer | None) -> None:
+    """Keep the answer, in the transaction that made it true; None is one that is too large to be kept."""
     if request.idempotency_key is None:
         return
+    kept = answer and Kept(status=answer.status, headers=tuple(answer.headers.items()), body=codec.encode(answer.body))
     idempotency.finish(
         tx,
         key_id=caller.key_id,
         value=request.idempotency_key,
-        answer=Kept(status=answer.status, headers=tuple(answer.headers.items()), body=codec.encode(answer.body)),
+        answer=kept,
         now=world.clock.now(),
     )
 
@@ -130,7 +144,7 @@ async def _first_answer(
     world: World, request: RequestContext, existing: Existing, dialect: Dialect | None
 ) -> Answer | None:
     if existing.too_large:
-        raise NotReplayable("The first answer to this `Idempotency-Key` was over 1 MB and is not kept")
+        raise NotReplayable("The first answer to this `Idempotency-Key` was a stream or over 1 MB, and is not kept")
     if existing.finished and existing.status is not None:
         headers = {**dict(existing.headers), REPLAYED: "true"}
         return Answer(status=existing.status, body=codec.decode(existing.body or b"null"), headers=headers)

@@ -1,7 +1,7 @@
 """Puts channels and prices of the file, the environment and the catalogues into the database: all or nothing."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -11,7 +11,7 @@ from halley.catalogue.prices import TOPIC as PRICES_TOPIC
 from halley.catalogue.prices import sync_prices
 from halley.db import Tx
 from halley.kernel.ids import Ids
-from halley.routing import Channel
+from halley.routing import Channel, seal_headers
 from halley.routing import store as routing
 from halley.settings import ChannelConfig, PriceConfig, Settings, SettingsError, reload_file
 from halley.world import World, load_config
@@ -79,6 +79,8 @@ def _channel_configs(
         for config in settings.channels
         if config.vendor not in world.vendors
     ]
+    for config in settings.channels:
+        problems += [*_aliases_twice(world, config), *_two_credentials(world, config)]
     if problems:
         raise SettingsError(problems)
     found = [(config, config.api_key.reveal() if config.api_key else "", "file") for config in settings.channels]
@@ -90,6 +92,22 @@ def _channel_configs(
             config = ChannelConfig(name=f"{vendor.name}-environment", vendor=vendor.name, models=models)
             found.append((config, key, "environment"))
     return found
+
+
+def _aliases_twice(world: World, config: ChannelConfig) -> Iterator[str]:
+    """Name the models that a channel maps twice, once by an alias: which one would hold is anybody's guess."""
+    seen: dict[str, str] = {}
+    for model in config.model_map:
+        first = seen.setdefault(world.catalogue.public_id(model), model)
+        if first != model:
+            yield f"[[channels]] `{config.name}`: `{first}` and `{model}` in `model_map` are one model; drop one"
+
+
+def _two_credentials(world: World, config: ChannelConfig) -> Iterator[str]:
+    vendor = world.vendors.get(config.vendor)
+    if vendor is not None and config.api_key and vendor.auth_header.lower() in config.headers:
+        name = vendor.auth_header.lower()
+        yield f"[[channels]] `{config.name}`: `api_key` is sent as `{name}`, which is in `headers` too; drop one"
 
 
 def _channels(
@@ -106,9 +124,17 @@ def _channels(
                 base_url=(config.base_url or world.vendors[config.vendor].base_url).rstrip("/"),
                 credential=world.vault.seal(key.encode(), context=f"channel:{identity}") if key else None,
                 models=config.models,
+                model_map={world.catalogue.public_id(model): name for model, name in config.model_map.items()},
                 priority=config.priority,
                 weight=config.weight,
+                at_once_max=config.at_once_max,
+                per_minute_max=config.per_minute_max,
+                headers=seal_headers(world.vault, identity, _revealed(config)),
                 managed="file" if managed == "file" else "environment",
             )
         )
     return channels
+
+
+def _revealed(config: ChannelConfig) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value.reveal()) for name, value in config.headers.items())

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from halley.kernel import codec, faults
 from halley.kernel.faults import Fault
 from halley.routing import Channel
+from halley.routing.headers import open_headers
 from halley.upstream.client import UpstreamRequest
 from halley.upstream.errors import NotSent, UpstreamError
 from halley.vendors.contract import Vendor, VendorCall, VendorReply, tasks_of
@@ -68,12 +69,7 @@ def _request(world: World, channel: Channel, vendor: Vendor, call: VendorCall, b
     if not same_site(base_url, url):
         message = "The vendor named an address outside its own site; our credentials are not sent there"
         raise faults.VendorBroken(message)
-    headers = [*call.headers]
-    if channel.credential is not None:
-        secret = world.vault.open(channel.credential, context=f"channel:{channel.id}").decode()
-        headers.append((vendor.auth_header, vendor.auth_prefix + secret))
-    elif channel.simulated:
-        headers.append((vendor.auth_header, vendor.auth_prefix + "simulated"))
+    headers = [*call.headers, *open_headers(world.vault, channel), *credentials(world, channel, vendor)]
     body = call.body
     if call.json is not None:
         body = codec.encode(call.json)
@@ -87,6 +83,14 @@ def _request(world: World, channel: Channel, vendor: Vendor, call: VendorCall, b
         answer_timeout_s=world.settings.answer_timeout_s,
         reply_bytes_max=REPLY_BYTES_MAX,
     )
+
+
+def credentials(world: World, channel: Channel, vendor: Vendor) -> tuple[tuple[str, str], ...]:
+    """Give the header that holds the operator's key for this channel."""
+    if channel.credential is not None:
+        secret = world.vault.open(channel.credential, context=f"channel:{channel.id}").decode()
+        return ((vendor.auth_header, vendor.auth_prefix + secret),)
+    return ((vendor.auth_header, vendor.auth_prefix + "simulated"),) if channel.simulated else ()
 
 
 def same_site(base_url: str, url: str) -> bool:

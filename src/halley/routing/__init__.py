@@ -1,7 +1,9 @@
-"""Channels: the configured ways to vendors, which of them can take an order, and how healthy they are."""
+"""Channels: the configured ways to vendors, which of them can take an order, how healthy and how busy they are."""
 
+from halley.routing.bounds import Bounds
+from halley.routing.headers import open_headers, seal_headers
 from halley.routing.health import Health
 from halley.routing.model import Channel
-from halley.routing.rules import candidates
+from halley.routing.rules import affinity, candidates
 
-__all__ = ["Channel", "Health", "candidates"]
+__all__ = ["Bounds", "Channel", "Health", "affinity", "candidates", "open_headers", "seal_headers"]

@@ -1,9 +1,14 @@
-"""A circuit breaker per channel and operation: after failures in a row it rests, then lets one call through to see."""
+"""A circuit breaker per channel and operation: after failures in a row it rests, then lets one call through to see.
+
+It also rests for as long as a vendor asked for, without having failed.
+"""
 
 import msgspec
 
 FAILURES_MAX = 5
 REST_S = 15.0
+ASKED_REST_S_MAX = 300.0
+"""A vendor that asks for a longer rest is asked again after this: its word may be wrong, or no longer hold."""
 
 
 class _Circuit(msgspec.Struct):
@@ -16,9 +21,13 @@ class Health:
 
     def __init__(self) -> None:
         self._circuits: dict[tuple[str, str], _Circuit] = {}
+        self._asked: dict[tuple[str, str], float] = {}
 
     def may_try(self, channel_id: str, operation: str, now_s: float) -> bool:
         """Whether to send: yes while closed, and once for a probe when the rest is over."""
+        if now_s < self._asked.get((channel_id, operation), now_s):
+            return False
+        self._asked.pop((channel_id, operation), None)
         circuit = self._circuits.get((channel_id, operation))
         if circuit is None or circuit.failures < FAILURES_MAX:
             return True
@@ -40,6 +49,18 @@ class Health:
         if circuit.failures >= FAILURES_MAX:
             circuit.open_until = now_s + REST_S
 
-    def resting(self) -> list[tuple[str, str]]:
-        """List (channel id, operation) that are open, for metrics."""
-        return [key for key, circuit in self._circuits.items() if circuit.failures >= FAILURES_MAX]
+    def rest(self, channel_id: str, operation: str, now_s: float, seconds: float) -> None:
+        """Leave it alone for as long as the vendor asked, e.g. by `Retry-After`; the longest of several counts."""
+        until = now_s + min(seconds, ASKED_REST_S_MAX)
+        key = (channel_id, operation)
+        if until > self._asked.get(key, now_s):
+            self._asked[key] = until
+
+    def resting(self, now_s: float | None = None) -> list[tuple[str, str]]:
+        """List (channel id, operation) that rest, for metrics.
+
+        Without the time, a rest that a vendor asked for is listed until somebody tries after it.
+        """
+        ill = {key for key, circuit in self._circuits.items() if circuit.failures >= FAILURES_MAX}
+        asked = {key for key, until in self._asked.items() if now_s is None or now_s < until}
+        return sorted(ill | asked)

@@ -1,5 +1,6 @@
 """What a channel is."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -17,10 +18,18 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     """Sealed by the vault with the channel's id as context; None for a simulator."""
     models: tuple[str, ...]
     """Globs over public model ids."""
+    model_map: Mapping[str, str] = {}
+    """Public model id → the vendor's own name for it on this channel. Such a model is served whatever the globs say."""
     priority: int = 0
     """A higher one is tried first."""
     weight: int = 1
     """Share among channels of one priority; 0 takes it out of use."""
+    at_once_max: int | None = None
+    """The most calls that may run at the same time."""
+    per_minute_max: int | None = None
+    """The most calls that a full minute's worth has; what is used comes back evenly."""
+    headers: bytes | None = None
+    """Further headers for the vendor, sealed: see `open_headers`."""
     managed: Literal["file", "environment", "sandbox"]
     """Where it comes from: rows from the file or the environment are read-only elsewhere."""
     enabled: bool = True

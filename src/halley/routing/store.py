@@ -32,12 +32,15 @@ def ids_by_name(tx: Tx) -> dict[str, str]:
 
 def _put(tx: Tx, channel: Channel, now: int) -> None:
     tx.run(
-        "INSERT INTO channels (id, name, vendor, base_url, credential, models, priority, weight, managed, state,"
-        " created_at, updated_at) VALUES (:id, :name, :vendor, :base_url, :credential, :models, :priority, :weight,"
-        " :managed, 'enabled', :now, :now)"
+        "INSERT INTO channels (id, name, vendor, base_url, credential, models, model_map, priority, weight,"
+        " at_once_max, per_minute_max, headers, managed, state, created_at, updated_at)"
+        " VALUES (:id, :name, :vendor, :base_url, :credential, :models, :model_map, :priority, :weight,"
+        " :at_once_max, :per_minute_max, :headers, :managed, 'enabled', :now, :now)"
         " ON CONFLICT (name) DO UPDATE SET vendor = excluded.vendor, base_url = excluded.base_url,"
-        " credential = excluded.credential, models = excluded.models, priority = excluded.priority,"
-        " weight = excluded.weight, managed = excluded.managed, state = 'enabled', updated_at = excluded.updated_at",
+        " credential = excluded.credential, models = excluded.models, model_map = excluded.model_map,"
+        " priority = excluded.priority, weight = excluded.weight, at_once_max = excluded.at_once_max,"
+        " per_minute_max = excluded.per_minute_max, headers = excluded.headers, managed = excluded.managed,"
+        " state = 'enabled', updated_at = excluded.updated_at",
         {
             "id": channel.id,
             "name": channel.name,
@@ -45,8 +48,12 @@ def _put(tx: Tx, channel: Channel, now: int) -> None:
             "base_url": channel.base_url,
             "credential": channel.credential,
             "models": json.dumps(channel.models),
+            "model_map": json.dumps(dict(channel.model_map)),
             "priority": channel.priority,
             "weight": channel.weight,
+            "at_once_max": channel.at_once_max,
+            "per_minute_max": channel.per_minute_max,
+            "headers": channel.headers,
             "managed": channel.managed,
             "now": now,
         },
@@ -62,8 +69,12 @@ def _channel(row: Row) -> Channel:
         base_url=row["base_url"],
         credential=None if row["credential"] is None else bytes(row["credential"]),
         models=tuple(models),
+        model_map=json.loads(row["model_map"]),
         priority=row["priority"],
         weight=row["weight"],
+        at_once_max=row["at_once_max"],
+        per_minute_max=row["per_minute_max"],
+        headers=None if row["headers"] is None else bytes(row["headers"]),
         managed=row["managed"],
         enabled=row["state"] == "enabled",
     )

@@ -20,12 +20,26 @@ ENTRIES_MAX = 10_000
 NAME_LENGTH_MAX = 200
 PRIORITY_MAX = 1_000_000
 WEIGHT_MAX = 1_000_000
+BOUND_MAX = 1_000_000
+MAP_ENTRIES_MAX = 1_000
+HEADERS_MAX = 32
+HEADER_LENGTH_MAX = 8_192
 PRICE_DECIMALS_MAX = 18
 PRICE_MAX = Decimal(1_000_000)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _VENDOR = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_METER = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_METER = re.compile(r"[a-z][a-z0-9_]{0,63}(@[A-Za-z0-9_.,=+x-]{1,200})?")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_HEADER_VALUE = re.compile(r"[ -~]+")
+_OWN_HEADERS = frozenset(
+    (
+        *("accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host"),
+        *("keep-alive", "te", "trailer", "transfer-encoding", "upgrade"),
+    )
+)
+"""What belongs to the body or the connection; a wrong one breaks each call."""
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}|os\.environ/([A-Za-z_][A-Za-z0-9_]*)")
 _CHANNEL_KEYS = ChannelConfig.__struct_fields__
 
@@ -117,8 +131,12 @@ def _channel(entry: dict[str, Any], environ: Mapping[str, str]) -> ChannelConfig
         base_url=base_url.rstrip("/") if base_url else None,
         api_key=Secret(api_key) if api_key else None,
         models=_models(entry),
+        model_map=_model_map(entry),
         priority=_number(entry, "priority", 0, -PRIORITY_MAX, PRIORITY_MAX),
         weight=_number(entry, "weight", 1, 0, WEIGHT_MAX),
+        at_once_max=_bound(entry, "at_once_max"),
+        per_minute_max=_bound(entry, "per_minute_max"),
+        headers=_headers(entry, environ),
     )
 
 
@@ -168,7 +186,10 @@ def _resolved(text: str, key: str, environ: Mapping[str, str]) -> str:
     found = _VARIABLE.fullmatch(text)
     if found is None:
         return text
-    name = found[1] or found[2]
+    return _from_environment(found[1] or found[2], key, environ)
+
+
+def _from_environment(name: str, key: str, environ: Mapping[str, str]) -> str:
     value = environ.get(name, "").strip()
     if not value:
         raise ValueError(f"`{key}` wants `{name}` from the environment, which is not set there: export it")
@@ -185,6 +206,52 @@ def _models(entry: dict[str, Any]) -> tuple[str, ...]:
             raise ValueError(f"`models`: `{item}` is no model id or pattern")
         models.append(item)
     return tuple(models)
+
+
+def _model_map(entry: dict[str, Any]) -> dict[str, str]:
+    example = '{ "gpt-4o" = "prod-gpt-4o" }'
+    names = _text_map(entry, "model_map", MAP_ENTRIES_MAX, example)
+    for model, name in names.items():
+        if not all(re.fullmatch(rf"\S{{1,{NAME_LENGTH_MAX}}}", each) for each in (model, name)):
+            raise ValueError(f"`model_map`: `{model}` = `{name}` are no two model ids; give e.g. `{example}`")
+        if "*" in model:
+            raise ValueError(f"`model_map`: `{model}` is a pattern; name each model, e.g. `{example}`")
+    return names
+
+
+def _headers(entry: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Secret]:
+    found: dict[str, Secret] = {}
+    for name, text in _text_map(entry, "headers", HEADERS_MAX, '{ x-team = "${TEAM}" }').items():
+        key = f"headers.{name}"
+        if not _HEADER.fullmatch(name) or name.lower() in found:
+            raise ValueError(f"`headers`: `{name}` is no name of a header, or is there twice")
+        if name.lower() in _OWN_HEADERS:
+            raise ValueError(f"`headers`: `{name}` is set by Halley for each call; leave it out")
+        value = _REFERENCE.sub(lambda match, key=key: _from_environment(match[1], key, environ), text).strip()
+        if not _HEADER_VALUE.fullmatch(value) or len(value) > HEADER_LENGTH_MAX:
+            raise ValueError(f"`{key}` must have 1 to {HEADER_LENGTH_MAX} printable ASCII characters")
+        found[name.lower()] = Secret(value)
+    return found
+
+
+def _text_map(entry: dict[str, Any], key: str, entries_max: int, example: str) -> dict[str, str]:
+    value: object = entry.get(key, {})
+    if not isinstance(value, dict) or len(value) > entries_max:  # pyright: ignore[reportUnknownArgumentType] - TOML is untyped
+        raise ValueError(f"`{key}` must be a table of at most {entries_max} texts, e.g. `{key} = {example}`")
+    texts: dict[str, str] = {}
+    for name, text in value.items():  # pyright: ignore[reportUnknownVariableType] - TOML is untyped
+        if not isinstance(name, str) or not isinstance(text, str):
+            raise ValueError(f"`{key}`: write `{name}` as a text, e.g. `{key} = {example}`")  # noqa: TRY004 - the file, not our own code
+        texts[name] = text
+    return texts
+
+
+def _bound(entry: dict[str, Any], key: str) -> int | None:
+    if key not in entry:
+        return None
+    if entry[key] == 0:
+        raise ValueError(f"`{key}`: 0 would let nothing through; leave it out for no bound, or set `weight = 0`")
+    return _number(entry, key, 1, 1, BOUND_MAX)
 
 
 def _number(entry: dict[str, Any], key: str, default: int, low: int, high: int) -> int:

@@ -52,8 +52,14 @@ class ChannelConfig(msgspec.Struct, frozen=True, kw_only=True):
     api_key: Secret | None = None
     models: tuple[str, ...] = ("*",)
     """Patterns of the model ids that it serves."""
+    model_map: dict[str, str] = {}
+    """From model id to the vendor's own name for it on this channel."""
     priority: int = 0
     weight: int = 1
+    at_once_max: int | None = None
+    per_minute_max: int | None = None
+    headers: dict[str, Secret] = {}
+    """Sent to the vendor with each call, by lower-case name."""
 
 
 class PriceConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +92,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     drain_s: float = 30.0
     connect_timeout_s: float = 5.0
     answer_timeout_s: float = 60.0
+    first_byte_timeout_s: float = 120.0
+    stall_timeout_s: float = 60.0
+    total_timeout_s: float = 900.0
+    attempts_max: int = 4
     body_bytes_max: int = 64 * MEBIBYTE
     retention_days: int = 30
     log_level: LogLevel = "info"

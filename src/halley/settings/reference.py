@@ -34,13 +34,20 @@ vendor = "example"                   # those built in are in the README
 base_url = "https://api.example.com" # default: the vendor's own
 api_key = "${EXAMPLE_API_KEY}"       # or "os.environ/EXAMPLE_API_KEY"; the name must be set
 models = ["flux-*"]                  # default: all that the vendor has
+model_map = { "flux-dev" = "my-dev" } # the vendor's own names on this channel; served whatever `models` says
 priority = 0                         # higher is asked first
 weight = 1                           # share among channels of one priority; 0 takes it out of use
+at_once_max = 64                     # calls running at the same time; default: no bound
+per_minute_max = 3000                # calls per minute, as a bucket that refills evenly; default: no bound
+headers = { x-team = "${TEAM}-eu" }  # sent with each call; `${NAME}` is put in wherever it stands
 
 [[prices]]                           # overrides the seed prices of the vendor's catalogue
 model = "flux-pro-1.1"
 call = "0.04"                        # US dollars per call; other meters by their names, tokens per million
 ```
+
+Bounds hold in each serving process by itself. A call that a channel has no room for goes to the next one. Headers are
+kept encrypted, as keys are.
 
 ## Names of the environment that are not Halley's own
 

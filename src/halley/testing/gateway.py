@@ -13,7 +13,7 @@ from halley.console.commands import keys
 from halley.kernel.ids import parse_task_id
 from halley.ledger.verify import verify
 from halley.pipeline.vendor import call_vendor
-from halley.routing import Health
+from halley.routing import Bounds, Health
 from halley.settings import Settings
 from halley.tasks import Task
 from halley.tasks import store as tasks
@@ -229,7 +229,7 @@ class Rig:
     async def serve_only(self, *vendors: str) -> None:
         """Let only these vendors' simulators take orders from now on; without names, all. Failures are forgotten."""
         world = self.world
-        world.health = Health()
+        world.health, world.bounds = Health(), Bounds()
         world.sandbox = tuple(
             msgspec.structs.replace(channel, enabled=not vendors or channel.vendor in vendors)
             for channel in self._sandbox

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
-from halley.upstream.client import UpstreamClient, UpstreamReply, UpstreamRequest
+from halley.upstream.client import UpstreamClient, UpstreamReply, UpstreamRequest, UpstreamStream
 from halley.upstream.exchange import Download, Fetched
 from halley.upstream.guard import Guard
 from halley.world import World
@@ -124,6 +124,15 @@ class _Upstream:
         try:
             url = self._wire.redirect(request.method, request.url)
             return await self._inner.send(msgspec.structs.replace(request, url=url))
+        finally:
+            self._wire.busy -= 1
+
+    async def open(self, request: UpstreamRequest) -> UpstreamStream:
+        """Open, perhaps into the void."""
+        self._wire.busy += 1
+        try:
+            url = self._wire.redirect(request.method, request.url)
+            return await self._inner.open(msgspec.structs.replace(request, url=url))
         finally:
             self._wire.busy -= 1
 

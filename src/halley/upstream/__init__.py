@@ -3,8 +3,8 @@
 `guard` is imported by its own name, since aiohttp costs memory that an idle gateway does not need.
 """
 
-from halley.upstream.client import FastClient, UpstreamClient, UpstreamReply, UpstreamRequest
-from halley.upstream.errors import NotSent, OutcomeUnknown, Refused, ReplyTooLarge, UpstreamError
+from halley.upstream.client import FastClient, UpstreamClient, UpstreamReply, UpstreamRequest, UpstreamStream
+from halley.upstream.errors import NotSent, OutcomeUnknown, Refused, ReplyTooLarge, Stalled, UpstreamError
 
 __all__ = [
     "FastClient",
@@ -12,8 +12,10 @@ __all__ = [
     "OutcomeUnknown",
     "Refused",
     "ReplyTooLarge",
+    "Stalled",
     "UpstreamClient",
     "UpstreamError",
     "UpstreamReply",
     "UpstreamRequest",
+    "UpstreamStream",
 ]

@@ -3,7 +3,8 @@
 UpstreamError
 ├── NotSent            no byte of the request was written: another channel may be tried
 ├── OutcomeUnknown     some of it may have been read over there: never send it again by yourself
-│   └── ReplyTooLarge  an answer came, larger than asked for
+│   ├── ReplyTooLarge  an answer came, larger than asked for
+│   └── Stalled        an answer began, then nothing came for too long
 └── Refused            we do not go there (see `guard`); nothing was written either
 
 Whoever is in doubt says `OutcomeUnknown`: a job paid twice is worse than a hold that waits for an operator.
@@ -35,6 +36,10 @@ class OutcomeUnknown(UpstreamError):
 
 class ReplyTooLarge(OutcomeUnknown):
     """The reply is larger than the request allows, also after decompression."""
+
+
+class Stalled(OutcomeUnknown):
+    """The head of the reply had come, then no piece of its body for longer than the request allows."""
 
 
 class Refused(UpstreamError):

@@ -13,6 +13,8 @@ class Outcome(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    CUT = "cut"
+    """A stream that broke off, or whose caller left: what was received is charged."""
     LOST = "lost"
     """An answer whose end nobody knows; not charged, the operator's exposure."""
     UNKNOWN = "unknown"

@@ -9,6 +9,7 @@ import msgspec
 from halley.kernel.faults import Fault
 from halley.kernel.ids import TaskId, as_uuid
 from halley.kernel.money import Nanos
+from halley.kernel.operation import Operation
 from halley.kernel.order import Failure, ImageOrder, Report, ReportState, Webhook
 
 CONTRACT = 1
@@ -181,6 +182,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     example: Mapping[str, Any] | None = None
     """A body that works when sent."""
     example_path: str | None = None
+    operation: Operation | None = None
+    """For ANSWER: what is called."""
     model_pattern: str | None = None
     """A `{model}` part must match this glob for the route to apply, e.g. `flux-*`."""
     lookup: "Callable[[Incoming, tuple[ModelView, ...], str], Answer] | None" = None
@@ -321,30 +324,6 @@ class Tasks(msgspec.Struct, frozen=True, kw_only=True):
     """Per channel."""
 
 
-class Operation(StrEnum):
-    """A call that is answered at once, by the wire format in which it is made."""
-
-    CHAT = "openai.chat"
-    COMPLETION = "openai.completion"
-    RESPONSES = "openai.responses"
-    EMBEDDINGS = "openai.embeddings"
-    IMAGES = "openai.images"
-    IMAGE_EDITS = "openai.image_edits"
-    IMAGE_VARIATIONS = "openai.image_variations"
-    SPEECH = "openai.speech"
-    TRANSCRIPTION = "openai.transcription"
-    TRANSLATION = "openai.translation"
-    MODERATION = "openai.moderation"
-    RERANK = "openai.rerank"
-    REALTIME = "openai.realtime"
-    MESSAGES = "anthropic.messages"
-    MESSAGE_TOKENS = "anthropic.count_tokens"
-    CONTENT = "gemini.content"
-    CONTENT_TOKENS = "gemini.count_tokens"
-    EMBED_CONTENT = "gemini.embed"
-    EMBED_CONTENTS = "gemini.embed_batch"
-
-
 class Answers(msgspec.Struct, frozen=True, kw_only=True):
     """How a vendor answers calls at once."""
 
@@ -386,8 +365,9 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     answers: Answers | None = None
     catalogue: str = ""
     """`package:file` of its models; empty: `catalogue.toml` beside its simulator."""
-    simulator: str
-    """`module:function` of (SimulatorHost) → ASGI application; imported when needed. Vendors may share one."""
+    simulator: str = ""
+    """`module:function` of (SimulatorHost) → ASGI application; imported when needed. Vendors may share one; a vendor
+    without one cannot be tried out."""
     simulator_path: str = ""
     """What the simulator's origin must be followed by to make a base URL."""
     exempt: Mapping[str, str] = {}

@@ -12,8 +12,12 @@ from halley.kernel.clock import MICROSECONDS
 from halley.kernel.money import ZERO
 from halley.ledger import queries
 from halley.ledger import store as ledger
+from halley.ledger.model import OpenHold
+from halley.pipeline.answers import stored as responses
 from halley.tasks import Boot, Task, TaskState
 from halley.tasks import store as tasks
+from halley.usage import store as usage
+from halley.usage.model import Outcome, Usage
 from halley.webhooks import store as outbox
 from halley.world import World
 from halley.world.boots import end_boot, living_boots
@@ -92,11 +96,39 @@ async def _void_answers(world: World) -> None:
         for hold in holds:
             ledger.void(tx, hold_id=hold.hold_id, ids=world.ids, now=now)
             accounts.settle_budget(tx, key_id=hold.key_id, held=hold.amount_nanos, spent=ZERO, now=now)
+            _note_lost(tx, world, hold, now)
         return len(holds)
 
     voided = await world.db.write("void_answers", unit)
     if voided:
         _log.warning("answers_lost", count=voided)
+
+
+def _note_lost(tx: Tx, world: World, hold: OpenHold, now: int) -> None:
+    """List it for the operator: a vendor may bill for it, at most what was held."""
+    key, first = accounts.find_key(tx, hold.key_id), ledger.find_transfer(tx, hold.hold_id)
+    assert key is not None
+    assert first is not None
+    lost = Usage(
+        id=f"use_{world.ids.new()}",
+        account_id=key.account_id,
+        project_id=key.project_id,
+        key_id=key.id,
+        livemode=key.livemode,
+        order_kind="answer",
+        order_id=hold.order_id,
+        model=first.note,
+        channel_id=None,
+        outcome=Outcome.LOST,
+        meters={},
+        price_nanos=ZERO,
+        vendor_cost_nanos=None,
+        exposure_nanos=hold.amount_nanos,
+        attempts=1,
+        total_us=now - first.created_at,
+        created_at=now,
+    )
+    usage.insert(tx, lost)
 
 
 async def _expire(world: World) -> None:
@@ -110,6 +142,7 @@ async def _expire(world: World) -> None:
         await world.objects.delete([each.object_key for each in files])
         await world.db.write("expire_files", lambda tx: assets.drop_files(tx, files))
     await _expire_bodies(world, now)
+    await responses.expire(world, now, BATCH_MAX)
     await world.db.write(
         "expire_idempotency", lambda tx: idempotency.sweep(tx, older_than=now - KEEP_IDEMPOTENCY_US, limit=BATCH_MAX)
     )

@@ -12,7 +12,8 @@ from halley.kernel.clock import Clock
 from halley.kernel.failpoints import Failpoints
 from halley.kernel.ids import Ids
 from halley.kernel.vault import Vault
-from halley.routing import Channel, Health
+from halley.limits import Limiter
+from halley.routing import Bounds, Channel, Health
 from halley.settings import Settings
 from halley.upstream.client import UpstreamClient
 from halley.upstream.guard import Guard
@@ -39,6 +40,8 @@ class World(msgspec.Struct, kw_only=True):
     guard: Guard
     objects: ObjectStore
     health: Health
+    bounds: Bounds
+    limits: Limiter
     metrics: Metrics
     failpoints: Failpoints
     boot_id: str

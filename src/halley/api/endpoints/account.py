@@ -1,4 +1,4 @@
-"""What a key can learn of its account: the balance in US dollars, and the models it may use."""
+"""What a key can learn of its account: the balance in US dollars."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -9,11 +9,10 @@ from halley.accounts import store as accounts
 from halley.accounts.model import Account, Key
 from halley.api.asgi import Reply, json_reply
 from halley.api.call import Call
-from halley.api.endpoints.orders import models_of
 from halley.api.times import time_of
 from halley.db import Tx
 from halley.kernel.clock import MICROSECONDS
-from halley.kernel.faults import BadRequest, NotFound
+from halley.kernel.faults import BadRequest
 from halley.kernel.money import dollars
 from halley.ledger import queries as ledger
 from halley.ledger import rules as ledger_rules
@@ -25,8 +24,6 @@ Dollars = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "number
 
 UNLIMITED = msgspec.Raw(b"-1")
 DAY_US = 24 * 60 * 60 * MICROSECONDS
-MODELS_SINCE = 1_767_225_600
-"""Clients want to know when a model was made; vendors do not say, so it is 2026-01-01 for all."""
 
 
 class QuotaKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,22 +56,6 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Only when both dates were given."""
 
 
-class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
-    """A model, in OpenAI's shape."""
-
-    id: str
-    object: str = "model"
-    created: int
-    owned_by: str
-
-
-class ModelList(msgspec.Struct, frozen=True, kw_only=True):
-    """The models that the key may use."""
-
-    object: str = "list"
-    data: list[ModelCard]
-
-
 async def quota(call: Call) -> Reply:
     """Give the balance, also to a key that has none left."""
     caller, now = call.caller, call.world.clock.now()
@@ -98,26 +79,9 @@ async def quota(call: Call) -> Reply:
     return json_reply(shown)
 
 
-async def list_models(call: Call) -> Reply:
-    """List the models in OpenAI's shape."""
-    return json_reply(ModelList(data=[_card(view.id) for view in models_of(call)]))
-
-
-async def get_model(call: Call) -> Reply:
-    """Give one model."""
-    wanted = call.world.catalogue.public_id(call.params["model"])
-    if all(view.id != wanted for view in models_of(call)):
-        raise NotFound(f"There is no model `{call.params['model'][:200]}`; `GET /v1/models` lists them", param="model")
-    return json_reply(_card(wanted))
-
-
 def number(nanos: int) -> msgspec.Raw:
     """Spell US dollars as a JSON number, exactly; nothing on the way is a float."""
     return msgspec.Raw(dollars(nanos).encode())
-
-
-def _card(model: str) -> ModelCard:
-    return ModelCard(id=model, created=MODELS_SINCE, owned_by="halley")
 
 
 def _key(key: Key, now: int) -> QuotaKey:

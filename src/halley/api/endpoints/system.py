@@ -85,7 +85,7 @@ async def _fill_gauges(call: Call) -> None:
 def _fill_channels(call: Call) -> None:
     world = call.world
     world.metrics.channel_up.clear()
-    resting = world.health.resting()
+    resting = world.health.resting(world.clock.monotonic())
     for channel in world.config.channels:
         mine = [operation for channel_id, operation in resting if channel_id == channel.id]
         for operation in {"submit", *mine}:

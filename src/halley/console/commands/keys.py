@@ -1,4 +1,4 @@
-"""Keys: made, listed, revoked. A key's text leaves this module once, in the answer to its making."""
+"""Keys: made, listed, changed, revoked. A key's text leaves this module once, in the answer to its making."""
 
 from typing import Annotated
 
@@ -11,10 +11,11 @@ from halley.console.commands.common import NAME_LENGTH_MAX, ROWS_MAX, Args, amou
 from halley.console.protocol import Progress
 from halley.console.services import Services
 from halley.db import Tx
-from halley.kernel.faults import BadRequest, NotFound
+from halley.kernel.faults import BadRequest, Conflict, NotFound
 from halley.kernel.money import Nanos
 
 Name = Annotated[str, msgspec.Meta(max_length=NAME_LENGTH_MAX)]
+PerMinute = Annotated[int, msgspec.Meta(ge=1, le=accounts.PER_MINUTE_MAX)]
 
 
 class CreateKey(Args, frozen=True, kw_only=True):
@@ -25,6 +26,8 @@ class CreateKey(Args, frozen=True, kw_only=True):
     budget_nanos: Annotated[int, msgspec.Meta(ge=0)] | None = None
     budget_period: BudgetPeriod | None = None
     models: Annotated[tuple[str, ...], msgspec.Meta(max_length=ROWS_MAX)] | None = None
+    requests_per_minute: PerMinute | None = None
+    tokens_per_minute: PerMinute | None = None
 
 
 class ListKeys(Args, frozen=True, kw_only=True):
@@ -32,6 +35,15 @@ class ListKeys(Args, frozen=True, kw_only=True):
     revoked: bool = False
     after: str = ""
     limit: Annotated[int, msgspec.Meta(ge=1, le=ROWS_MAX)] = ROWS_MAX
+
+
+class UpdateKey(Args, frozen=True, kw_only=True):
+    """What is left out stays as it is; null lifts the limit."""
+
+    key: str
+    """Its id, or its text."""
+    requests_per_minute: PerMinute | msgspec.UnsetType | None = msgspec.UNSET
+    tokens_per_minute: PerMinute | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class RevokeKey(Args, frozen=True, kw_only=True):
@@ -54,6 +66,8 @@ class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
     left_nanos: str | None
     held_nanos: str | None
     spent_nanos: str | None
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
     created_at: str | None
     revoked_at: str | None
 
@@ -92,19 +106,43 @@ async def list_all(services: Services, args: ListKeys, _progress: Progress) -> l
     return await services.db.read(query)
 
 
+async def update(services: Services, args: UpdateKey, _progress: Progress) -> KeyRow:
+    """Give a key other limits; every process hears of it within a second."""
+    unset = msgspec.UNSET
+    if args.requests_per_minute is unset and args.tokens_per_minute is unset:
+        raise BadRequest("Nothing is to be changed; give `--requests-per-minute` or `--tokens-per-minute`", param="key")
+
+    def unit(tx: Tx) -> KeyRow:
+        key = _found(tx, args.key)
+        requests = key.requests_per_minute if args.requests_per_minute is unset else args.requests_per_minute
+        tokens = key.tokens_per_minute if args.tokens_per_minute is unset else args.tokens_per_minute
+        if not accounts.set_limits(tx, key.id, requests_per_minute=requests, tokens_per_minute=tokens):
+            raise Conflict(f"The key `{key.id}` was revoked; make another with `halley keys create`", param="key")
+        audit(tx, services, "keys.update", key.id, requests_per_minute=requests, tokens_per_minute=tokens)
+        return _named(tx, _found(tx, key.id), services)
+
+    return await services.db.write("keys.update", unit)
+
+
 async def revoke(services: Services, args: RevokeKey, _progress: Progress) -> KeyRow:
     """Revoke a key; every process hears of it within a second. Once more changes nothing."""
 
     def unit(tx: Tx) -> KeyRow:
-        key = accounts.find_key(tx, args.key) or accounts.find_key_hashed(tx, rules.hash_key(args.key))
-        if key is None:
-            shown = args.key if args.key.startswith("key_") else rules.hint(args.key)
-            raise NotFound(f"There is no key `{shown}`; `halley keys list` shows those there are", param="key")
+        key = _found(tx, args.key)
         if accounts.revoke_key(tx, key.id, services.clock.now()):
             audit(tx, services, "keys.revoke", key.id)
         return _named(tx, accounts.find_key(tx, key.id) or key, services)
 
     return await services.db.write("keys.revoke", unit)
+
+
+def _found(tx: Tx, given: str) -> Key:
+    """Find a key by id or text. Raises `NotFound`."""
+    key = accounts.find_key(tx, given) or accounts.find_key_hashed(tx, rules.hash_key(given))
+    if key is None:
+        shown = given if given.startswith("key_") else rules.hint(given)
+        raise NotFound(f"There is no key `{shown}`; `halley keys list` shows those there are", param="key")
+    return key
 
 
 def _project(tx: Tx, services: Services, account_id: str, name: str) -> Project:
@@ -130,6 +168,8 @@ def _new_key(services: Services, args: CreateKey, project: Project, text: str) -
         models=args.models,
         budget_nanos=budget,
         budget_period=args.budget_period or (None if budget is None else BudgetPeriod.TOTAL),
+        requests_per_minute=args.requests_per_minute,
+        tokens_per_minute=args.tokens_per_minute,
     )
 
 
@@ -157,6 +197,8 @@ def _row(key: Key, account: str, project: str, now: int) -> KeyRow:
         left_nanos=amount(accounts.budget_left(key, now)),
         held_nanos=amount(key.held_nanos),
         spent_nanos=amount(key.spent_nanos),
+        requests_per_minute=key.requests_per_minute,
+        tokens_per_minute=key.tokens_per_minute,
         created_at=moment(key.created_at),
         revoked_at=moment(key.revoked_at),
     )

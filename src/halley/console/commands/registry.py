@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from halley.console.commands import accounts, keys, ledger, tasks, webhooks, world
+from halley.console.commands import accounts, keys, ledger, prices, tasks, webhooks, world
 from halley.console.protocol import CommandFailed, Problem, Progress, Request
 from halley.console.services import Services, database_mark
 from halley.kernel.faults import Fault
@@ -29,10 +29,13 @@ COMMANDS: Mapping[str, Command] = {
     "accounts.list": Command(args=accounts.ListAccounts, run=accounts.list_all),
     "keys.create": Command(args=keys.CreateKey, run=keys.create),
     "keys.list": Command(args=keys.ListKeys, run=keys.list_all),
+    "keys.update": Command(args=keys.UpdateKey, run=keys.update),
     "keys.revoke": Command(args=keys.RevokeKey, run=keys.revoke),
     "ledger.show": Command(args=ledger.ShowLedger, run=ledger.show),
     "ledger.lost": Command(args=ledger.ListLost, run=ledger.lost),
     "ledger.verify": Command(args=ledger.VerifyLedger, run=ledger.verify),
+    "prices.list": Command(args=prices.ListPrices, run=prices.list_all),
+    "prices.import": Command(args=prices.ImportPrices, run=prices.import_map),
     "tasks.list": Command(args=tasks.ListTasks, run=tasks.list_all),
     "tasks.show": Command(args=tasks.ShowTask, run=tasks.show),
     "tasks.resolve": Command(args=world.ResolveTask, run=world.resolve, needs_world=True),

@@ -8,7 +8,10 @@ import msgspec
 
 from halley.testing.wire import Break
 from halley.vendors.contract import Vendor
-from halley.vendors.simulate.directive import Outcome
+from halley.vendors.simulate.directive import ANSWER_ONLY, Outcome
+
+ENDINGS = tuple(ending for ending in Outcome if ending not in ANSWER_ONLY)
+"""What can become of a task."""
 
 
 class Operation(StrEnum):
@@ -74,7 +77,7 @@ _NOTHING: Mapping[str, str] = {
 
 def cells(vendor: Vendor) -> list[Cell]:
     """Every cell of a vendor, those that are not driven included."""
-    return [_cell(vendor, operation, ending) for operation in Operation for ending in Outcome]
+    return [_cell(vendor, operation, ending) for operation in Operation for ending in ENDINGS]
 
 
 def _cell(vendor: Vendor, operation: Operation, ending: Outcome) -> Cell:

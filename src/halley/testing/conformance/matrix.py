@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from halley.testing.conformance.cells import Cell, Operation
-from halley.vendors.simulate.directive import Outcome
+from halley.testing.conformance.cells import ENDINGS, Cell, Operation
 
 DRIVEN, FAILED, EXEMPT, MEANINGLESS, MISSING = "●", "✗", "○", "·", "?"
 
@@ -31,11 +30,11 @@ class Matrix:
 
     def text(self) -> str:
         """Endings down, operations across, and the reasons below."""
-        width = max(len(ending) for ending in Outcome)
+        width = max(len(ending) for ending in ENDINGS)
         head = " " * width + "  " + " ".join(f"{operation:<9}" for operation in Operation)
         rows = [
             f"{ending:<{width}}  " + " ".join(f"{self._mark(f'{operation}/{ending}'):<9}" for operation in Operation)
-            for ending in Outcome
+            for ending in ENDINGS
         ]
         legend = (
             f"{DRIVEN} driven   {FAILED} failed   {EXEMPT} exempt   {MEANINGLESS} no meaning   {MISSING} not driven"

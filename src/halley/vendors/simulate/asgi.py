@@ -21,6 +21,7 @@ BODY_BYTES_MAX = 64 * 1024 * 1024
 QUERY_FIELDS_MAX = 100
 SILENCE_S_MAX = 3_600.0
 ABORT_EXTENSION = "halley.abort"
+CLOSE_EXTENSION = "halley.close"
 GARBAGE = b'{"id": "7d1e", "status": <!doctype html><html><head><title>502 Bad Gateway'
 
 Message = MutableMapping[str, Any]
@@ -274,4 +275,11 @@ async def reset_connection(scope: Scope, receive: Receive) -> None:
     """Reset the TCP connection (RST), as a crashed proxy would."""
     abort: Callable[[], None] = scope["extensions"][ABORT_EXTENSION]
     abort()
+    await until_client_leaves(receive)
+
+
+async def close_connection(scope: Scope, receive: Receive) -> None:
+    """Close the TCP connection once all that was written has gone out, in the middle of a reply if need be."""
+    close: Callable[[], None] = scope["extensions"][CLOSE_EXTENSION]
+    close()
     await until_client_leaves(receive)

@@ -40,6 +40,43 @@ class Outcome(StrEnum):
     EXPIRED_LINK = "expired_link"
     CALLBACK_LOST = "callback_lost"
     CALLBACK_TWICE = "callback_twice"
+    CUT_STREAM = "cut_stream"
+    STALL_STREAM = "stall_stream"
+    MALFORMED_FRAME = "malformed_frame"
+    ERROR_FRAME = "error_frame"
+    SLOW_FIRST_BYTE = "slow_first_byte"
+    TOOL_CALL = "tool_call"
+    REFUSAL = "refusal"
+    LENGTH = "length"
+    REASONING = "reasoning"
+
+
+ANSWER_ONLY: frozenset[Outcome] = frozenset(
+    {
+        Outcome.CUT_STREAM,
+        Outcome.STALL_STREAM,
+        Outcome.MALFORMED_FRAME,
+        Outcome.ERROR_FRAME,
+        Outcome.SLOW_FIRST_BYTE,
+        Outcome.TOOL_CALL,
+        Outcome.REFUSAL,
+        Outcome.LENGTH,
+        Outcome.REASONING,
+    }
+)
+"""Endings of an answer that comes within the call; a task has none of them."""
+
+TASK_ONLY: frozenset[Outcome] = frozenset(
+    {
+        Outcome.NEVER_FINISHES,
+        Outcome.UNKNOWN_STATE,
+        Outcome.NOT_FOUND_LATER,
+        Outcome.EXPIRED_LINK,
+        Outcome.CALLBACK_LOST,
+        Outcome.CALLBACK_TWICE,
+    }
+)
+"""Endings of a task that is fetched later; an answer has none of them, but that a link in it may have ended."""
 
 
 class Directive(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,14 +92,17 @@ class Directive(msgspec.Struct, frozen=True, kw_only=True):
         return f"outcome={self.outcome}; delay={self.delay_s:.6f}".rstrip("0").rstrip(".")
 
 
-def directive_for(headers: Iterable[tuple[bytes, bytes]], prompt: str | None) -> Directive:
-    """What a call orders, from its ASGI headers or else its prompt; without either, a plain success."""
-    values = [value for name, value in headers if name.lower() == HEADER.encode()]
-    if len(values) > 1:
-        raise ValueError("the header `Halley-Test` is given more than once")
-    if values:
-        return parse_header(values[0].decode("latin-1"))
-    return (find_in_prompt(prompt) if prompt else None) or Directive()
+def directive_for(
+    headers: Iterable[tuple[bytes, bytes]], prompt: str | None, *, without: frozenset[Outcome] = frozenset()
+) -> Directive:
+    """What a call orders, from its ASGI headers or else its prompt; without either, a plain success.
+
+    Raises `ValueError` for what cannot be read, and for an outcome in `without`, which means nothing to this call.
+    """
+    directive = _ordered(headers, prompt)
+    if directive.outcome in without:
+        raise ValueError(f"the test outcome `{directive.outcome}` has no meaning for this call")
+    return directive
 
 
 def parse_header(text: str) -> Directive:
@@ -104,6 +144,15 @@ def without_marker(text: str) -> str:
     if found is None:
         return text
     return f"{text[: found.start()].rstrip()} {text[found.end() :].lstrip()}".strip()
+
+
+def _ordered(headers: Iterable[tuple[bytes, bytes]], prompt: str | None) -> Directive:
+    values = [value for name, value in headers if name.lower() == HEADER.encode()]
+    if len(values) > 1:
+        raise ValueError("the header `Halley-Test` is given more than once")
+    if values:
+        return parse_header(values[0].decode("latin-1"))
+    return (find_in_prompt(prompt) if prompt else None) or Directive()
 
 
 def _outcome(text: str) -> Outcome:

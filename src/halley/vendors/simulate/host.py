@@ -7,7 +7,7 @@ import os
 from base64 import b32encode
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
 from urllib.parse import quote
 from uuid import UUID
 
@@ -40,6 +40,8 @@ KEPT_US = 7 * 24 * 3_600 * MICROSECONDS
 WAIT_S_MAX = 60.0
 
 _TAKEN = 2  # hundreds
+
+T = TypeVar("T")
 
 _log = logging.getLogger("halley.simulate")
 
@@ -180,6 +182,11 @@ class SimulatorHost:
         """A small copy of an input image, which is enough to journal. Raises `BadImage`."""
         async with self._drawing:
             return await asyncio.to_thread(thumbnail, data)
+
+    async def beside(self, work: Callable[[], T]) -> T:
+        """Do work that takes the processor beside the event loop, a few at a time."""
+        async with self._drawing:
+            return await asyncio.to_thread(work)
 
     # links
 

@@ -1,4 +1,4 @@
-"""Uvicorn's HTTP/1.1 protocol that lets the app reset its connection. Imported only when a server starts."""
+"""Uvicorn's HTTP/1.1 protocol that lets the app reset or close its connection. Imported only when a server starts."""
 
 import asyncio
 import logging
@@ -6,13 +6,16 @@ import socket
 import struct
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from http import HTTPStatus
 from typing import Any, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.http11 import Request
 
-from halley.vendors.simulate.asgi import ABORT_EXTENSION, AsgiApp
+from halley.vendors.simulate.asgi import ABORT_EXTENSION, CLOSE_EXTENSION, AsgiApp
 
 CONNECTIONS_MAX = 10_000
 KEEP_ALIVE_S = 75
@@ -42,7 +45,7 @@ async def serving(app: AsgiApp, listening: socket.socket) -> AsyncGenerator[None
 
 
 class AbortableProtocol(HttpToolsProtocol):
-    """Offers `scope["extensions"]["halley.abort"]`, and logs to our own logger only."""
+    """Offers `halley.abort` and `halley.close` in `scope["extensions"]`, and logs to our own logger only."""
 
     def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
         super().__init__(config, server_state, app_state)
@@ -50,16 +53,50 @@ class AbortableProtocol(HttpToolsProtocol):
         self.access_log = False
 
     def on_message_begin(self) -> None:
-        """Put the way to abort into the scope of each request."""
+        """Put the ways to end the connection into the scope of each request."""
         super().on_message_begin()
-        cast("dict[str, Any]", self.scope)["extensions"] = {ABORT_EXTENSION: self.abort}
+        ways = {ABORT_EXTENSION: self.abort, CLOSE_EXTENSION: self.close}
+        cast("dict[str, Any]", self.scope)["extensions"] = ways
 
     def abort(self) -> None:
-        """Close at once; without lingering the kernel sends RST instead of FIN and drops what is unsent."""
-        connection: socket.socket | None = self.transport.get_extra_info("socket")
-        if connection is not None and connection.fileno() >= 0:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
-        self.transport.abort()
+        """Close at once, by RST."""
+        _reset(self.transport)
+
+    def close(self) -> None:
+        """Send what was written, then FIN, however much of the reply is missing."""
+        self.transport.close()
+
+
+class AbortableWebSocket(WebSocketsSansIOProtocol):
+    """Offers `halley.abort` to the app of a websocket, and logs to our own logger only."""
+
+    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
+        super().__init__(config, server_state, app_state)
+        self.logger = logging.getLogger("halley.simulate.http")
+
+    def handle_connect(self, event: Request) -> None:
+        """Put the way to end the connection into the scope, before the app begins to run."""
+        super().handle_connect(event)
+        if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            cast("dict[str, Any]", self.scope)["extensions"][ABORT_EXTENSION] = self.abort
+
+    async def send(self, message: Any) -> None:
+        """Count a denial as the end of the handshake, which uvicorn forgets and then logs as an error."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True
+
+    def abort(self) -> None:
+        """Close at once, by RST, without a closing handshake."""
+        _reset(self.transport)
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """Without lingering the kernel sends RST instead of FIN and drops what is unsent."""
+    connection: socket.socket | None = transport.get_extra_info("socket")
+    if connection is not None and connection.fileno() >= 0:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+    transport.abort()
 
 
 class _QuietConfig(Config):
@@ -70,11 +107,11 @@ class _QuietConfig(Config):
 
 
 def _quiet_config(app: AsgiApp) -> Config:
-    """How simulators are served: no lifespan, no websockets, no headers of the server's own."""
+    """How simulators are served: no lifespan, no headers of the server's own."""
     config = _QuietConfig(
         cast("Any", app),
         http=AbortableProtocol,
-        ws="none",
+        ws=AbortableWebSocket,
         lifespan="off",
         proxy_headers=False,
         interface="asgi3",
@@ -90,8 +127,8 @@ async def _drain(state: ServerState) -> None:
         connection.shutdown()
     await _wait_for(state.tasks)
     for connection in list(state.connections):
-        # Uvicorn's type names all its protocols; ours is the only one here.
-        cast("AbortableProtocol", connection).abort()
+        # Uvicorn's type names all its protocols; ours are the only ones here.
+        cast("AbortableProtocol | AbortableWebSocket", connection).abort()
     await _wait_for(state.tasks)
     for task in list(state.tasks):
         task.cancel()

@@ -1,0 +1,148 @@
+"""Calls that are answered at once: reads what is asked in each format, and gives the answer whole or as a stream."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from halley.api.asgi import Reply, reply_of, while_there
+from halley.api.body import FORMS
+from halley.api.call import Call
+from halley.api.forms import read_form
+from halley.kernel.body import FormBody, JsonBody
+from halley.kernel.faults import BadRequest, NoSuchPath
+from halley.kernel.money import dollars
+from halley.kernel.operation import COUNTING, Operation
+from halley.limits import rate_headers
+from halley.pipeline.admit import limit
+from halley.pipeline.answers import meter
+from halley.pipeline.answers.ask import Ask
+from halley.pipeline.answers.call import Finished, Streaming
+from halley.pipeline.answers.counting import count
+from halley.pipeline.answers.repeat import answer_once
+from halley.vendors.contract import Answer
+from halley.world import World
+
+MODEL_CHARACTERS_MAX = 300
+DEFAULT_MODELS: Mapping[Operation, str] = {
+    Operation.IMAGES: "dall-e-2",
+    Operation.IMAGE_EDITS: "dall-e-2",
+    Operation.IMAGE_VARIATIONS: "dall-e-2",
+    Operation.SPEECH: "tts-1",
+    Operation.TRANSCRIPTION: "whisper-1",
+    Operation.TRANSLATION: "whisper-1",
+    Operation.MODERATION: "omni-moderation-latest",
+}
+"""Where the format's owner does not ask for a model."""
+IN_FORM = frozenset((Operation.IMAGE_EDITS, Operation.IMAGE_VARIATIONS, Operation.TRANSCRIPTION, Operation.TRANSLATION))
+VERBS: Mapping[str, tuple[Operation, bool]] = {
+    "generateContent": (Operation.CONTENT, False),
+    "streamGenerateContent": (Operation.CONTENT, True),
+    "countTokens": (Operation.CONTENT_COUNT, False),
+    "embedContent": (Operation.EMBED_CONTENT, False),
+    "batchEmbedContents": (Operation.EMBED_CONTENTS, False),
+}
+_NO_STORE = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
+_UNBUFFERED = (("cache-control", "no-cache"), ("x-accel-buffering", "no"), ("x-content-type-options", "nosniff"))
+
+
+async def relay(call: Call) -> Reply:
+    """Answer a call of an OpenAI- or Anthropic-shaped endpoint."""
+    operation = call.entry.route.operation
+    assert operation is not None
+    return await relay_body(call, operation, await read_body(call, operation))
+
+
+async def relay_body(call: Call, operation: Operation, body: JsonBody | FormBody) -> Reply:
+    """Answer a call whose body was read."""
+    return await _answer(call, _ask(call, operation, body, _named(body, operation), stream=_streams(body)))
+
+
+async def relay_content(call: Call) -> Reply:
+    """Answer a call of a Gemini-shaped endpoint, which has the model and what to do in its path."""
+    model, _, verb = call.params["call"].rpartition(":")
+    if verb not in VERBS or not model:
+        raise NoSuchPath(f"There is no such path; after the model comes one of {', '.join(f':{one}' for one in VERBS)}")
+    operation, stream = VERBS[verb]
+    body = JsonBody(await _data(call))
+    ask = _ask(call, operation, body, model, stream=stream)
+    ask.array = stream and call.query.get("alt") != "sse"
+    return await _answer(call, ask)
+
+
+async def _answer(call: Call, ask: Ask) -> Reply:
+    if ask.operation in COUNTING:
+        counted = await while_there(call.receive, count(call.world, ask))
+        return Reply(headers=(("content-type", "application/json"), *_NO_STORE), body=counted)
+    ask.limited_tokens = meter.input_estimate(ask)
+    verdict = limit(call.world, ask.caller, ask.limited_tokens)
+    answered = await while_there(call.receive, answer_once(call.world, ask))
+    headers = rate_headers(verdict)
+    if isinstance(answered, Answer):
+        return reply_of(msgspec.structs.replace(answered, headers={**answered.headers, **dict(headers)}))
+    if isinstance(answered, Finished):
+        return Reply(
+            headers=(
+                ("content-type", answered.content_type),
+                *_NO_STORE,
+                ("halley-cost", dollars(answered.cost)),
+                *headers,
+            ),
+            body=answered.body,
+        )
+    return _streamed(answered, headers)
+
+
+def _streamed(stream: Streaming, headers: tuple[tuple[str, str], ...]) -> Reply:
+    return Reply(
+        headers=(("content-type", stream.content_type), *_UNBUFFERED, *headers),
+        chunks=stream.pieces,
+        close=stream.aclose,
+    )
+
+
+def _ask(call: Call, operation: Operation, body: JsonBody | FormBody, named: str, *, stream: bool) -> Ask:
+    if len(named) > MODEL_CHARACTERS_MAX:
+        raise BadRequest(f"`model` is longer than {MODEL_CHARACTERS_MAX} characters", param="model")
+    return Ask(
+        caller=call.caller,
+        operation=operation,
+        model=public_model(call.world, named),
+        named=named,
+        body=body,
+        stream=stream,
+        headers=call.incoming().headers,
+        request=call.context(),
+    )
+
+
+def public_model(world: World, named: str) -> str:
+    """Give the public id of a model as a caller names it."""
+    return world.catalogue.public_id(named.removeprefix("models/"))
+
+
+async def read_body(call: Call, operation: Operation) -> JsonBody | FormBody:
+    """Read the body of a call, in the form that its endpoint takes."""
+    content_type = call.headers.get("content-type", "")
+    kind = content_type.partition(";")[0].strip().lower()
+    if operation in IN_FORM and kind in FORMS:
+        return await read_form(call.body(call.world.settings.body_bytes_max), content_type)
+    if operation in IN_FORM and operation is not Operation.IMAGE_EDITS:
+        raise BadRequest("Send a form: `content-type: multipart/form-data`", param="content-type")
+    return JsonBody(await _data(call))
+
+
+async def _data(call: Call) -> bytes:
+    return await call.body(call.world.settings.body_bytes_max).json_bytes()
+
+
+def _named(body: JsonBody | FormBody, operation: Operation) -> str:
+    named = body.text("model") or DEFAULT_MODELS.get(operation)
+    if not named:
+        raise BadRequest("`model` is missing; `GET /v1/models` lists what is served", param="model")
+    return named
+
+
+def _streams(body: JsonBody | FormBody) -> bool:
+    if isinstance(body, FormBody):
+        return (body.text("stream") or "").lower() == "true"
+    return body.flag("stream") or (body.fields.get("stream_format") is not None and body.get("stream_format") == "sse")

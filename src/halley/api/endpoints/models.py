@@ -1,0 +1,139 @@
+"""The models that a key may use, in the shapes of OpenAI, Anthropic and Google."""
+
+from typing import Any
+
+import msgspec
+
+from halley.api.asgi import Reply, json_reply
+from halley.api.call import Call
+from halley.api.endpoints.orders import models_of
+from halley.catalogue import Model
+from halley.kernel.clock import MICROSECONDS, rfc3339
+from halley.kernel.faults import BadRequest, NotFound
+from halley.kernel.operation import Kind
+from halley.vendors.contract import ModelView
+
+MODELS_SINCE = 1_767_225_600
+"""Clients want to know when a model was made; vendors do not say, so it is 2026-01-01 for all."""
+PAGE_DEFAULT = 1_000
+PAGE_MAX = 1_000
+_METHODS: dict[str, list[str]] = {
+    Kind.CHAT: ["generateContent", "streamGenerateContent", "countTokens"],
+    Kind.EMBEDDING: ["embedContent", "batchEmbedContents"],
+}
+
+
+class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
+    """A model, in OpenAI's shape."""
+
+    id: str
+    object: str = "model"
+    created: int
+    owned_by: str
+
+
+class ModelList(msgspec.Struct, frozen=True, kw_only=True):
+    """The models that the key may use."""
+
+    object: str = "list"
+    data: list[ModelCard]
+
+
+async def list_models(call: Call) -> Reply:
+    """List the models, in Anthropic's shape for its SDKs, else in OpenAI's."""
+    views = models_of(call)
+    if _is_anthropic(call):
+        return json_reply(_anthropic_page(call, views))
+    return json_reply(ModelList(data=[_card(view.id) for view in views]))
+
+
+async def get_model(call: Call) -> Reply:
+    """Give one model."""
+    view = _wanted(call)
+    return json_reply(_anthropic_card(view.id) if _is_anthropic(call) else _card(view.id))
+
+
+async def list_gemini(call: Call) -> Reply:
+    """List the models that chat or embed, in Google's shape."""
+    views = [view for view in models_of(call) if view.kind in _METHODS]
+    size = min(_number(call, "pageSize", 50), PAGE_MAX)
+    start = _number(call, "pageToken", 0)
+    page: dict[str, Any] = {"models": [_gemini_card(call, view) for view in views[start : start + size]]}
+    if start + size < len(views):
+        page["nextPageToken"] = str(start + size)
+    return json_reply(page)
+
+
+async def get_gemini(call: Call) -> Reply:
+    """Give one model, in Google's shape."""
+    return json_reply(_gemini_card(call, _wanted(call)))
+
+
+def _wanted(call: Call) -> ModelView:
+    named = call.params["model"]
+    wanted = call.world.catalogue.public_id(named)
+    found = next((view for view in models_of(call) if view.id == wanted), None)
+    if found is None:
+        raise NotFound(f"There is no model `{named[:200]}`; `GET /v1/models` lists them", param="model")
+    return found
+
+
+def _is_anthropic(call: Call) -> bool:
+    return "anthropic-version" in call.headers
+
+
+def _card(model: str) -> ModelCard:
+    return ModelCard(id=model, created=MODELS_SINCE, owned_by="halley")
+
+
+def _anthropic_card(model: str) -> dict[str, Any]:
+    return {
+        "type": "model",
+        "id": model,
+        "display_name": model,
+        "created_at": rfc3339(MODELS_SINCE * MICROSECONDS),
+    }
+
+
+def _anthropic_page(call: Call, views: tuple[ModelView, ...]) -> dict[str, Any]:
+    ids = [view.id for view in views]
+    after, before = call.query.get("after_id"), call.query.get("before_id")
+    limit = min(_number(call, "limit", PAGE_DEFAULT), PAGE_MAX)
+    if after is not None:
+        ids = [one for one in ids if one > after]
+    if before is not None:
+        ids = [one for one in ids if one < before][-limit:]
+    page = ids[:limit]
+    return {
+        "data": [_anthropic_card(one) for one in page],
+        "first_id": page[0] if page else None,
+        "last_id": page[-1] if page else None,
+        "has_more": len(ids) > len(page),
+    }
+
+
+def _gemini_card(call: Call, view: ModelView) -> dict[str, Any]:
+    rows = call.world.catalogue.models.get(view.id, {}).values()
+    row: Model | None = next(iter(rows), None)
+    card: dict[str, Any] = {
+        "name": f"models/{view.id}",
+        "baseModelId": view.id,
+        "version": "1",
+        "displayName": view.id,
+        "description": view.description,
+        "supportedGenerationMethods": _METHODS.get(view.kind, []),
+    }
+    if row is not None and row.context_tokens:
+        card["inputTokenLimit"] = row.context_tokens
+    if row is not None and row.output_tokens_max:
+        card["outputTokenLimit"] = row.output_tokens_max
+    return card
+
+
+def _number(call: Call, name: str, default: int) -> int:
+    text = call.query.get(name)
+    if text is None or text == "":
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):  # noqa: PLR2004 - digits of any page there can be
+        raise BadRequest(f"`{name}` must be a number", param=name)
+    return int(text)

@@ -1,0 +1,97 @@
+"""What is asked: one call in one wire format, its body as it came, and its meaning once somebody needs it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from halley.accounts.model import Caller
+from halley.kernel.body import FormBody, JsonBody
+from halley.kernel.chat import ChatOrder
+from halley.kernel.operation import KINDS, Kind, Operation
+from halley.pipeline.answers.history import History
+from halley.pipeline.request import RequestContext
+from halley.wire.formats import CHAT_FORMATS
+
+
+class Ask(msgspec.Struct, kw_only=True, eq=False):
+    """A call on its way to an answer."""
+
+    caller: Caller
+    operation: Operation
+    model: str
+    """The public id; aliases are resolved."""
+    named: str
+    """The model as the caller named it."""
+    body: JsonBody | FormBody
+    stream: bool
+    array: bool = False
+    """Whether the stream is to be written as one JSON array (Gemini without `alt=sse`)."""
+    headers: Mapping[str, str] = {}
+    """The caller's, without credentials, by lower-case name."""
+    request: RequestContext
+    limited_tokens: int = 0
+    """What was counted against the key's tokens per minute; the real figure replaces it at the end."""
+    order: ChatOrder | None = None
+    """Filled by `chat_order` at its first use."""
+    history: History | None = None
+    """What was said before, of a call that goes on from a kept response: `body` holds it already."""
+
+    @property
+    def kind(self) -> Kind:
+        """What the call is for."""
+        return KINDS[self.operation]
+
+    @property
+    def json(self) -> JsonBody:
+        """The body of a call that has a JSON body."""
+        assert isinstance(self.body, JsonBody)
+        return self.body
+
+    @property
+    def sent(self) -> JsonBody:
+        """The JSON body as the caller sent it."""
+        return self.json if self.history is None else self.history.sent
+
+    def recalled_by(self, channel_id: str, operation: Operation) -> bool:
+        """Whether this vendor itself knows what was said before."""
+        return self.history is not None and operation is self.operation and self.history.holder == channel_id
+
+    def told_to(self, channel_id: str, operation: Operation) -> JsonBody:
+        """Give the JSON body for a vendor. Raises `NotConveyed` when it cannot be told what was said before."""
+        history = self.history
+        if history is None or self.recalled_by(channel_id, operation):
+            return self.sent
+        self.check_told(channel_id, operation)
+        return history.told(channel_id) if history.thinks_on(channel_id) else self.json
+
+    def check_told(self, channel_id: str, operation: Operation) -> None:
+        """Raises `NotConveyed` when a vendor does not know what was said before, and cannot be told."""
+        history = self.history
+        if history is not None and history.problem is not None and not self.recalled_by(channel_id, operation):
+            raise history.problem
+
+    @property
+    def include_usage(self) -> bool:
+        """Whether the caller wants to see the usage at the end of a stream; only OpenAI's chat leaves it to them."""
+        if self.operation not in (Operation.CHAT, Operation.COMPLETION):
+            return True
+        options: Any = self.json.get("stream_options")
+        return isinstance(options, dict) and bool(options.get("include_usage"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] - JSON is untyped
+
+
+def chat_order(ask: Ask) -> ChatOrder:
+    """Read what a chat means, once. Raises `BadRequest` with the field named."""
+    if ask.order is None:
+        ask.order = _read_order(ask, ask.json)
+    return ask.order
+
+
+def order_for(ask: Ask, channel_id: str, operation: Operation) -> ChatOrder:
+    """The same for one way to a vendor, which may be told more of its own thoughts than others."""
+    body = ask.told_to(channel_id, operation)
+    return chat_order(ask) if body is ask.body else _read_order(ask, body)
+
+
+def _read_order(ask: Ask, body: JsonBody) -> ChatOrder:
+    return CHAT_FORMATS[ask.operation].read_order({**body.whole(), "model": ask.model, "stream": ask.stream})

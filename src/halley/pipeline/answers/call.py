@@ -1,0 +1,152 @@
+"""The way of a call that is answered at once: choose, reserve, send, relay, settle."""
+
+import asyncio
+
+import msgspec
+
+from halley.kernel.clock import MICROSECONDS
+from halley.kernel.faults import BadRequest
+from halley.kernel.money import Nanos
+from halley.kernel.operation import Operation
+from halley.pipeline.answers import meter
+from halley.pipeline.answers.ask import Ask
+from halley.pipeline.answers.attempt import Attempt
+from halley.pipeline.answers.choose import choose
+from halley.pipeline.answers.flow import Flow, Whole
+from halley.pipeline.answers.recall import must_be_told, recall
+from halley.pipeline.answers.reserve import Held, reserve
+from halley.pipeline.answers.send import Answered, NoAnswer, ordered, send
+from halley.pipeline.answers.settle import End, reply_object, settle, used
+from halley.pipeline.answers.stored import as_asked, keep, keeping
+from halley.usage.model import Outcome
+from halley.wire.contract import AnswerFacts
+from halley.world import World
+
+
+class Finished(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole answer."""
+
+    body: bytes
+    content_type: str
+    cost: Nanos
+    channel: str
+    """The channel's name, for operators."""
+
+
+class Streaming:
+    """A stream whose first piece has come. Whoever takes it must close it, however far it was read."""
+
+    def __init__(self, world: World, ask: Ask, held: Held, answered: Answered, flow: Flow) -> None:
+        self._world = world
+        self._ask = ask
+        self._held = held
+        self._answered = answered
+        self._flow = flow
+        self._closed = False
+        self.pieces = keeping(world, ask, answered.attempt, flow.pieces())
+        self.content_type = flow.content_type
+        self.channel = answered.attempt.channel.name
+
+    async def aclose(self) -> None:
+        """Let the vendor see that nobody listens any more, and book what came; also when the caller has left."""
+        if not self._closed:
+            self._closed = True
+            await asyncio.shield(self._end())
+
+    async def _end(self) -> None:
+        world, flow, answered = self._world, self._flow, self._answered
+        await flow.aclose()
+        world.bounds.leave(answered.attempt.channel.id)
+        end = End(
+            outcome=Outcome.SUCCEEDED if flow.complete else Outcome.CUT,
+            attempt=answered.attempt,
+            tries=answered.tries,
+            quantities=await used(self._ask, flow.pipe.usage, flow.pipe.texts(), bytes(flow.pipe.kept)),
+            facts=meter.facts(self._ask, {}),
+            exposure=answered.exposure,
+            first_byte_us=answered.first_byte_us,
+        )
+        await settle(world, self._ask, self._held, end)
+
+
+async def answer(world: World, ask: Ask) -> Finished | Streaming:
+    """Answer a call. Faults are raised, and then nothing is charged."""
+    if ask.caller.livemode and ask.request.directive is not None:
+        message = "`Halley-Test` orders endings from the simulators; use a test key (`sk-test-…`) with it"
+        raise BadRequest(message, param="Halley-Test")
+    if not ask.caller.livemode:
+        ordered(ask)
+    await recall(world, ask)
+    attempts = choose(world, ask)
+    held = await reserve(world, ask, meter.ceiling(ask, attempts[0].row))
+    facts = _facts(world, ask, translated=any(one.operation is not ask.operation for one in attempts))
+    try:
+        answered = await _send(world, ask, attempts, facts, held)
+    except NoAnswer as error:
+        outcome = Outcome.LOST if error.lost else Outcome.FAILED
+        lost = Nanos(error.lost * held.amount)
+        await _settle(world, ask, held, End(outcome=outcome, attempt=error.last, tries=error.tries, exposure=lost))
+        raise error.fault from error
+    except BaseException:
+        # The caller left, or we are at fault: whatever a vendor did, nobody got an answer.
+        await _settle(world, ask, held, End(outcome=Outcome.CANCELLED, attempt=None, tries=0))
+        raise
+    if isinstance(answered.answer, Flow):
+        return Streaming(world, ask, held, answered, answered.answer)
+    # To its end, also when the caller leaves: the vendor has answered.
+    return await asyncio.shield(_finish(world, ask, held, answered, answered.answer))
+
+
+async def _send(world: World, ask: Ask, attempts: list[Attempt], facts: AnswerFacts, held: Held) -> Answered:
+    """Send; a vendor that has lost what it kept of the conversation is told it."""
+    try:
+        return await send(world, ask, attempts, facts, held.amount)
+    except NoAnswer as error:
+        if not must_be_told(ask, error.fault):
+            raise
+        return await send(world, ask, attempts, facts, held.amount)
+
+
+async def _finish(world: World, ask: Ask, held: Held, answered: Answered, whole: Whole) -> Finished:
+    body = await _kept(world, ask, held, answered, whole)
+    quantities = await used(ask, whole.usage, whole.texts, whole.raw)
+    end = End(
+        outcome=Outcome.SUCCEEDED,
+        attempt=answered.attempt,
+        tries=answered.tries,
+        quantities=quantities,
+        facts=meter.facts(ask, reply_object(whole.raw)),
+        exposure=answered.exposure,
+        first_byte_us=answered.first_byte_us,
+    )
+    paid = await _settle(world, ask, held, end)
+    return Finished(body=body, content_type=whole.content_type, cost=paid, channel=answered.attempt.channel.name)
+
+
+async def _kept(world: World, ask: Ask, held: Held, answered: Answered, whole: Whole) -> bytes:
+    """Keep a response that the caller may ask for again; what cannot be kept is not given, and costs nothing."""
+    if ask.operation is not Operation.RESPONSES or not whole.content_type.startswith("application/json"):
+        return whole.body
+    try:
+        body = as_asked(ask, answered.attempt, whole.body)
+        await keep(world, ask, answered.attempt, body)
+    except BaseException:
+        lost = End(outcome=Outcome.LOST, attempt=answered.attempt, tries=answered.tries, exposure=held.amount)
+        await _settle(world, ask, held, lost)
+        raise
+    return body
+
+
+async def _settle(world: World, ask: Ask, held: Held, end: End) -> Nanos:
+    """Book, whether or not the caller still waits."""
+    return await asyncio.shield(settle(world, ask, held, end))
+
+
+def _facts(world: World, ask: Ask, *, translated: bool) -> AnswerFacts:
+    return AnswerFacts(
+        id=world.ids.new(),
+        model=ask.named,
+        created_s=ask.request.received_at // MICROSECONDS,
+        body=ask.sent.whole() if translated else {},
+        include_usage=ask.include_usage,
+    )

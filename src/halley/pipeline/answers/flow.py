@@ -1,0 +1,158 @@
+"""relay: the vendor's reply on its way to the caller, whole or piece by piece, its usage read on the way."""
+
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from halley.kernel import codec, faults
+from halley.kernel.chat import ChatUsage
+from halley.kernel.clock import MICROSECONDS
+from halley.kernel.faults import Fault
+from halley.kernel.operation import Kind
+from halley.pipeline.answers.ask import Ask
+from halley.pipeline.answers.attempt import Attempt
+from halley.pipeline.answers.pipe import Binary, Pipe, Translated, Unchanged, writer_of
+from halley.pipeline.answers.translate import read_reply, texts, translate_embeddings, write_reply
+from halley.upstream.client import UpstreamStream
+from halley.upstream.errors import NotSent, ReplyTooLarge, UpstreamError
+from halley.wire.contract import AnswerFacts, StreamFault
+from halley.wire.formats import CHAT_FORMATS
+from halley.wire.openai.usage import read_usage
+from halley.world import World
+
+_JSON = "application/json"
+_EVENTS = "text/event-stream"
+
+
+class Whole(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole answer, in the caller's format."""
+
+    body: bytes
+    content_type: str
+    usage: ChatUsage | None
+    texts: tuple[str, ...] = ()
+    """What was generated, where it is known and the vendor told no usage."""
+    raw: bytes = b""
+    """The vendor's own reply, where meters are read from more of it."""
+
+
+async def whole_answer(ask: Ask, attempt: Attempt, stream: UpstreamStream, facts: AnswerFacts) -> Whole:
+    """Read a whole reply and put it into the caller's format. Raises `OutcomeUnknown` for what cannot be read."""
+    async with stream:
+        try:
+            data = await stream.read_all()
+        except UpstreamError as error:
+            raise network_fault(error) from error
+    content_type = stream.headers.get("content-type", _JSON)
+    try:
+        return _whole(ask, attempt, data, content_type, facts)
+    except ValueError as error:
+        raise faults.OutcomeUnknown("The vendor's answer cannot be read") from error
+
+
+def network_fault(error: UpstreamError) -> Fault:
+    """Say what a failure on the way means for an answer."""
+    if isinstance(error, NotSent):
+        return faults.VendorUnreachable("The vendor could not be reached; nothing was sent")
+    if isinstance(error, ReplyTooLarge):
+        return faults.VendorBroken("The vendor's answer is larger than an answer can be")
+    return faults.OutcomeUnknown("The vendor's answer was lost on the way or did not come in time")
+
+
+class Flow:
+    """A stream on its way; its first piece has come before anybody is answered."""
+
+    def __init__(self, world: World, request_id: str, stream: UpstreamStream, pipe: Pipe, content_type: str) -> None:
+        self._world = world
+        self._request_id = request_id
+        self._stream = stream
+        self._first = b""
+        self.pipe = pipe
+        self.content_type = content_type
+        self.broken: Fault | None = None
+        """Why the stream ended before its end; None while it goes well."""
+        self.complete = False
+        self.first_byte_us = 0
+
+    async def begin(self, began_s: float) -> None:
+        """Wait for the first piece. Raises the fault of a stream that breaks before it: nobody has seen any of it."""
+        try:
+            while not self._first:
+                self._first = self.pipe.take(await self._more())
+        except BaseException as error:
+            await self._stream.aclose()
+            if isinstance(error, UpstreamError | StreamFault | ValueError):
+                raise _fault_of(error) from error
+            raise
+        self.first_byte_us = int((self._world.clock.monotonic() - began_s) * MICROSECONDS)
+
+    async def _more(self) -> bytes:
+        data = await self._stream.read()
+        if not data:
+            raise faults.OutcomeUnknown("The vendor's stream ended before anything came")
+        return data
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Give all pieces; a stream that breaks ends with the words for it."""
+        try:
+            yield self._first
+            while data := await self._stream.read():
+                out = self.pipe.take(data)
+                if out:
+                    yield out
+            last = self.pipe.end()
+            self.complete = True
+        except (UpstreamError, StreamFault, ValueError) as error:
+            self.broken = _fault_of(error)
+            last = self.pipe.fault(self.broken, self._request_id)
+        if last:
+            yield last
+
+    async def aclose(self) -> None:
+        """Let the vendor see that nobody listens any more."""
+        await self._stream.aclose()
+
+
+def open_flow(world: World, ask: Ask, attempt: Attempt, stream: UpstreamStream, facts: AnswerFacts) -> Flow:
+    """Give the flow of a stream; nothing of it has been read."""
+    content_type = stream.headers.get("content-type", _EVENTS)
+    if not content_type.startswith(_EVENTS):
+        return Flow(world, ask.request.id, stream, Binary(), content_type)
+    pipe: Pipe
+    if attempt.operation is ask.operation:
+        pipe = Unchanged(ask.operation, facts, as_array=ask.array)
+    else:
+        reader = CHAT_FORMATS[attempt.operation].read_stream()
+        pipe = Translated(reader, writer_of(ask.operation, facts, as_array=ask.array))
+    return Flow(world, ask.request.id, stream, pipe, _JSON if ask.array else _EVENTS)
+
+
+def _whole(ask: Ask, attempt: Attempt, data: bytes, content_type: str, facts: AnswerFacts) -> Whole:
+    if not content_type.startswith(_JSON):
+        return Whole(body=data, content_type=content_type, usage=None, raw=data)
+    if attempt.operation is ask.operation:
+        codec.decode(data)
+        chat = CHAT_FORMATS.get(ask.operation)
+        usage = chat.read_usage(data) if chat else read_usage(data)
+        generated = _texts(attempt, data) if chat and usage is None else ()
+        return Whole(body=data, content_type=_JSON, usage=usage, texts=generated, raw=data)
+    if ask.kind is Kind.EMBEDDING:
+        body, usage = translate_embeddings(ask, attempt, data)
+        return Whole(body=body, content_type=_JSON, usage=usage, raw=data)
+    reply = read_reply(attempt, data)
+    body = write_reply(ask, reply, facts)
+    return Whole(body=body, content_type=_JSON, usage=reply.usage, texts=tuple(texts(reply)), raw=data)
+
+
+def _texts(attempt: Attempt, data: bytes) -> tuple[str, ...]:
+    return tuple(texts(read_reply(attempt, data)))
+
+
+def _fault_of(error: BaseException) -> Fault:
+    match error:
+        case StreamFault():
+            return error.fault
+        case UpstreamError():
+            return faults.OutcomeUnknown("The vendor's stream broke off or stalled; what was received is charged")
+        case _:
+            return faults.OutcomeUnknown("The vendor's stream cannot be read any further; what was received is charged")

@@ -1,0 +1,205 @@
+"""What a call may use at most, and what it used: by meter, in base units. Pure."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from halley.catalogue.model import Model
+from halley.kernel.body import FormBody, JsonBody
+from halley.kernel.chat import ChatUsage
+from halley.kernel.loose import as_list, as_object
+from halley.kernel.operation import Kind, Operation
+from halley.pipeline.answers.ask import Ask
+from halley.pipeline.answers.sound import ENCODED_BYTES_PER_SECOND, recording
+from halley.tokens import estimate_bytes
+
+OUTPUT_TOKENS_UNKNOWN = 16_384
+"""Held for an answer whose length neither the call nor the catalogue bounds."""
+SMALL_BYTES = 16 * 1024
+"""Of a body up to this every byte counts as text; in a larger one files are looked for."""
+FILE_FROM_CHARACTERS = 2_048
+"""A string without a space that is longer than this is no text but a file in base64."""
+FILE_TOKENS = 2_000
+"""Held for each image or file: a picture of 1024x1024 at high detail takes 765 to 1,600."""
+IMAGE_TOKENS = 6_500
+"""The most that one generated picture takes (gpt-image at high quality, 1536x1024)."""
+AUDIO_TOKENS_PER_SECOND = 10
+TEXT_TOKENS_PER_SECOND = 8
+SPEECH_TOKENS_PER_CHARACTER = 2
+COUNT_MAX = 128
+"""Of `n`: more than any vendor gives."""
+
+FACTS = ("quality", "size", "service_tier")
+"""Fields of an order or a reply that a price may be conditional on."""
+
+_OUTPUT_LIMITS: Mapping[Operation, tuple[str, ...]] = {
+    Operation.CHAT: ("max_completion_tokens", "max_tokens"),
+    Operation.COMPLETION: ("max_tokens",),
+    Operation.RESPONSES: ("max_output_tokens",),
+    Operation.MESSAGES: ("max_tokens",),
+}
+
+
+def ceiling(ask: Ask, row: Model | None) -> dict[str, int]:
+    """Count what a call may use at most."""
+    return {"call": 1, **_CEILINGS[ask.kind](ask, row)}
+
+
+def input_estimate(ask: Ask) -> int:
+    """Estimate the tokens of what is sent, rather too many than too few, without counting them."""
+    if isinstance(ask.body, FormBody):
+        return sum(estimate_bytes(len(part.data)) for part in ask.body.parts if part.filename is None)
+    if len(ask.body.data) <= SMALL_BYTES:
+        return estimate_bytes(len(ask.body.data))
+    text, files = 0, 0
+    for string in strings(ask.body.whole()):
+        if is_file(string):
+            files += 1
+        else:
+            text += len(string.encode("utf-8", "surrogatepass"))
+    return estimate_bytes(text) + files * FILE_TOKENS
+
+
+def facts(ask: Ask, reply: Mapping[str, Any]) -> dict[str, str]:
+    """Give what prices may depend on: as the reply tells it, else as it was ordered."""
+    ordered: dict[str, Any] = {}
+    for name in FACTS:
+        ordered[name] = reply.get(name) or (
+            ask.body.text(name) if isinstance(ask.body, FormBody) else ask.body.get(name)
+        )
+    return {name: value for name, value in ordered.items() if isinstance(value, str)}
+
+
+def of_usage(usage: ChatUsage) -> dict[str, int]:
+    """Part a usage into meters that do not overlap. What a vendor tells of details never exceeds its totals here."""
+    rest_in, rest_out = usage.input, usage.output
+    quantities: dict[str, int] = {}
+    for meter, count in (
+        ("cached_input_token", usage.cached),
+        ("cache_write_1h_token", usage.cache_write_1h),
+        ("cache_write_token", usage.cache_write - usage.cache_write_1h),
+        ("audio_input_token", usage.audio_input),
+        ("image_input_token", usage.image_input),
+    ):
+        part = max(0, min(count, rest_in))
+        rest_in -= part
+        if part:
+            quantities[meter] = part
+    for meter, count in (
+        ("reasoning_token", usage.reasoning),
+        ("audio_output_token", usage.audio_output),
+        ("image_output_token", usage.image_output),
+    ):
+        part = max(0, min(count, rest_out))
+        rest_out -= part
+        if part:
+            quantities[meter] = part
+    return {"input_token": rest_in, **quantities, "output_token": rest_out}
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Give every text in a JSON value, in order."""
+    stack = [value]
+    while stack:
+        top = stack.pop()
+        if isinstance(top, str):
+            yield top
+        elif isinstance(top, dict):
+            stack.extend(reversed(list(as_object(top).values())))
+        elif isinstance(top, list):
+            stack.extend(reversed(as_list(top)))
+
+
+def is_file(string: str) -> bool:
+    """Whether a text is a file: a data URL or base64."""
+    return len(string) > FILE_FROM_CHARACTERS and (
+        string.startswith("data:") or " " not in string[:FILE_FROM_CHARACTERS]
+    )
+
+
+def _chat(ask: Ask, row: Model | None) -> dict[str, int]:
+    return {"input_token": input_estimate(ask), "output_token": _output_max(ask, row) * _count(ask)}
+
+
+def _output_max(ask: Ask, row: Model | None) -> int:
+    limit = row.output_tokens_max if row and row.output_tokens_max else OUTPUT_TOKENS_UNKNOWN
+    asked = _asked_output(ask)
+    return limit if asked is None else min(asked, limit) if row and row.output_tokens_max else asked
+
+
+def _asked_output(ask: Ask) -> int | None:
+    if ask.operation is Operation.CONTENT:
+        config = as_object(ask.json.get("generationConfig") or ask.json.get("generation_config"))
+        return _positive(config.get("maxOutputTokens", config.get("max_output_tokens")))
+    found = (_positive(ask.json.get(name)) for name in _OUTPUT_LIMITS.get(ask.operation, ()))
+    return next((each for each in found if each is not None), None)
+
+
+def _count(ask: Ask) -> int:
+    if ask.operation is Operation.CONTENT:
+        config = as_object(ask.json.get("generationConfig"))
+        return min(_positive(config.get("candidateCount")) or 1, COUNT_MAX)
+    if isinstance(ask.body, FormBody):
+        text = ask.body.text("n") or "1"
+        return min(int(text), COUNT_MAX) if text.isascii() and text.isdigit() and int(text) else 1
+    return min(_positive(ask.body.get("n")) or 1, COUNT_MAX)
+
+
+def _input_only(ask: Ask, row: Model | None) -> dict[str, int]:
+    del row
+    return {"input_token": input_estimate(ask), "rerank_unit": 1}
+
+
+def _image(ask: Ask, row: Model | None) -> dict[str, int]:
+    del row
+    count = _count(ask)
+    files = len(ask.body.files("image", "image[]", "mask")) if isinstance(ask.body, FormBody) else 0
+    return {
+        "image": count,
+        "input_token": input_estimate(ask),
+        "image_input_token": files * IMAGE_TOKENS,
+        "image_output_token": count * IMAGE_TOKENS,
+    }
+
+
+def _speech(ask: Ask, row: Model | None) -> dict[str, int]:
+    del row
+    length = speech_characters(ask.json)
+    return {
+        "character": length,
+        "input_token": input_estimate(ask),
+        "audio_output_token": length * SPEECH_TOKENS_PER_CHARACTER,
+    }
+
+
+def speech_characters(body: JsonBody) -> int:
+    """Count the characters that are to be spoken."""
+    text = body.get("input")
+    return len(text) if isinstance(text, str) else 0
+
+
+def _transcription(ask: Ask, row: Model | None) -> dict[str, int]:
+    del row
+    seconds = -(-len(recording(ask.body)) // ENCODED_BYTES_PER_SECOND)
+    return {
+        "audio_second": seconds,
+        "input_token": input_estimate(ask),
+        "audio_input_token": seconds * AUDIO_TOKENS_PER_SECOND,
+        "output_token": seconds * TEXT_TOKENS_PER_SECOND,
+    }
+
+
+def _positive(value: Any) -> int | None:
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 1 else None
+
+
+_CEILINGS: Mapping[Kind, Callable[[Ask, Model | None], dict[str, int]]] = {
+    Kind.CHAT: _chat,
+    Kind.COMPLETION: _chat,
+    Kind.EMBEDDING: _input_only,
+    Kind.IMAGE: _image,
+    Kind.SPEECH: _speech,
+    Kind.TRANSCRIPTION: _transcription,
+    Kind.MODERATION: _input_only,
+    Kind.RERANK: _input_only,
+    Kind.REALTIME: _chat,
+}

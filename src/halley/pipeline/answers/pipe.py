@@ -1,0 +1,277 @@
+"""What a stream passes through on its way to the caller: unchanged and watched, or translated; bytes in, bytes out."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Protocol
+
+from halley.kernel import codec
+from halley.kernel.chat import (
+    Began,
+    BlobPiece,
+    CallPiece,
+    ChatUsage,
+    Counted,
+    Delta,
+    RefusalPiece,
+    TextPiece,
+    ThinkingPiece,
+)
+from halley.kernel.faults import Fault
+from halley.kernel.loose import as_list, as_object, as_text
+from halley.kernel.operation import Operation
+from halley.kernel.sse import DONE, Frame, Splitter, parse
+from halley.pipeline.answers.sound import KEPT_BYTES_MAX as KEPT_SOUND_BYTES_MAX
+from halley.wire import watch
+from halley.wire.contract import AnswerFacts, ChatFormat, ReadStream, StreamFault, WriteStream
+from halley.wire.formats import CHAT_FORMATS
+from halley.wire.openai.usage import read_usage
+from halley.wire.usage import larger
+
+KEPT_BYTES_MAX = 1024 * 1024
+"""Of a stream that passes through: kept to count its tokens, should the vendor not tell them."""
+
+
+class Pipe(Protocol):
+    """One stream on its way."""
+
+    usage: ChatUsage | None
+    """What the vendor has told so far."""
+
+    def take(self, data: bytes) -> bytes:
+        """Give what of these bytes goes to the caller now. Raises `StreamFault`, or `ValueError` for a broken frame."""
+        ...
+
+    kept: bytearray
+    """Of sound what went through, to be measured; else nothing."""
+
+    def end(self) -> bytes:
+        """The vendor's stream ended: give what closes ours. Raises `ValueError` when it ended before its end."""
+        ...
+
+    def fault(self, fault: Fault, request_id: str) -> bytes:
+        """Give what says that the stream broke."""
+        ...
+
+    def texts(self) -> Iterable[str]:
+        """Give what was generated, to be counted."""
+        ...
+
+
+class Unchanged:
+    """Forwards frames as they are. Of OpenAI's chats a frame that only tells the usage may be unwanted."""
+
+    def __init__(self, operation: Operation, facts: AnswerFacts, *, as_array: bool = False) -> None:
+        self.usage: ChatUsage | None = None
+        self.kept = bytearray()
+        self._operation = operation
+        self._format: ChatFormat | None = CHAT_FORMATS.get(operation)
+        self._read_usage = self._format.read_usage if self._format else read_usage
+        self._hides_usage = not facts.include_usage
+        self._writer = writer_of(operation, facts, as_array=as_array)
+        self._splitter = Splitter()
+        self._array = _Array() if as_array else None
+        self._complete = not watch.has_end(operation)
+        self._frames: list[Frame] = []
+        self._frame_bytes = 0
+        self._error: StreamFault | ValueError | None = None
+
+    def take(self, data: bytes) -> bytes:
+        if self._error is not None:
+            raise self._error
+        out: list[bytes] = []
+        try:
+            for raw, frame in self._splitter.feed(data):
+                out.append(self._see(raw, frame))
+        except (StreamFault, ValueError) as error:
+            if not any(out):
+                raise
+            # What came before it is sound and goes out first.
+            self._error = error
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    def end(self) -> bytes:
+        if self._error is not None:
+            raise self._error
+        rest = self._splitter.rest
+        frame = parse(rest) if rest.strip() else None
+        out = b"" if frame is None else self._see(rest, frame)
+        if not self._complete:
+            raise ValueError("the stream ended before its end")
+        return out + (self._array.end() if self._array else b"")
+
+    def fault(self, fault: Fault, request_id: str) -> bytes:
+        return self._writer.fault(fault, request_id)
+
+    def texts(self) -> Iterator[str]:
+        if self._format is None:
+            yield from _texts_of_completion(self._frames)
+            return
+        reader = self._format.read_stream()
+        for frame in self._frames:
+            with suppress(StreamFault, ValueError):  # what is broken has no text
+                yield from filter(None, map(text_of, reader.feed(frame)))
+
+    def _see(self, raw: bytes, frame: Frame | None) -> bytes:
+        if frame is None:
+            return b"" if self._array else raw
+        watch.check(frame)
+        if watch.may_be_fault(frame):
+            self._raise_fault(frame)
+        if watch.ends(self._operation, frame):
+            self._complete = True
+        counts = watch.may_count(frame)
+        if counts:
+            told = self._read_usage(frame.data)
+            self.usage = self.usage if told is None else larger(self.usage, told)
+        self._keep(frame)
+        if counts and self._hides_usage and _only_counts(frame):
+            return b""
+        return self._array.item(frame.data) if self._array else raw
+
+    def _raise_fault(self, frame: Frame) -> None:
+        reader = (self._format or CHAT_FORMATS[Operation.CHAT]).read_stream()
+        with suppress(ValueError):  # a frame out of its context; that it is JSON was seen
+            for _ in reader.feed(frame):
+                pass
+
+    def _keep(self, frame: Frame) -> None:
+        self._frame_bytes += len(frame.data)
+        if self._frame_bytes <= KEPT_BYTES_MAX:
+            self._frames.append(frame)
+
+
+class Translated:
+    """Reads the vendor's frames and writes the caller's."""
+
+    def __init__(self, reader: ReadStream, writer: WriteStream) -> None:
+        self.usage: ChatUsage | None = None
+        self.kept = bytearray()
+        self._reader = reader
+        self._writer = writer
+        self._splitter = Splitter()
+        self._texts: list[str] = []
+        self._error: StreamFault | ValueError | None = None
+
+    def take(self, data: bytes) -> bytes:
+        if self._error is not None:
+            raise self._error
+        out: list[bytes] = []
+        try:
+            for _, frame in self._splitter.feed(data):
+                out += () if frame is None else (self._frame(frame),)
+        except (StreamFault, ValueError) as error:
+            if not any(out):
+                raise
+            self._error = error
+        return b"".join(out)
+
+    def end(self) -> bytes:
+        if self._error is not None:
+            raise self._error
+        rest = self._splitter.rest
+        frame = parse(rest) if rest.strip() else None
+        out = b"" if frame is None else self._frame(frame)
+        if not self._reader.complete:
+            raise ValueError("the stream ended before its end")
+        return out + self._writer.end()
+
+    def fault(self, fault: Fault, request_id: str) -> bytes:
+        return self._writer.fault(fault, request_id)
+
+    def texts(self) -> Iterable[str]:
+        return self._texts
+
+    def _frame(self, frame: Frame) -> bytes:
+        return b"".join(self._delta(delta) for delta in self._reader.feed(frame))
+
+    def _delta(self, delta: Delta) -> bytes:
+        match delta:
+            case Counted():
+                self.usage = larger(self.usage, delta.usage)
+            case Began(usage=ChatUsage() as usage):
+                self.usage = usage
+            case _:
+                text = text_of(delta)
+                if text:
+                    self._texts.append(text)
+        return self._writer.write(delta)
+
+
+class Binary:
+    """Forwards bytes that are no events: sound."""
+
+    def __init__(self) -> None:
+        self.usage: ChatUsage | None = None
+        self.kept = bytearray()
+
+    def take(self, data: bytes) -> bytes:
+        if len(self.kept) < KEPT_SOUND_BYTES_MAX:
+            self.kept += data
+        return data
+
+    def end(self) -> bytes:
+        return b""
+
+    def fault(self, fault: Fault, request_id: str) -> bytes:
+        raise Broken(fault, request_id)
+
+    def texts(self) -> Iterable[str]:
+        return ()
+
+
+class Broken(Exception):
+    """A stream without words broke: the connection must be cut, so that nobody takes it for whole."""
+
+    def __init__(self, fault: Fault, request_id: str) -> None:
+        super().__init__(f"{fault.message} (request id {request_id})")
+
+
+def writer_of(operation: Operation, facts: AnswerFacts, *, as_array: bool) -> WriteStream:
+    """Give what writes streams of this format; formats without a writer of their own break as OpenAI's chat does."""
+    if as_array:
+        from halley.wire.gemini import write_array_stream
+
+        return write_array_stream(facts)
+    return CHAT_FORMATS.get(operation, CHAT_FORMATS[Operation.CHAT]).write_stream(facts)
+
+
+def text_of(delta: Delta) -> str:
+    """Give what a piece adds to the text of the answer."""
+    match delta:
+        case TextPiece() | RefusalPiece() | ThinkingPiece():
+            return delta.text
+        case CallPiece():
+            return delta.arguments
+        case BlobPiece():
+            return ""
+        case _:
+            return ""
+
+
+class _Array:
+    """Writes items of one JSON array, one after another."""
+
+    def __init__(self) -> None:
+        self._items = 0
+
+    def item(self, data: bytes) -> bytes:
+        self._items += 1
+        return (b"[" if self._items == 1 else b",\r\n") + data
+
+    def end(self) -> bytes:
+        return b"]" if self._items else b"[]"
+
+
+def _only_counts(frame: Frame) -> bool:
+    """Whether a chunk of OpenAI's chat tells the usage and nothing else."""
+    if frame.data == DONE or b'"choices"' not in frame.data:
+        return False
+    return as_object(codec.decode(frame.data)).get("choices") == []
+
+
+def _texts_of_completion(frames: Iterable[Frame]) -> Iterator[str]:
+    for frame in frames:
+        if frame.data == DONE:
+            continue
+        for choice in as_list(as_object(codec.decode(frame.data)).get("choices")):
+            yield as_text(as_object(choice).get("text")) or ""

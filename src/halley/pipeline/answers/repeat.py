@@ -1,0 +1,49 @@
+"""An answer that is asked for with an `Idempotency-Key`: made once, given again to a repeat of the request."""
+
+import asyncio
+
+import msgspec
+
+from halley.kernel.body import FormBody
+from halley.kernel.money import dollars
+from halley.pipeline import once
+from halley.pipeline.answers.ask import Ask
+from halley.pipeline.answers.call import Finished, Streaming, answer
+from halley.vendors.contract import Answer
+from halley.world import World
+
+_JSON = "application/json"
+
+
+async def answer_once(world: World, ask: Ask) -> Finished | Streaming | Answer:
+    """Answer, or give the first answer again. Raises `KeyReused`, `NotReplayable`, `StillRunning`."""
+    caller, request = ask.caller, ask.request
+    if request.idempotency_key is None:
+        return await answer(world, ask)
+    body = _identity(ask)
+    begun = await once.claim(world, caller, request, body)
+    if begun is not None:
+        return await once.replay(world, caller, request, begun)
+    try:
+        answered = await answer(world, ask)
+    except BaseException:
+        # Nobody was answered, so nothing was charged.
+        await asyncio.shield(once.forget(world, caller, request))
+        raise
+    kept = _kept(answered)
+    await world.db.write("finish", lambda tx: once.finish(tx, world, caller, request, kept))
+    return answered
+
+
+def _identity(ask: Ask) -> object:
+    """Give what tells one request from another."""
+    if isinstance(ask.body, FormBody):
+        return ask.body.patched({}, boundary="-")
+    return ask.body.whole()
+
+
+def _kept(answered: Finished | Streaming) -> Answer | None:
+    if isinstance(answered, Streaming) or not answered.content_type.startswith(_JSON):
+        return None
+    headers = {"halley-cost": dollars(answered.cost)}
+    return Answer(status=200, body=msgspec.Raw(answered.body), headers=headers)

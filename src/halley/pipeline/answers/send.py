@@ -1,0 +1,230 @@
+"""send: one channel after another until one answers; network errors and error replies become faults here."""
+
+import math
+from urllib.parse import quote
+
+import msgspec
+
+from halley.kernel import faults
+from halley.kernel.body import FormBody
+from halley.kernel.clock import MICROSECONDS
+from halley.kernel.faults import Fault
+from halley.kernel.money import Nanos
+from halley.kernel.operation import Operation
+from halley.pipeline.answers.ask import Ask
+from halley.pipeline.answers.attempt import Attempt
+from halley.pipeline.answers.flow import Flow, Whole, network_fault, open_flow, whole_answer
+from halley.pipeline.answers.translate import write_body
+from halley.pipeline.send import RESTING_RETRY_AFTER_S
+from halley.pipeline.vendor import credentials, may_try, note_health
+from halley.routing.headers import open_headers
+from halley.upstream.client import UpstreamRequest, UpstreamStream
+from halley.upstream.errors import UpstreamError
+from halley.vendors.contract import VendorReply
+from halley.vendors.simulate.directive import Outcome, find_in_prompt, parse_header
+from halley.wire.contract import AnswerFacts
+from halley.world import World
+
+REPLY_BYTES_MAX = 128 * 1024 * 1024
+"""Ten pictures as base64, or an hour of speech."""
+ERROR_BYTES_MAX = 1024 * 1024
+_SUCCESS = 2
+_NEVER_FORWARDED = frozenset(("content-type", "content-length", "accept-encoding", "host"))
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """A channel answers: with a whole reply, or with a stream whose first piece has come."""
+
+    attempt: Attempt
+    answer: Whole | Flow
+    tries: int
+    exposure: Nanos
+    """What vendors whose replies were lost may bill for."""
+    first_byte_us: int
+
+
+class NoAnswer(Exception):
+    """No channel answered; `fault` is for the caller."""
+
+    def __init__(self, fault: Fault, *, last: Attempt | None, tries: int, lost: int) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+        self.last = last
+        self.tries = tries
+        self.lost = lost
+        """How many replies were lost: these vendors may have worked for it."""
+
+
+async def send(world: World, ask: Ask, attempts: list[Attempt], facts: AnswerFacts, price: Nanos) -> Answered:
+    """Ask the channels in turn. `price` is what a lost reply may have cost. Raises `NoAnswer`.
+
+    An answer may be asked for again elsewhere when a reply was lost: nobody has seen it, and nothing is left behind.
+    """
+    message = f"All channels for `{ask.named}` are resting or full; try again soon"
+    fault: Fault = faults.VendorUnreachable(message, retry_after_s=RESTING_RETRY_AFTER_S)
+    tries, lost, last = 0, 0, None
+    for attempt in attempts:
+        if tries >= world.settings.attempts_max:
+            break
+        now = world.clock.monotonic()
+        if not world.bounds.enter(attempt.channel, now):
+            wait_s = max(1, math.ceil(world.bounds.wait_s(attempt.channel, now)))
+            fault = faults.VendorBusy(f"All channels for `{ask.named}` are busy; try again soon", retry_after_s=wait_s)
+            continue
+        if not may_try(world, attempt.channel, attempt.operation):
+            world.bounds.leave(attempt.channel.id)
+            continue
+        tries, last = tries + 1, attempt
+        try:
+            answer, first_byte_us = await _try(world, ask, attempt, facts)
+        except faults.OutcomeUnknown as error:
+            lost, fault = lost + 1, _broken(error)
+        except faults.VendorFault as error:
+            fault = error
+        except Fault as error:
+            raise NoAnswer(error, last=attempt, tries=tries, lost=lost) from error
+        else:
+            exposure = Nanos(lost * price)
+            return Answered(attempt=attempt, answer=answer, tries=tries, exposure=exposure, first_byte_us=first_byte_us)
+    raise NoAnswer(fault, last=last, tries=tries, lost=lost)
+
+
+async def _try(world: World, ask: Ask, attempt: Attempt, facts: AnswerFacts) -> tuple[Whole | Flow, int]:
+    """Ask one channel. Its place among those in flight is given back, or belongs to the flow that is returned."""
+    channel, operation = attempt.channel, attempt.operation
+    began_s = world.clock.monotonic()
+    kept = False
+    try:
+        stream = await _open(world, ask, attempt)
+        flows = ask.stream or ask.operation is Operation.SPEECH
+        if flows and not stream.headers.get("content-type", "").startswith("application/json"):
+            flow = open_flow(world, ask, attempt, stream, facts)
+            await flow.begin(began_s)
+            kept, answer, first_byte_us = True, flow, flow.first_byte_us
+        else:
+            first_byte_us = stream.head_us
+            answer = await whole_answer(ask, attempt, stream, facts)
+    except Fault as fault:
+        _note(world, attempt, fault, began_s)
+        raise
+    finally:
+        if not kept:
+            world.bounds.leave(channel.id)
+    world.metrics.vendor_calls.labels(channel.vendor, operation, "ok").inc()
+    world.metrics.vendor_latency.labels(channel.vendor, operation).observe(first_byte_us / MICROSECONDS)
+    note_health(world, channel, operation, well=True)
+    return answer, first_byte_us
+
+
+async def fetch(world: World, ask: Ask, attempt: Attempt) -> bytes:
+    """Ask one channel for something small and free; the reply as it is. Raises its fault."""
+    stream = await _open(world, ask, attempt)
+    async with stream:
+        try:
+            return await stream.read_all()
+        except UpstreamError as error:
+            raise network_fault(error) from error
+
+
+async def _open(world: World, ask: Ask, attempt: Attempt) -> UpstreamStream:
+    """Send, and give a reply of status 2xx whose head has come. Raises the fault of any other."""
+    request = _request(world, ask, attempt)
+    world.failpoints.hit("vendor.before.answer")
+    try:
+        stream = await world.upstream.open(request)
+    except UpstreamError as error:
+        raise network_fault(error) from error
+    world.failpoints.hit("vendor.after.answer")
+    if stream.status // 100 == _SUCCESS:
+        return stream
+    async with stream:
+        try:
+            body = await stream.read_all()
+        except UpstreamError:
+            body = b""  # the status says enough
+    reply = VendorReply(status=stream.status, headers=stream.headers, body=body[:ERROR_BYTES_MAX])
+    raise attempt.answers.read_refusal(reply)
+
+
+def _request(world: World, ask: Ask, attempt: Attempt) -> UpstreamRequest:
+    settings, channel = world.settings, attempt.channel
+    sent = write_body(ask, attempt, boundary=f"halley-{world.ids.new()}")
+    url = _base(ask, attempt) + _path(ask, attempt)
+    headers = _headers(world, ask, attempt)
+    headers["content-type"] = sent.content_type
+    return UpstreamRequest(
+        method="POST",
+        url=url,
+        headers=(*headers.items(), *credentials(world, channel, attempt.vendor)),
+        body=sent.data,
+        connect_timeout_s=settings.connect_timeout_s,
+        answer_timeout_s=settings.total_timeout_s,
+        head_timeout_s=settings.first_byte_timeout_s if ask.stream else settings.total_timeout_s,
+        stall_timeout_s=settings.stall_timeout_s,
+        reply_bytes_max=REPLY_BYTES_MAX,
+    )
+
+
+def _path(ask: Ask, attempt: Attempt) -> str:
+    path = attempt.answers.paths[attempt.operation]
+    if "{" not in path:
+        return path
+    verb = "streamGenerateContent?alt=sse" if ask.stream else "generateContent"
+    return path.replace("{model}", quote(attempt.vendor_model, safe="")).replace("{verb}", verb)
+
+
+def _headers(world: World, ask: Ask, attempt: Attempt) -> dict[str, str]:
+    """Those of the vendor, those of the caller that it understands, the operator's own, and a test's order."""
+    headers: dict[str, str] = dict(attempt.answers.headers)
+    if attempt.operation is ask.operation:
+        known = attempt.answers.forward_headers - _NEVER_FORWARDED
+        headers |= {name: value for name, value in ask.headers.items() if name in known}
+    headers.update(open_headers(world.vault, attempt.channel))
+    if attempt.channel.simulated and ask.request.directive is not None:
+        headers["halley-test"] = ask.request.directive
+    headers["accept"] = "text/event-stream" if ask.stream else "*/*"
+    return headers
+
+
+def _base(ask: Ask, attempt: Attempt) -> str:
+    """The address to call: of a simulator, one that refuses connects when the test ordered that."""
+    channel = attempt.channel
+    if channel.simulated and ordered(ask) is Outcome.CONNECT_REFUSED:
+        return channel.refused_url
+    return channel.base_url
+
+
+def ordered(ask: Ask) -> Outcome | None:
+    """What ending a test ordered, by header or in the text. Raises `BadRequest`."""
+    try:
+        if ask.request.directive is not None:
+            return parse_header(ask.request.directive).outcome
+        marker = _marker(ask)
+        found = find_in_prompt(marker) if marker else None
+    except ValueError as error:
+        raise faults.BadRequest(str(error), param="Halley-Test") from error
+    return found.outcome if found else None
+
+
+def _marker(ask: Ask) -> str:
+    if isinstance(ask.body, FormBody):
+        return ask.body.text("prompt") or ""
+    data = ask.sent.data
+    at = data.rfind(b"[[halley")
+    return data[at : at + 300].decode("utf-8", "replace") if at >= 0 else ""
+
+
+def _note(world: World, attempt: Attempt, fault: Fault, began_s: float) -> None:
+    channel, operation = attempt.channel, attempt.operation
+    world.metrics.vendor_calls.labels(channel.vendor, operation, fault.code).inc()
+    elapsed_s = world.clock.monotonic() - began_s
+    world.metrics.vendor_latency.labels(channel.vendor, operation).observe(elapsed_s)
+    ill = isinstance(fault, faults.VendorFault)
+    note_health(world, channel, operation, well=not ill)
+    if isinstance(fault, faults.VendorBusy) and fault.retry_after_s and not channel.simulated:
+        world.health.rest(channel.id, operation, world.clock.monotonic(), fault.retry_after_s)
+
+
+def _broken(error: Fault) -> Fault:
+    """What a caller is told when the answer was lost everywhere: asking again is safe, nothing was charged."""
+    return faults.VendorBroken(error.message)

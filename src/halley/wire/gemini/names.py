@@ -1,0 +1,34 @@
+"""Names in this format: both spellings of fields, and ids for calls that have none. Pure."""
+
+import re
+
+MADE_ID = re.compile(r"call_\d+_([A-Za-z0-9_-]*)")
+_UNUSUAL = re.compile(r"[^A-Za-z0-9_-]")
+_NAME_CHARACTERS = 32
+"""Of a function's name in an id: other formats allow 64 characters in all."""
+_REPLY_CHARACTERS = 8
+"""Of a reply's id in a call's, so that the calls of two replies differ."""
+
+
+def camel(name: str) -> str:
+    """Give the spelling of a field that this format writes; readers take `snake_case` too."""
+    if "_" not in name:
+        return name
+    first, *others = name.split("_")
+    return first + "".join(other[:1].upper() + other[1:] for other in others)
+
+
+def made_id(number: int, name: str, reply_id: str = "") -> str:
+    """Give the id of a call that came without: the same each time that it is read."""
+    tail = f"_{_usual(reply_id)[-_REPLY_CHARACTERS:]}" if reply_id else ""
+    return f"call_{number}_{_usual(name)[:_NAME_CHARACTERS]}{tail}"
+
+
+def is_made(call_id: str, name: str) -> bool:
+    """Whether an id was made here, so that the vendor knows nothing of it."""
+    found = MADE_ID.fullmatch(call_id)
+    return found is not None and found[1].startswith(_usual(name)[:_NAME_CHARACTERS])
+
+
+def _usual(text: str) -> str:
+    return _UNUSUAL.sub("_", text)

@@ -1,0 +1,89 @@
+"""Usage as this format counts: thoughts stand beside the answer, what came from the cache is part of the prompt."""
+
+from typing import Annotated, Any
+
+import msgspec
+
+from halley.kernel.chat import ChatUsage
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
+"""Tokens; what is less than none or beyond belief is not taken for a count."""
+
+
+class _Modality(msgspec.Struct, rename="camel"):
+    modality: str = ""
+    token_count: Count | None = None
+
+
+class _Usage(msgspec.Struct, rename="camel"):
+    prompt_token_count: Count | None = None
+    candidates_token_count: Count | None = None
+    thoughts_token_count: Count | None = None
+    cached_content_token_count: Count | None = None
+    tool_use_prompt_token_count: Count | None = None
+    prompt_tokens_details: list[_Modality] | None = None
+    candidates_tokens_details: list[_Modality] | None = None
+
+
+class _Carrier(msgspec.Struct, rename="camel"):
+    usage_metadata: _Usage | None = None
+
+
+_carrier = msgspec.json.Decoder(_Carrier)
+
+
+def read_usage(data: bytes) -> ChatUsage | None:
+    """Give the usage of a whole reply or of one frame of a stream: each tells all so far."""
+    if b'"usageMetadata"' not in data:
+        return None
+    try:
+        usage = _carrier.decode(data).usage_metadata
+    except msgspec.MsgspecError:
+        return None
+    return _counted(usage) if usage else None
+
+
+def usage_of(value: Any) -> ChatUsage | None:
+    """The same of JSON that is read already. Raises `ValueError`."""
+    return None if value is None else _counted(msgspec.convert(value, _Usage))
+
+
+def _counted(usage: _Usage) -> ChatUsage:
+    thoughts = usage.thoughts_token_count or 0
+    return ChatUsage(
+        input=(usage.prompt_token_count or 0) + (usage.tool_use_prompt_token_count or 0),
+        output=(usage.candidates_token_count or 0) + thoughts,
+        cached=usage.cached_content_token_count or 0,
+        reasoning=thoughts,
+        audio_input=_of("AUDIO", usage.prompt_tokens_details),
+        image_input=_of("IMAGE", usage.prompt_tokens_details),
+        audio_output=_of("AUDIO", usage.candidates_tokens_details),
+        image_output=_of("IMAGE", usage.candidates_tokens_details),
+    )
+
+
+def _of(modality: str, details: list[_Modality] | None) -> int:
+    return sum(each.token_count or 0 for each in details or () if each.modality == modality)
+
+
+def write_usage(usage: ChatUsage) -> dict[str, Any]:
+    answer = usage.output - usage.reasoning
+    written: dict[str, Any] = {
+        "promptTokenCount": usage.input,
+        "candidatesTokenCount": answer,
+        "totalTokenCount": usage.input + usage.output,
+    }
+    if usage.cached:
+        written["cachedContentTokenCount"] = usage.cached
+    if usage.reasoning:
+        written["thoughtsTokenCount"] = usage.reasoning
+    if usage.audio_input or usage.image_input:
+        written["promptTokensDetails"] = _details(usage.input, usage.audio_input, usage.image_input)
+    if usage.audio_output or usage.image_output:
+        written["candidatesTokensDetails"] = _details(answer, usage.audio_output, usage.image_output)
+    return written
+
+
+def _details(total: int, audio: int, image: int) -> list[dict[str, Any]]:
+    counts = {"TEXT": max(total - audio - image, 0), "AUDIO": audio, "IMAGE": image}
+    return [{"modality": modality, "tokenCount": count} for modality, count in counts.items() if count]

@@ -1,0 +1,160 @@
+"""A whole answer in chat completions, read from a vendor and written to a caller."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from halley.kernel.chat import Blob, BlobKind, ChatReply, Choice, Part, Refusal, Text, Thinking, ToolCall
+from halley.kernel.loose import as_list, as_object, as_text
+from halley.wire.contract import AnswerFacts
+from halley.wire.openai.chat.calls import signature_of, thoughts_of, write_call, write_details, write_signature
+from halley.wire.openai.chat.parts import read_image, write_image
+from halley.wire.openai.cursor import Cursor
+from halley.wire.openai.errors import read_error
+from halley.wire.openai.stops import read_stop, write_stop
+from halley.wire.openai.usage import usage_of, write_chat_usage
+
+# --- read ---------------------------------------------------------------------------------------------------
+
+
+def read_reply(body: dict[str, Any]) -> ChatReply:
+    """Read a vendor's reply. Raises `ValueError` for what is none."""
+    choices = as_list(body.get("choices"))
+    if not choices:
+        error = body.get("error")
+        why = f"an error with status 200: {read_error(error).message}" if error else "a reply without `choices`"
+        raise ValueError(why)
+    reply_id = as_text(body.get("id"))
+    created = body.get("created")
+    return ChatReply(
+        id=reply_id,
+        model=as_text(body.get("model")),
+        created_s=int(created) if isinstance(created, int | float) and created > 0 else None,
+        choices=tuple(_read_choice(as_object(choice), n, reply_id) for n, choice in enumerate(choices)),
+        usage=usage_of(as_object(body.get("usage") or as_object(body.get("x_groq")).get("usage"))),
+    )
+
+
+def read_picture(item: Any) -> Blob | None:
+    """Read one image of an answer; None for what is no image that we can read."""
+    item = as_object(item)
+    return read_image(Cursor(item, "images", {})) if item.get("image_url") else None
+
+
+def call_id(given: str, reply_id: str, choice: int, slot: int) -> str:
+    """Give the id of a call, or make one where the vendor gave none; other formats need it to be unique in a talk."""
+    letters = "".join(letter for letter in reply_id if letter.isascii() and letter.isalnum())
+    return given or f"call_{letters[-32:]}_{choice}_{slot}"
+
+
+def content_text(content: Any) -> str:
+    """The text of an answer, which some vendors give as an array of parts."""
+    return as_text(content) or "".join(as_text(as_object(part).get("text")) for part in as_list(content))
+
+
+def content_thoughts(content: Any) -> str:
+    """Thoughts that stand as parts in the content: `{type: thinking, thinking: [{text}]}`."""
+    found = [as_object(part) for part in as_list(content)]
+    return "".join(content_text(part.get("thinking")) for part in found if part.get("type") == "thinking")
+
+
+def _read_choice(choice: dict[str, Any], position: int, reply_id: str) -> Choice:
+    index = choice.get("index")
+    place = index if isinstance(index, int) else position
+    parts = tuple(_read_parts(as_object(choice.get("message")), reply_id, place))
+    stop = read_stop(
+        as_text(choice.get("finish_reason")) or None,
+        calls=any(isinstance(part, ToolCall) for part in parts),
+        refused=any(isinstance(part, Refusal) for part in parts),
+    )
+    return Choice(index=place, parts=parts, stop=stop)
+
+
+def _read_parts(message: dict[str, Any], reply_id: str, choice: int) -> Iterator[Part]:
+    content = message.get("content")
+    yield from thoughts_of(message)
+    if thought := content_thoughts(content):
+        yield Thinking(text=thought)
+    if text := content_text(content):
+        yield Text(text=text)
+    if refusal := as_text(message.get("refusal")):
+        yield Refusal(text=refusal)
+    for item in as_list(message.get("images")):
+        if picture := read_picture(item):
+            yield picture
+    for slot, item in enumerate(_calls(message)):
+        function = as_object(item.get("function"))
+        yield ToolCall(
+            id=call_id(as_text(item.get("id")), reply_id, choice, slot),
+            name=as_text(function.get("name")),
+            arguments=as_text(function.get("arguments")) or "{}",
+            signature=signature_of(item),
+        )
+
+
+def _calls(message: dict[str, Any]) -> list[dict[str, Any]]:
+    calls = [as_object(item) for item in as_list(message.get("tool_calls"))]
+    legacy = message.get("function_call")
+    return [*calls, {"function": legacy}] if legacy else calls
+
+
+# --- write --------------------------------------------------------------------------------------------------
+
+
+def write_reply(reply: ChatReply, facts: AnswerFacts) -> dict[str, Any]:
+    """Write a reply to a caller. Raises `ValueError` for sounds and files, which cannot be asked for across formats."""
+    body: dict[str, Any] = {
+        "id": f"chatcmpl-{facts.id}",
+        "object": "chat.completion",
+        "created": facts.created_s,
+        "model": facts.model,
+        "choices": [_write_choice(choice) for choice in reply.choices],
+    }
+    if reply.usage is not None:
+        body["usage"] = write_chat_usage(reply.usage)
+    return {**body, "service_tier": "default", "system_fingerprint": None}
+
+
+def write_picture(blob: Blob) -> dict[str, Any]:
+    """Write one image of an answer, as vendors of images in chat do."""
+    if blob.kind is not BlobKind.IMAGE:
+        raise ValueError(f"an answer in chat completions cannot hold a blob of the kind {blob.kind}")
+    return write_image(blob)
+
+
+def _write_choice(choice: Choice) -> dict[str, Any]:
+    refused = any(isinstance(part, Refusal) for part in choice.parts)
+    return {
+        "index": choice.index,
+        "message": _write_message(choice.parts),
+        "logprobs": None,
+        "finish_reason": write_stop(choice.stop, refused=refused),
+    }
+
+
+def _write_message(parts: tuple[Part, ...]) -> dict[str, Any]:
+    texts = [part.text for part in parts if isinstance(part, Text)]
+    refusals = [part.text for part in parts if isinstance(part, Refusal)]
+    calls = [{**write_call(part), **write_signature(part.signature)} for part in parts if isinstance(part, ToolCall)]
+    pictures = [write_picture(part) for part in parts if isinstance(part, Blob)]
+    silent = not texts and (calls or refusals)
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": None if silent else "".join(texts),
+        "refusal": "".join(refusals) or None,
+        "annotations": [],
+        **_thoughts(tuple(part for part in parts if isinstance(part, Thinking))),
+    }
+    if pictures:
+        message["images"] = pictures
+    if calls:
+        message["tool_calls"] = calls
+    return message
+
+
+def _thoughts(thoughts: tuple[Thinking, ...]) -> dict[str, Any]:
+    """Thoughts as `reasoning_content`; with their proofs beside it where there are any."""
+    text = "".join(thought.text for thought in thoughts)
+    fields: dict[str, Any] = {"reasoning_content": text} if text else {}
+    if any(thought.signature or thought.redacted for thought in thoughts):
+        fields["reasoning_details"] = write_details(thoughts)
+    return fields

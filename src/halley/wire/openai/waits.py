@@ -1,0 +1,45 @@
+"""When to come again, from the headers of a reply. Pure, so dates in them are not read: there is no clock here."""
+
+import re
+from collections.abc import Mapping
+
+WAIT_S_MAX = 86_400
+
+_NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,9})?")
+_DURATION = re.compile(
+    r"(?:(\d{1,6})h)?(?:(\d{1,6})m(?!s))?(?:(\d{1,6}(?:\.\d{1,9})?)s)?(?:(\d{1,9}(?:\.\d{1,9})?)ms)?"
+)
+_KINDS = ("requests", "tokens")
+
+
+def wait_s(headers: Mapping[str, str]) -> int | None:
+    """Give the whole seconds until the vendor wants to be asked again; None if it does not say."""
+    lower = {name.lower(): value.strip() for name, value in headers.items()}
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = lower.get(name, "")
+        if _NUMBER.fullmatch(value):
+            return _whole(float(value) * unit)
+    return _reset(lower)
+
+
+def _reset(headers: Mapping[str, str]) -> int | None:
+    """Give when what is used up comes back; where nothing is said to be used up, the sooner of both."""
+    resets = {kind: _seconds(headers.get(f"x-ratelimit-reset-{kind}", "")) for kind in _KINDS}
+    known = {kind: seconds for kind, seconds in resets.items() if seconds is not None}
+    used_up = [seconds for kind, seconds in known.items() if headers.get(f"x-ratelimit-remaining-{kind}") == "0"]
+    if used_up:
+        return _whole(max(used_up))
+    return _whole(min(known.values())) if known else None
+
+
+def _seconds(value: str) -> float | None:
+    """Read `1h2m3s`, `6m0s`, `8.64s` or `20ms`; a bare number may be a date and is not read."""
+    found = _DURATION.fullmatch(value)
+    if not value or found is None:
+        return None
+    hours, minutes, seconds, milliseconds = (float(part or 0) for part in found.groups())
+    return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
+
+
+def _whole(seconds: float) -> int:
+    return min(WAIT_S_MAX, max(1, -int(-seconds // 1)))

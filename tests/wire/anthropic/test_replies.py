@@ -1,0 +1,162 @@
+from typing import Any
+
+import pytest
+
+from halley.kernel.chat import (
+    Blob,
+    BlobKind,
+    ChatReply,
+    ChatUsage,
+    Choice,
+    Part,
+    Refusal,
+    StopReason,
+    Text,
+    Thinking,
+    ToolCall,
+)
+from halley.kernel.codec import encode
+from halley.kernel.faults import NotConveyed
+from halley.wire.anthropic import MESSAGES
+from halley.wire.contract import AnswerFacts
+
+FACTS = AnswerFacts(id="abc", model="alias", created_s=1, body={})
+USAGE = {
+    "input_tokens": 10,
+    "cache_creation_input_tokens": 5,
+    "cache_read_input_tokens": 100,
+    "cache_creation": {"ephemeral_5m_input_tokens": 3, "ephemeral_1h_input_tokens": 2},
+    "output_tokens": 7,
+    "output_tokens_details": {"thinking_tokens": 4},
+}
+COUNTED = ChatUsage(input=115, output=7, cached=100, cache_write=5, cache_write_1h=2, reasoning=4)
+
+
+def body(*content: Any, **fields: Any) -> dict[str, Any]:
+    return {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-opus-5",
+        "content": list(content),
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": USAGE,
+        **fields,
+    }
+
+
+def reply(*parts: Part, stop: StopReason = StopReason.END) -> ChatReply:
+    return ChatReply(id="r", model="m", choices=(Choice(parts=parts, stop=stop),), usage=COUNTED)
+
+
+def test_a_reply_is_read():
+    read = MESSAGES.read_reply(
+        body(
+            {"type": "thinking", "thinking": "hm", "signature": "s"},
+            {"type": "redacted_thinking", "data": "d"},
+            {"type": "text", "text": "Hi", "citations": None},
+            {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}},
+            stop_reason="tool_use",
+        )
+    )
+    assert read.choices[0].parts == (
+        Thinking(text="hm", signature="s"),
+        Thinking(redacted="d"),
+        Text(text="Hi"),
+        ToolCall(id="t", name="f", arguments='{"a":1}'),
+    )
+    assert (read.id, read.model, read.choices[0].stop, read.usage) == (
+        "msg_1",
+        "claude-opus-5",
+        StopReason.TOOLS,
+        COUNTED,
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "stop"),
+    [
+        ("end_turn", StopReason.END),
+        ("max_tokens", StopReason.LENGTH),
+        ("model_context_window_exceeded", StopReason.LENGTH),
+        ("stop_sequence", StopReason.STOP_SEQUENCE),
+        ("tool_use", StopReason.TOOLS),
+        ("pause_turn", StopReason.PAUSED),
+        ("refusal", StopReason.REFUSED),
+    ],
+)
+def test_a_stop_word_is_read(word: str, stop: StopReason):
+    assert MESSAGES.read_reply(body(stop_reason=word)).choices[0].stop is stop
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        body(stop_reason=None),
+        body(stop_reason="brand_new"),
+        {"id": "msg_1"},
+        body({"type": "web_search_tool_result"}),
+        body(usage={"input_tokens": "many"}),
+    ],
+)
+def test_what_cannot_be_read_passes_for_no_answer(bad: dict[str, Any]):
+    with pytest.raises(ValueError):
+        MESSAGES.read_reply(bad)
+
+
+def test_the_words_of_a_refusal_are_kept_both_ways():
+    details = {"type": "refusal", "category": "bio", "explanation": "I may not."}
+    read = MESSAGES.read_reply(body(stop_reason="refusal", stop_details=details))
+    assert read.choices[0].parts == (Refusal(text="I may not."),)
+    written = MESSAGES.write_reply(read, FACTS)
+    assert written["content"] == []
+    assert written["stop_details"] == {**details, "category": None}
+
+
+def test_a_reply_is_written_in_our_name():
+    written = MESSAGES.write_reply(reply(Text(text="Hi"), Thinking(text="hm")), FACTS)
+    assert written == body(
+        {"type": "text", "text": "Hi"},
+        {"type": "thinking", "thinking": "hm", "signature": ""},
+        id="msg_abc",
+        model="alias",
+    )
+
+
+def test_a_filtered_answer_is_a_refusal_here():
+    assert MESSAGES.write_reply(reply(stop=StopReason.FILTERED), FACTS)["stop_reason"] == "refusal"
+
+
+def test_an_answer_with_a_picture_is_refused_rather_than_emptied():
+    with pytest.raises(NotConveyed):
+        MESSAGES.write_reply(reply(Blob(kind=BlobKind.IMAGE, data="AA==")), FACTS)
+
+
+def test_arguments_that_are_no_object_are_no_answer():
+    with pytest.raises(ValueError):
+        MESSAGES.write_reply(reply(ToolCall(id="t", name="f", arguments='{"a":')), FACTS)
+
+
+@pytest.mark.parametrize(
+    ("data", "usage"),
+    [
+        (encode(body()), COUNTED),
+        (encode({"type": "message_start", "message": {"usage": USAGE}}), COUNTED),
+        (
+            encode({"type": "message_delta", "delta": {}, "usage": {"output_tokens": 9}}),
+            ChatUsage(input=0, output=9),
+        ),
+        (b'{"type":"ping"}', None),
+        (b'{"usage"', None),
+        (b'{"usage":null}', None),
+        (b'{"usage":{"input_tokens":-1,"output_tokens":1}}', None),
+        (
+            b'{"usage":{"input_tokens":1,"output_tokens":2,"cache_creation":{"ephemeral_1h_input_tokens":3}}}',
+            ChatUsage(input=4, output=2, cache_write=3, cache_write_1h=3),
+        ),
+    ],
+    ids=["reply", "start", "delta", "ping", "cut", "null", "less than none", "writes by age alone"],
+)
+def test_usage_is_read_alone(data: bytes, usage: ChatUsage | None):
+    assert MESSAGES.read_usage(data) == usage
