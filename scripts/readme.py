@@ -7,40 +7,76 @@ import argparse
 import pkgutil
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
 import halley
+from halley.api.answer_routes import render_anthropic, render_gemini
 from halley.api.errors import openai_status
 from halley.api.routes import table
-from halley.catalogue import load_catalogue
-from halley.catalogue.meters import METERS
+from halley.api.websocket import PATH as REALTIME_PATH
+from halley.catalogue import Catalogue, load_catalogue
+from halley.catalogue.units import METERS
 from halley.kernel import faults
 from halley.kernel.faults import Fault
 from halley.kernel.money import MILLION, dollars
+from halley.kernel.operation import KINDS, Kind, Operation
 from halley.tasks.states import MOVES, TaskState, ended
 from halley.vendors import load_vendors
-from halley.vendors.contract import Dialect, Vendor, tasks_of
+from halley.vendors.contract import Answer, Dialect, Vendor
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # run as a file, a script finds only its own folder
+from scripts import compatibility  # noqa: E402
+
 NOT_IMPORTED = re.compile(r"\.(__main__|migrations)(\.|$)")
 PUBLIC = ("halley.kernel.", "halley.api.")
 GENERAL = frozenset({faults.CallerFault})
 """Never raised itself; what is below it shares its code."""
 REQUEST_ID = "req_…"
 FIELD = "prompt"
+YES = "yes"
+KIND_NAMES: Mapping[Kind, str] = {
+    Kind.CHAT: "chat",
+    Kind.COMPLETION: "completion",
+    Kind.EMBEDDING: "embeddings",
+    Kind.IMAGE: "images",
+    Kind.SPEECH: "speech",
+    Kind.TRANSCRIPTION: "transcription",
+    Kind.MODERATION: "moderation",
+    Kind.RERANK: "reranking",
+    Kind.REALTIME: "realtime",
+}
+CHATS: Mapping[Operation, str] = {
+    Operation.CHAT: "chat",
+    Operation.RESPONSES: "responses",
+    Operation.MESSAGES: "messages",
+    Operation.CONTENT: "content",
+}
+OPERATIONS_SHOWN: Mapping[Kind, Iterable[Operation]] = {Kind.CHAT: tuple(CHATS)}
 
 
 def sentence() -> str:
-    """The one sentence, with the number of models that can be ordered today."""
-    vendors = load_vendors()
-    count = len(load_catalogue(vendors.values()).models)
-    formats = " or ".join(dialect.title for dialect in _dialects(vendors).values())
+    """The one sentence, with the number of models that can be asked for today."""
+    count = len(load_catalogue(load_vendors().values()).models)
     return (
-        f"**Halley is a self-hosted gateway to AI models: one key orders any of {count} image models, in the format of "
-        f"{formats}; an accepted order survives a crash, is charged once, and costs nothing if it fails.**\n"
+        f"**Halley is a self-hosted gateway to AI models: one key for {count} models that chat, embed, draw, speak and "
+        "listen, in the formats of OpenAI, Anthropic, Gemini, Flux and Replicate, whichever vendor is behind; each call "
+        "is held before it is made, charged once, and costs nothing if nothing came of it.**\n"
     )
+
+
+def formats() -> str:
+    """Which kinds of models can be asked in which format."""
+    counts = _counts(load_catalogue(load_vendors().values()))
+    lines = ["| models for | number | OpenAI | Anthropic | Gemini |", "|---|---|---|---|---|"]
+    for kind in Kind:
+        cells = " | ".join(_calls(kind, family) for family in ("openai", "anthropic", "gemini"))
+        lines.append(f"| {KIND_NAMES[kind]} | {counts[kind]} | {cells} |")
+    return _text(lines)
 
 
 def routes() -> str:
@@ -51,6 +87,7 @@ def routes() -> str:
         tag = "" if entry.tag == last else f"**{entry.tag}**"
         lines.append(f"| {tag} | `{entry.method} {entry.path}` | {entry.route.summary} |")
         last = entry.tag
+    lines.append(f"| **Websocket** | `GET {REALTIME_PATH}` | A realtime session: text and sound both ways |")
     return _text(lines)
 
 
@@ -58,26 +95,32 @@ def vendors_table() -> str:
     """Which vendors there are, what opens a channel to them, and what they can do."""
     found = load_vendors()
     catalogue = load_catalogue(found.values())
-    lines = ["| vendor | key in the environment | models | beyond order and poll |", "|---|---|---|---|"]
+    columns = [kind for kind in Kind if any(_serves(vendor, kind) for vendor in found.values())]
+    heads = " | ".join(KIND_NAMES[kind] for kind in columns)
+    lines = [f"| vendor | key in the environment | models | {heads} |", "|---|---|---|" + "---|" * len(columns)]
     for vendor in found.values():
         names = ", ".join(f"`{name}`" for name in vendor.environment)
-        count = sum(vendor.name in rows for rows in catalogue.models.values())
-        lines.append(f"| `{vendor.name}` ({vendor.title}) | {names} | {count} | {_abilities(vendor)} |")
+        cells = " | ".join(_serves(vendor, kind) for kind in columns)
+        lines.append(f"| `{vendor.name}` ({vendor.title}) | {names} | {_count(catalogue, vendor)} | {cells} |")
     return _text(lines)
 
 
 def models() -> str:
-    """Every model with its seed price."""
-    found = load_vendors()
-    catalogue = load_catalogue(found.values())
-    lines = ["| model | also called | what it is | price in US dollars | vendors |", "|---|---|---|---|---|"]
-    for view in catalogue.views():
-        rows = catalogue.models[view.id]
-        price = next(row.price for row in rows.values() if row.price)
-        aliases = ", ".join(f"`{alias}`" for alias in view.aliases)
-        vendors = ", ".join(f"`{name}`" for name in rows)
-        lines.append(f"| `{view.id}` | {aliases} | {view.description} | {_price(price)} | {vendors} |")
-    return _text(lines)
+    """Every model with its seed price, by what it is for."""
+    catalogue = load_catalogue(load_vendors().values())
+    lines: list[str] = []
+    for kind in Kind:
+        views = [view for view in catalogue.views() if view.kind == kind]
+        lines += [f"## For {KIND_NAMES[kind]}", "", "| model | also called | what it is | price | vendors |"]
+        lines.append("|---|---|---|---|---|")
+        for view in views:
+            rows = catalogue.models[view.id]
+            price: Mapping[str, int] = next((row.price for row in rows.values() if row.price), {})
+            aliases = ", ".join(f"`{alias}`" for alias in view.aliases)
+            vendors = ", ".join(f"`{name}`" for name in rows)
+            lines.append(f"| `{view.id}` | {aliases} | {view.description} | {_price(price) or 'none'} | {vendors} |")
+        lines.append("")
+    return _text(lines[:-1])
 
 
 def states() -> str:
@@ -99,14 +142,14 @@ def states() -> str:
 
 def fault_codes() -> str:
     """Every fault that a caller can meet, with its status in each format."""
-    dialects = _dialects(load_vendors())
-    heads = " | ".join(f"`{name}`" for name in dialects)
+    renders = _renders()
+    heads = " | ".join(f"`{name}`" for name in renders)
     lines = [
-        f"| code | type | `/v1` | {heads} | again? | when |",
-        "|---|---|---|" + "---|" * len(dialects) + "---|---|",
+        f"| code | type | OpenAI, `/v1` | {heads} | again? | when |",
+        "|---|---|---|" + "---|" * len(renders) + "---|---|",
     ]
     for kind in _kinds(public=True):
-        columns = " | ".join(_status(kind, dialect) for dialect in dialects.values())
+        columns = " | ".join(_status(kind, render) for render in renders.values())
         again = "yes" if kind.may_retry else "no"
         lines.append(
             f"| `{kind.code}` | `{kind.type}` | {openai_status(kind)} | {columns} | {again} | {_words(kind)} |"
@@ -122,8 +165,16 @@ def operator_codes() -> str:
 
 
 SECTIONS: Mapping[str, Mapping[str, Callable[[], str]]] = {
-    "README.md": {"sentence": sentence, "routes": routes, "vendors": vendors_table},
+    "README.md": {"sentence": sentence, "formats": formats, "routes": routes, "vendors": vendors_table},
     "docs/reference/models.md": {"models": models},
+    "docs/reference/compatibility.md": {
+        "endpoints": compatibility.endpoints,
+        **{f"orders {each}": partial(compatibility.orders, each) for each in compatibility.TITLES},
+        "answers": compatibility.answers,
+        "stops": compatibility.stops,
+        "efforts": compatibility.efforts,
+        "hints": compatibility.hints,
+    },
     "docs/dev/tasks.md": {"states": states},
     "docs/dev/api-errors.md": {"faults": fault_codes, "operator-faults": operator_codes},
 }
@@ -151,31 +202,58 @@ def stale() -> Iterator[tuple[Path, str]]:
             yield page, new
 
 
-def _abilities(vendor: Vendor) -> str:
-    has = {
-        "callbacks": tasks_of(vendor).callbacks is not None,
-        "cancel": tasks_of(vendor).write_cancel is not None,
-        "finding a lost order": tasks_of(vendor).find is not None,
-        "upload of inputs": tasks_of(vendor).upload is not None,
-    }
-    return ", ".join(name for name, there in has.items() if there) or "nothing more"
+def _counts(catalogue: Catalogue) -> Counter[str]:
+    return Counter(view.kind for view in catalogue.views())
+
+
+def _calls(kind: Kind, family: str) -> str:
+    """The calls of a family that models of this kind answer, by their own names."""
+    found = [each for each in Operation if KINDS[each] is kind and each.dialect == family]
+    return ", ".join(f"`{each.value.partition('.')[2]}`" for each in found)
+
+
+def _serves(vendor: Vendor, kind: Kind) -> str:
+    """How a vendor is called for a kind of models; empty where it is not."""
+    paths = vendor.answers.paths if vendor.answers else {}
+    found = [each for each in OPERATIONS_SHOWN.get(kind, ()) if each in paths]
+    if kind is Kind.CHAT:
+        return ", ".join(CHATS[each] for each in found)
+    if found or any(KINDS[each] is kind for each in paths):
+        return YES
+    return "tasks" if kind is Kind.IMAGE and vendor.tasks is not None else ""
+
+
+def _count(catalogue: Catalogue, vendor: Vendor) -> str:
+    count = sum(vendor.name in rows for rows in catalogue.models.values())
+    if vendor.answers is None or not vendor.answers.any_model:
+        return str(count)
+    return f"{count} and any other" if count else "any"
 
 
 def _price(meters: Mapping[str, int]) -> str:
-    return ", ".join(f"{dollars(price * METERS[meter] // MILLION)} per {meter}" for meter, price in meters.items())
+    """Spell the prices that hold without a condition, and name the conditions under which others do."""
+    plain = [f"{dollars(price * METERS[key] // MILLION)} per {key}" for key, price in meters.items() if "@" not in key]
+    others = dict.fromkeys(key.partition("@")[2] for key in meters if "@" in key)
+    if not others:
+        return ", ".join(plain)
+    return f"{', '.join(plain)}; others where {', '.join(f'`{each}`' for each in others)}"
 
 
 def _dialects(vendors: Mapping[str, Vendor]) -> dict[str, Dialect]:
     return {vendor.dialect.name: vendor.dialect for vendor in vendors.values() if vendor.dialect is not None}
 
 
-def _status(kind: type[Fault], dialect: Dialect) -> str:
+def _renders() -> dict[str, Callable[[Fault, str], Answer]]:
+    """How each format but OpenAI's shows a fault."""
+    tasks = {name: each.render_fault for name, each in _dialects(load_vendors()).items() if name != "openai"}
+    return {"anthropic": render_anthropic, "gemini": render_gemini, **tasks}
+
+
+def _status(kind: type[Fault], render: Callable[[Fault, str], Answer]) -> str:
     """A format may answer another status when a field is named."""
     if issubclass(kind, faults.NotAllowed):
-        return str(dialect.render_fault(kind("…", allow=()), REQUEST_ID).status)
-    found = dict.fromkeys(
-        str(dialect.render_fault(kind("…", param=param), REQUEST_ID).status) for param in (None, FIELD)
-    )
+        return str(render(kind("…", allow=()), REQUEST_ID).status)
+    found = dict.fromkeys(str(render(kind("…", param=param), REQUEST_ID).status) for param in (None, FIELD))
     return ", with a field ".join(found)
 
 

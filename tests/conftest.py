@@ -1,7 +1,6 @@
 """What every test has: no network, no blocking call on the loop, generated cases that repeat.
 
-The network guard sees Python's sockets only; what the Rust client does is bounded by its own tests, which give it
-loopback addresses. Order is random (pytest-randomly prints the seed), warnings are errors (pyproject.toml).
+The network guard sees every socket that Python opens, those of vendor calls too. Order is random (pytest-randomly prints the seed), warnings are errors (pyproject.toml).
 """
 
 import os

@@ -134,7 +134,7 @@ async def test_an_endless_query_is_refused(client: Client, owner: Owner, query: 
     assert (await client.get(f"/v1/tasks?{query}", owner.bearer)).status == 400
 
 
-async def test_a_websocket_is_refused_in_json_where_the_server_can(world: World):
+async def test_a_websocket_without_a_key_is_refused_in_json_where_the_server_can(world: World):
     sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:
@@ -152,7 +152,7 @@ async def test_a_websocket_is_refused_in_json_where_the_server_can(world: World)
         "websocket.http.response.body",
         "websocket.close",
     ]
-    assert sent[0]["status"] == 404
+    assert sent[0]["status"] == 401
 
 
 async def test_the_server_is_told_that_we_are_there(world: World):

@@ -12,6 +12,7 @@ from halley.world import World
 
 DIALECTS = {vendor.dialect.name: vendor.dialect for vendor in load_vendors().values() if vendor.dialect is not None}
 DOCUMENT = document(DIALECTS, "1.0")
+ANSWERED = ("OpenAI", "Anthropic", "Gemini")
 
 
 def _operations() -> list[tuple[str, str, dict[str, Any]]]:
@@ -79,15 +80,65 @@ def test_every_error_example_conforms_to_its_schema(method: str, path: str, oper
     assert "500" in operation["responses"], (method, path)
 
 
+def _with_body(*, answered: bool) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (path, operation)
+        for _, path, operation in _operations()
+        if "requestBody" in operation and "files" not in path and (operation["tags"][0] in ANSWERED) is answered
+    ]
+
+
 def test_orders_declare_what_can_go_wrong_and_have_an_example():
-    orders = [operation for _, path, operation in _operations() if "requestBody" in operation and "files" not in path]
+    orders = _with_body(answered=False)
 
     assert len(orders) >= 3
-    for operation in orders:
+    for path, operation in orders:
         wanted = {"400", "401", "402", "403", "404", "409", "413", "422", "429", "502", "503"}
-        assert wanted <= operation["responses"].keys()
-        media = operation["requestBody"]["content"]["application/json"]
+        assert wanted <= operation["responses"].keys(), path
+        _check(operation["requestBody"]["content"]["application/json"])
+
+
+@pytest.mark.parametrize(("path", "operation"), _with_body(answered=True), ids=lambda value: str(value)[:40])
+def test_calls_declare_what_can_go_wrong_and_have_an_example(path: str, operation: dict[str, Any]):
+    assert {"400", "401", "403", "404", "409", "413", "429", "500", "503"} <= operation["responses"].keys(), path
+    for media in operation["requestBody"]["content"].values():
         _check(media)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "words"),
+    [
+        ("/v1/chat/completions", "ProblemBody", {"error"}),
+        ("/v1/messages", "AnthropicProblemBody", {"type", "error", "request_id"}),
+        ("/v1beta/models/{call}", "GeminiProblemBody", {"error"}),
+    ],
+)
+def test_each_format_declares_errors_in_its_own_shape(path: str, kind: str, words: set[str]):
+    media = _resolved(DOCUMENT["paths"][path]["post"]["responses"]["401"])["content"]["application/json"]
+
+    assert media["schema"]["$ref"].endswith(f"/{kind}")
+    assert media["example"].keys() == words
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1beta/models/{call}"]
+)
+def test_what_can_be_streamed_is_declared_as_json_and_as_events(path: str):
+    success = DOCUMENT["paths"][path]["post"]["responses"]["200"]["content"]
+
+    assert {"application/json", "text/event-stream"} <= success.keys()
+
+
+def test_forms_and_sound_are_declared_as_what_they_are():
+    paths = DOCUMENT["paths"]
+
+    for path in ("/v1/images/edits", "/v1/images/variations", "/v1/audio/transcriptions", "/v1/audio/translations"):
+        assert "multipart/form-data" in paths[path]["post"]["requestBody"]["content"]
+    assert "audio/*" in paths["/v1/audio/speech"]["post"]["responses"]["200"]["content"]
+
+
+def test_every_operation_says_what_it_does():
+    assert all(operation["summary"].strip() for _, _, operation in _operations())
 
 
 def test_open_routes_ask_for_no_key(world: World):

@@ -256,6 +256,18 @@ def image(data: bytes) -> tuple[str, tuple[int, int]]:
         return opened.format, opened.size
 
 
+def fetched(link: str) -> bytes:
+    """Give what a link leads to, wherever that is."""
+    parts = urlsplit(link)
+    assert parts.hostname
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=ASK_S_MAX)
+    with contextlib.closing(connection):
+        connection.request("GET", f"{parts.path}?{parts.query}")
+        reply = _reply(connection.getresponse())
+    assert reply.status == HTTPStatus.OK, reply.text
+    return reply.body
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]

@@ -55,6 +55,8 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_minute: int | None
     """None for no limit, as with the next."""
     tokens_per_minute: int | None
+    operator: bool
+    """Whether answers to it say which channel gave them."""
     period_started_at: int
     period_spent_nanos: Nanos
     """Spent in the period that began at `period_started_at`, which may be over."""
@@ -81,6 +83,7 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
     budget_period: BudgetPeriod | None = None
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
+    operator: bool = False
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +100,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     hint: str
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
+    operator: bool = False
+    """Whether answers may say which channel gave them."""
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):

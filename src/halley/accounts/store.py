@@ -145,6 +145,7 @@ def find_caller(tx: Tx, key_hash: str) -> Caller | None:
         hint=row["hint"],
         requests_per_minute=row["requests_per_minute"],
         tokens_per_minute=row["tokens_per_minute"],
+        operator=bool(row["operator"]),
     )
 
 
@@ -264,14 +265,14 @@ def audit(tx: Tx, act: Act) -> None:
 
 _INSERT_KEY = """
     INSERT INTO keys (id, account_id, project_id, livemode, name, hash, hint, models, budget_nanos, budget_period,
-        requests_per_minute, tokens_per_minute, period_started_at, created_at)
+        requests_per_minute, tokens_per_minute, operator, period_started_at, created_at)
     VALUES (:id, :account_id, :project_id, :livemode, :name, :hash, :hint, :models, :budget_nanos, :budget_period,
-        :requests_per_minute, :tokens_per_minute, :period_started_at, :created_at)
+        :requests_per_minute, :tokens_per_minute, :operator, :period_started_at, :created_at)
     ON CONFLICT DO NOTHING
 """
 _FIND_CALLER = """
     SELECT keys.id, keys.account_id, keys.project_id, keys.livemode, keys.models, keys.name, keys.hint,
-        keys.requests_per_minute, keys.tokens_per_minute, accounts.group_name
+        keys.requests_per_minute, keys.tokens_per_minute, keys.operator, accounts.group_name
     FROM keys JOIN accounts ON accounts.id = keys.account_id
     WHERE keys.hash = :hash AND keys.revoked_at IS NULL
 """
@@ -291,6 +292,7 @@ def _key_params(new: NewKey) -> dict[str, int | str | None]:
         "budget_period": new.budget_period.value if new.budget_period else None,
         "requests_per_minute": new.requests_per_minute,
         "tokens_per_minute": new.tokens_per_minute,
+        "operator": int(new.operator),
         "period_started_at": rules.period_start(new.budget_period or BudgetPeriod.TOTAL, new.now),
         "created_at": new.now,
     }
@@ -312,6 +314,7 @@ def _period_starts(now: int) -> dict[str, int]:
 def _key(row: Row) -> Key:
     values = _values(row, Key)
     values["livemode"] = bool(values["livemode"])
+    values["operator"] = bool(values["operator"])
     values["models"] = _models.decode(values["models"] or "null")
     return msgspec.convert(values, Key)
 

@@ -80,8 +80,13 @@ _EXAMPLES: Mapping[Operation, Mapping[str, Any]] = {
     Operation.RESPONSES: {"model": "gpt-5.4-mini", "input": "Say hello in one word"},
     Operation.EMBEDDINGS: {"model": "text-embedding-3-small", "input": "a red fox"},
     Operation.IMAGES: {"model": "gpt-image-1", "prompt": "a red fox", "size": "1024x1024"},
+    Operation.IMAGE_EDITS: {"model": "gpt-image-1", "prompt": "a red hat", "image": "picture.png"},
+    Operation.IMAGE_VARIATIONS: {"model": "dall-e-2", "image": "picture.png"},
     Operation.SPEECH: {"model": "gpt-4o-mini-tts", "input": "Hello", "voice": "alloy"},
+    Operation.TRANSCRIPTION: {"model": "whisper-1", "file": "speech.wav"},
+    Operation.TRANSLATION: {"model": "whisper-1", "file": "speech.wav"},
     Operation.MODERATION: {"model": "omni-moderation-latest", "input": "a red fox"},
+    Operation.RERANK: {"model": "qwen3-reranker-8b", "query": "a red fox", "documents": ["a fox", "a lighthouse"]},
     Operation.MESSAGES: {"model": "claude-sonnet-4-6", "max_tokens": 64, "messages": _HELLO},
     Operation.MESSAGES_COUNT: {"model": "claude-sonnet-4-6", "messages": _HELLO},
 }

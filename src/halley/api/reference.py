@@ -6,10 +6,12 @@ from typing import Any
 
 import msgspec
 
+from halley.api.answer_bodies import body_of, success_of
 from halley.api.body import TooSlow, UnsupportedType
 from halley.api.call import Access, Entry
 from halley.api.credentials import KEY_HEADERS
 from halley.api.dispatch import is_part
+from halley.api.problems import SHAPES, shape_of
 from halley.kernel import faults
 from halley.kernel.faults import Fault
 from halley.vendors.contract import Action, Answer, Route
@@ -17,30 +19,6 @@ from halley.vendors.contract import Action, Answer, Route
 REF = "#/components/schemas/{name}"
 SERVED_AT = "/"
 _SAMPLE_REQUEST_ID = "req_01kay0000000000000000000"
-
-
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """What every error says, whatever shape surrounds it."""
-
-    type: str
-    code: str | None
-    message: str
-    param: str | None
-    request_id: str
-
-
-class ProblemBody(msgspec.Struct, frozen=True, kw_only=True):
-    """An error. Formats with a shape of their own put their fields beside it."""
-
-    error: Problem
-
-
-class PlainProblem(msgspec.Struct, frozen=True, kw_only=True):
-    """An error of the balance query."""
-
-    error: str
-    code: str
-    request_id: str
 
 
 _ANY_CALL: tuple[Fault, ...] = (
@@ -65,8 +43,8 @@ _OF_VENDORS: tuple[Fault, ...] = (
     faults.VendorUnreachable("The vendor could not be reached"),
     faults.VendorBusy("The vendor takes no more at once"),
     faults.VendorBroken("The vendor failed"),
-    faults.CancelNotSupported("The vendor cannot cancel"),
 )
+_OF_CANCELS: tuple[Fault, ...] = (faults.CancelNotSupported("The vendor cannot cancel"),)
 _OF_ORDERS: tuple[Fault, ...] = (
     faults.OutOfFunds("This call needs $0.04, and $0.01 is left on the account"),
     faults.Refused("The vendor refused the order as it stands"),
@@ -92,7 +70,7 @@ _FORM = {
 }
 _HEADERS = {
     "halley-request-id": {"description": "Finds this request in the log", "schema": {"type": "string"}},
-    "halley-cost": {"description": "What the task cost in US dollars, once known", "schema": {"type": "string"}},
+    "halley-cost": {"description": "What it cost in US dollars, once known", "schema": {"type": "string"}},
 }
 
 
@@ -127,7 +105,7 @@ class _Schemas:
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         named = [each for entry in entries for each in (entry.route.request, entry.route.reply) if each is not None]
-        types = list(dict.fromkeys((ProblemBody, PlainProblem, *named)))
+        types = list(dict.fromkeys((*SHAPES, *named)))
         schemas, self.components = msgspec.json.schema_components(types, ref_template=REF)
         self._of = dict(zip(types, schemas, strict=True))
         self.responses: dict[str, Any] = {}
@@ -185,8 +163,8 @@ def _header_parameters(route: Route) -> list[dict[str, Any]]:
     wanted: dict[str, str] = {}
     if route.method == "POST":
         wanted["Idempotency-Key"] = "A repeat with the same key and body gives the first answer, for 24 hours"
-    if route.action is Action.SUBMIT:
-        wanted["Halley-Test"] = "With a test key: how the order ends, e.g. `outcome=content_moderated; delay=0`"
+    if route.action in (Action.SUBMIT, Action.ANSWER):
+        wanted["Halley-Test"] = "With a test key: how it ends, e.g. `outcome=content_moderated; delay=0`"
     return [
         {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
         for name, text in wanted.items()
@@ -196,6 +174,10 @@ def _header_parameters(route: Route) -> list[dict[str, Any]]:
 def _request_body(route: Route, schemas: _Schemas) -> dict[str, Any] | None:
     if route.action is Action.FILE_CREATE:
         return {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}
+    if route.action is Action.ANSWER:
+        content = body_of(route.operation)
+        example = {} if route.example is None else {"example": dict(route.example)}
+        return {"required": True, "content": {kind: {**media, **example} for kind, media in content.items()}}
     if route.request is None:
         return None
     media: dict[str, Any] = {"schema": schemas.of(route.request)}
@@ -206,6 +188,8 @@ def _request_body(route: Route, schemas: _Schemas) -> dict[str, Any] | None:
 
 def _success(entry: Entry, schemas: _Schemas) -> dict[str, Any]:
     reply: dict[str, Any] = {"description": "Success", "headers": _HEADERS}
+    if entry.route.action is Action.ANSWER:
+        return reply | {"content": success_of(entry.route.operation)}
     if entry.reply_type != "application/json":
         return reply | {"content": {entry.reply_type: {"schema": {"type": "string", "format": "binary"}}}}
     if entry.route.reply is not None:
@@ -231,8 +215,7 @@ def _failures(entry: Entry, schemas: _Schemas) -> dict[str, Any]:
 
 def _response(fault: Fault, answer: Answer, schemas: _Schemas) -> dict[str, Any]:
     """Declare an error; the first fault of a status is its example."""
-    kind = PlainProblem if isinstance(answer.body.get("error"), str) else ProblemBody
-    media = {"schema": schemas.of(kind), "example": answer.body}
+    media = {"schema": schemas.of(shape_of(answer.body)), "example": answer.body}
     return {"description": _words(fault), "headers": _ERROR_HEADERS, "content": {"application/json": media}}
 
 
@@ -253,8 +236,9 @@ def _faults(entry: Entry) -> tuple[Fault, ...]:
         *(_WITH_KEY[1:] if entry.access is Access.LINK else ()),
         *(_UNREADY if not entry.while_draining or entry.path.endswith("/readiness") else ()),
         *(_WITH_BODY if entry.method == "POST" else ()),
-        *(_OF_VENDORS if action in (Action.SUBMIT, Action.CANCEL) else ()),
-        *(_OF_ORDERS if action is Action.SUBMIT else ()),
+        *(_OF_VENDORS if action in (Action.SUBMIT, Action.ANSWER, Action.CANCEL) else ()),
+        *(_OF_CANCELS if action in (Action.SUBMIT, Action.CANCEL) else ()),
+        *(_OF_ORDERS if action in (Action.SUBMIT, Action.ANSWER) else ()),
         *(faults.BadRequest(f"`{name}` is not understood", param=name) for name in entry.route.query),
     )
 

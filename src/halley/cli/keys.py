@@ -41,6 +41,7 @@ def keys() -> None:
 )
 @click.option("--requests-per-minute", type=_PER_MINUTE, metavar="N", help="Most calls. [default: no limit]")
 @click.option("--tokens-per-minute", type=_PER_MINUTE, metavar="N", help="Most tokens, in and out. [default: no limit]")
+@click.option("--operator", is_flag=True, help="Answers tell it, in `halley-channel`, who gave them.")
 @as_json
 @common_settings
 def create(

@@ -77,6 +77,8 @@ async def _answer(call: Call, ask: Ask) -> Reply:
     verdict = limit(call.world, ask.caller, ask.limited_tokens)
     answered = await while_there(call.receive, answer_once(call.world, ask))
     headers = rate_headers(verdict)
+    if ask.caller.operator and not isinstance(answered, Answer):
+        headers = (("halley-channel", answered.channel), *headers)
     if isinstance(answered, Answer):
         return reply_of(msgspec.structs.replace(answered, headers={**answered.headers, **dict(headers)}))
     if isinstance(answered, Finished):

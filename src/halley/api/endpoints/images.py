@@ -8,8 +8,11 @@ import msgspec
 from halley.api.asgi import Reply, reply_of, while_there
 from halley.api.call import Call
 from halley.api.endpoints.answers import DEFAULT_MODELS, public_model, read_body, relay_body
+from halley.assets import store as assets
 from halley.assets.objects import read_bytes
+from halley.kernel import links
 from halley.kernel.body import FormBody, FormPart, JsonBody
+from halley.kernel.faults import NotFound
 from halley.kernel.operation import Operation
 from halley.pipeline import call as orders
 from halley.vendors.contract import Answer
@@ -32,7 +35,7 @@ async def draw(call: Call) -> Reply:
     work = orders.submit(call.world, call.caller, call.world.dialects[DIALECT], call.incoming(fields), call.context())
     answer = await while_there(call.receive, work)
     if answer.status == _OK and fields.get("response_format") == "b64_json":
-        answer = await _inlined(call.world, answer)
+        answer = await _inlined(call, answer)
     return reply_of(answer)
 
 
@@ -63,10 +66,18 @@ def _data_url(part: FormPart) -> str:
     return f"data:{part.content_type or 'application/octet-stream'};base64,{b64encode(part.data).decode()}"
 
 
-async def _inlined(world: World, answer: Answer) -> Answer:
+async def _inlined(call: Call, answer: Answer) -> Answer:
     """Put the pictures themselves in the place of their links."""
-    data: list[dict[str, str]] = []
-    for item in answer.body["data"]:
-        key = "/".join(item["url"].partition("?")[0].rsplit("/", 2)[-2:])
-        data.append({"b64_json": b64encode(await read_bytes(world.objects, key, bytes_max=PICTURE_BYTES_MAX)).decode()})
+    data = [{"b64_json": b64encode(await _picture(call, item["url"])).decode()} for item in answer.body["data"]]
     return msgspec.structs.replace(answer, body={**answer.body, "data": data})
+
+
+async def _picture(call: Call, url: str) -> bytes:
+    """Read what one of our own links leads to."""
+    own = links.own_part(call.base_url, url)
+    place = links.place_of(own[0]) if own else None
+    assert isinstance(place, links.AssetPlace), url
+    asset = await call.world.db.read(lambda tx: assets.asset(tx, place.task_id, place.n))
+    if asset is None or asset.deleted_at is not None:
+        raise NotFound("The picture was deleted when its retention ended; order it again")
+    return await read_bytes(call.world.objects, asset.object_key, bytes_max=PICTURE_BYTES_MAX)

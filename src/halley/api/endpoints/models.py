@@ -7,11 +7,14 @@ import msgspec
 from halley.api.asgi import Reply, json_reply
 from halley.api.call import Call
 from halley.api.endpoints.orders import models_of
+from halley.api.errors import reply_to_fault
 from halley.catalogue import Model
 from halley.kernel.clock import MICROSECONDS, rfc3339
-from halley.kernel.faults import BadRequest, NotFound
+from halley.kernel.faults import BadRequest, Fault, NotFound
 from halley.kernel.operation import Kind
-from halley.vendors.contract import ModelView
+from halley.vendors.contract import Answer, ModelView
+from halley.wire.anthropic.errors import render_fault as anthropic_fault
+from halley.wire.gemini.errors import render_fault as gemini_fault
 
 MODELS_SINCE = 1_767_225_600
 """Clients want to know when a model was made; vendors do not say, so it is 2026-01-01 for all."""
@@ -21,6 +24,12 @@ _METHODS: dict[str, list[str]] = {
     Kind.CHAT: ["generateContent", "streamGenerateContent", "countTokens"],
     Kind.EMBEDDING: ["embedContent", "batchEmbedContents"],
 }
+
+
+class ModelNotFound(NotFound):
+    """No model of this name, or not for this key."""
+
+    code = "model_not_found"
 
 
 class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,28 +49,29 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def list_models(call: Call) -> Reply:
-    """List the models, in Anthropic's shape for its SDKs, else in OpenAI's."""
+    """List the models, in Anthropic's or Google's shape for their SDKs, else in OpenAI's."""
     views = models_of(call)
     if _is_anthropic(call):
         return json_reply(_anthropic_page(call, views))
+    if _is_gemini(call):
+        return json_reply(_gemini_page(call, views))
     return json_reply(ModelList(data=[_card(view.id) for view in views]))
 
 
 async def get_model(call: Call) -> Reply:
-    """Give one model."""
-    view = _wanted(call)
-    return json_reply(_anthropic_card(view.id) if _is_anthropic(call) else _card(view.id))
+    """Give one model, in the same shapes."""
+    try:
+        view = _wanted(call)
+    except NotFound as fault:
+        return reply_to_fault(fault, call.id, lambda fault, request_id: _rendered(call, fault, request_id))
+    if _is_anthropic(call):
+        return json_reply(_anthropic_card(call, view.id))
+    return json_reply(_gemini_card(call, view) if _is_gemini(call) else _card(view.id))
 
 
 async def list_gemini(call: Call) -> Reply:
     """List the models that chat or embed, in Google's shape."""
-    views = [view for view in models_of(call) if view.kind in _METHODS]
-    size = min(_number(call, "pageSize", 50), PAGE_MAX)
-    start = _number(call, "pageToken", 0)
-    page: dict[str, Any] = {"models": [_gemini_card(call, view) for view in views[start : start + size]]}
-    if start + size < len(views):
-        page["nextPageToken"] = str(start + size)
-    return json_reply(page)
+    return json_reply(_gemini_page(call, models_of(call)))
 
 
 async def get_gemini(call: Call) -> Reply:
@@ -74,7 +84,7 @@ def _wanted(call: Call) -> ModelView:
     wanted = call.world.catalogue.public_id(named)
     found = next((view for view in models_of(call) if view.id == wanted), None)
     if found is None:
-        raise NotFound(f"There is no model `{named[:200]}`; `GET /v1/models` lists them", param="model")
+        raise ModelNotFound(f"There is no model `{named[:200]}`; `GET /v1/models` lists them", param="model")
     return found
 
 
@@ -82,16 +92,38 @@ def _is_anthropic(call: Call) -> bool:
     return "anthropic-version" in call.headers
 
 
+def _is_gemini(call: Call) -> bool:
+    """Whether Google's SDK asks under `/v1`, where the path does not tell; no other sends its key like this."""
+    return "x-goog-api-key" in call.headers
+
+
+def _rendered(call: Call, fault: Fault, request_id: str) -> Answer:
+    """Show a fault in the shape of the answer."""
+    if not (_is_anthropic(call) or _is_gemini(call)):
+        return call.entry.render_fault(fault, request_id)
+    status, body = (anthropic_fault if _is_anthropic(call) else gemini_fault)(fault, request_id)
+    return Answer(status=status, body=body)
+
+
 def _card(model: str) -> ModelCard:
     return ModelCard(id=model, created=MODELS_SINCE, owned_by="halley")
 
 
-def _anthropic_card(model: str) -> dict[str, Any]:
+def _anthropic_card(call: Call, model: str) -> dict[str, Any]:
+    row = _row(call, model)
     return {
         "type": "model",
         "id": model,
         "display_name": model,
         "created_at": rfc3339(MODELS_SINCE * MICROSECONDS),
+        # What is listed here can be called: models that ended leave the catalogue.
+        "lifecycle": "active",
+        "deprecated_at": None,
+        "retires_at": None,
+        "line": None,
+        "capabilities": None,
+        "max_input_tokens": row.context_tokens if row else None,
+        "max_tokens": row.output_tokens_max if row else None,
     }
 
 
@@ -105,16 +137,25 @@ def _anthropic_page(call: Call, views: tuple[ModelView, ...]) -> dict[str, Any]:
         ids = [one for one in ids if one < before][-limit:]
     page = ids[:limit]
     return {
-        "data": [_anthropic_card(one) for one in page],
+        "data": [_anthropic_card(call, one) for one in page],
         "first_id": page[0] if page else None,
         "last_id": page[-1] if page else None,
         "has_more": len(ids) > len(page),
     }
 
 
+def _gemini_page(call: Call, models: tuple[ModelView, ...]) -> dict[str, Any]:
+    views = [view for view in models if view.kind in _METHODS]
+    size = min(_number(call, "pageSize", 50), PAGE_MAX)
+    start = _number(call, "pageToken", 0)
+    page: dict[str, Any] = {"models": [_gemini_card(call, view) for view in views[start : start + size]]}
+    if start + size < len(views):
+        page["nextPageToken"] = str(start + size)
+    return page
+
+
 def _gemini_card(call: Call, view: ModelView) -> dict[str, Any]:
-    rows = call.world.catalogue.models.get(view.id, {}).values()
-    row: Model | None = next(iter(rows), None)
+    row = _row(call, view.id)
     card: dict[str, Any] = {
         "name": f"models/{view.id}",
         "baseModelId": view.id,
@@ -128,6 +169,11 @@ def _gemini_card(call: Call, view: ModelView) -> dict[str, Any]:
     if row is not None and row.output_tokens_max:
         card["outputTokenLimit"] = row.output_tokens_max
     return card
+
+
+def _row(call: Call, model: str) -> Model | None:
+    rows = call.world.catalogue.models.get(model, {}).values()
+    return next(iter(rows), None)
 
 
 def _number(call: Call, name: str, default: int) -> int:

@@ -28,6 +28,7 @@ class CreateKey(Args, frozen=True, kw_only=True):
     models: Annotated[tuple[str, ...], msgspec.Meta(max_length=ROWS_MAX)] | None = None
     requests_per_minute: PerMinute | None = None
     tokens_per_minute: PerMinute | None = None
+    operator: bool = False
 
 
 class ListKeys(Args, frozen=True, kw_only=True):
@@ -68,6 +69,7 @@ class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
     spent_nanos: str | None
     requests_per_minute: int | None
     tokens_per_minute: int | None
+    operator: bool
     created_at: str | None
     revoked_at: str | None
 
@@ -170,6 +172,7 @@ def _new_key(services: Services, args: CreateKey, project: Project, text: str) -
         budget_period=args.budget_period or (None if budget is None else BudgetPeriod.TOTAL),
         requests_per_minute=args.requests_per_minute,
         tokens_per_minute=args.tokens_per_minute,
+        operator=args.operator,
     )
 
 
@@ -199,6 +202,7 @@ def _row(key: Key, account: str, project: str, now: int) -> KeyRow:
         spent_nanos=amount(key.spent_nanos),
         requests_per_minute=key.requests_per_minute,
         tokens_per_minute=key.tokens_per_minute,
+        operator=key.operator,
         created_at=moment(key.created_at),
         revoked_at=moment(key.revoked_at),
     )

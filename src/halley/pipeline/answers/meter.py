@@ -136,8 +136,8 @@ def _asked_output(ask: Ask) -> int | None:
 
 def _count(ask: Ask) -> int:
     if ask.operation is Operation.CONTENT:
-        config = as_object(ask.json.get("generationConfig"))
-        return min(_positive(config.get("candidateCount")) or 1, COUNT_MAX)
+        config = as_object(ask.json.get("generationConfig") or ask.json.get("generation_config"))
+        return min(_positive(config.get("candidateCount", config.get("candidate_count"))) or 1, COUNT_MAX)
     if isinstance(ask.body, FormBody):
         text = ask.body.text("n") or "1"
         return min(int(text), COUNT_MAX) if text.isascii() and text.isdigit() and int(text) else 1

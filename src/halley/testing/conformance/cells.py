@@ -76,7 +76,9 @@ _NOTHING: Mapping[str, str] = {
 
 
 def cells(vendor: Vendor) -> list[Cell]:
-    """Every cell of a vendor, those that are not driven included."""
+    """Every cell of a vendor that takes tasks, those that are not driven included."""
+    if vendor.tasks is None or not vendor.simulator:
+        return []
     return [_cell(vendor, operation, ending) for operation in Operation for ending in ENDINGS]
 
 

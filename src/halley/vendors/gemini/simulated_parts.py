@@ -97,7 +97,7 @@ async def _inline(host: SimulatorHost, blob: Fields) -> Part:
     if not media:
         raise invalid(f"* {blob.where}.mime_type: must not be empty.\n")
     try:
-        content = base64.b64decode(data.replace("-", "+").replace("_", "/"), validate=True)
+        content = base64.b64decode(_standard(data), validate=True)
     except (binascii.Error, ValueError):
         raise invalid(f'Invalid value at "{blob.where}.data" (TYPE_BYTES), Base64 decoding failed') from None
     return await _looked(host, media, content)
@@ -165,10 +165,15 @@ def _call(fields: Fields) -> Part:
     if not name:
         raise invalid(f"* {call.where}.name: Name cannot be empty.\n")
     signature = as_text(fields.value("thoughtSignature"))
-    if signature and signature not in NO_PROOF and signature != signature_of(name, arguments):
+    if signature and signature not in NO_PROOF and _standard(signature) != signature_of(name, arguments):
         raise invalid(f"Corrupted thought signature at {fields.where}.")
     tokens = count(name) + count(encode(arguments).decode())
     return Part(kind="call", name=name, tokens=tokens, has_signature=bool(signature))
+
+
+def _standard(text: str) -> str:
+    """Bytes in the standard alphabet; the vendor takes the URL-safe one too, and no padding."""
+    return text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4)
 
 
 def _result(result: Fields) -> Part:

@@ -1,9 +1,11 @@
-"""Names in this format: both spellings of fields, and ids for calls that have none. Pure."""
+"""Spellings in this format: of fields, of bytes, and of ids for calls that have none. Pure."""
 
 import re
 
 MADE_ID = re.compile(r"call_\d+_([A-Za-z0-9_-]*)")
 _UNUSUAL = re.compile(r"[^A-Za-z0-9_-]")
+_URL_SAFE = re.compile(r"[A-Za-z0-9_-]+={0,2}")
+_STANDARD = str.maketrans("-_", "+/")
 _NAME_CHARACTERS = 32
 """Of a function's name in an id: other formats allow 64 characters in all."""
 _REPLY_CHARACTERS = 8
@@ -16,6 +18,20 @@ def camel(name: str) -> str:
         return name
     first, *others = name.split("_")
     return first + "".join(other[:1].upper() + other[1:] for other in others)
+
+
+def standard_base64(text: str) -> str:
+    """Give bytes in the alphabet of all other formats: this one allows the URL-safe one too, and no padding.
+
+    `google-genai` writes the URL-safe one. What is no base64 stays as it is: who is asked says so.
+    """
+    text = text.translate(_STANDARD) if "-" in text or "_" in text else text
+    return text if len(text) % 4 == 0 else text + "=" * (-len(text) % 4)
+
+
+def standard_signature(text: str) -> str:
+    """Give a proof as its vendor wrote it, if this is URL-safe base64; proofs are opaque, and all else is left alone."""
+    return text.translate(_STANDARD) if len(text) % 4 == 0 and _URL_SAFE.fullmatch(text) else text
 
 
 def made_id(number: int, name: str, reply_id: str = "") -> str:

@@ -20,7 +20,7 @@ from halley.kernel.chat import (
     ToolChoice,
     ToolMode,
 )
-from halley.wire.gemini.hints import TOP
+from halley.wire.gemini.hints import DECLARED, TOP
 from halley.wire.gemini.names import camel
 from halley.wire.gemini.parts import PartReader
 from halley.wire.gemini.schemas import json_schema
@@ -131,6 +131,7 @@ def _tool(declaration: Fields) -> Tool:
     older = declaration.free("parameters")
     schema = declaration.free("parametersJsonSchema")
     declaration.default("behavior", "BLOCKING", "UNSPECIFIED")
+    declaration.drop(DECLARED)
     tool = Tool(
         name=name,
         description=declaration.text("description"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from halley.kernel.chat import Blob, BlobKind, Part, Text, Thinking, ToolCall, ToolResult
 from halley.kernel.codec import encode
-from halley.wire.gemini.names import made_id
+from halley.wire.gemini.names import made_id, standard_base64, standard_signature
 from halley.wire.shape import Fields, missing
 
 NO_PROOF = "skip_thought_signature_validator"
@@ -37,7 +37,7 @@ class PartReader:
         if name is None:
             part.leave()
             return
-        signature = part.text("thoughtSignature")
+        signature = _signature(part)
         yield from self._readers[name](part, signature)
         part.drop(("thought",))
         part.done()
@@ -50,8 +50,7 @@ class PartReader:
         self._unanswered[name].append(call_id)
         arguments = encode(call.free("args") or {}).decode()
         call.done()
-        proof = None if signature == NO_PROOF else signature
-        yield ToolCall(id=call_id, name=name, arguments=arguments, signature=proof)
+        yield ToolCall(id=call_id, name=name, arguments=arguments, signature=signature)
 
     def _result(self, part: Fields, _signature: str | None) -> Iterator[Part]:
         result = part.needed_child("functionResponse")
@@ -79,6 +78,11 @@ class PartReader:
                 waiting.remove(told_id)
             return told_id
         return waiting.popleft() if waiting else made_id(0, name)
+
+
+def _signature(part: Fields) -> str | None:
+    signature = part.text("thoughtSignature")
+    return None if signature is None or signature == NO_PROOF else standard_signature(signature)
 
 
 def _text(part: Fields, signature: str | None) -> Iterator[Part]:
@@ -118,7 +122,7 @@ def _blob(inline: Fields) -> Blob:
     blob = Blob(
         kind=kind_of(media_type),
         media_type=media_type,
-        data=inline.needed_text("data"),
+        data=standard_base64(inline.needed_text("data")),
         name=inline.text("displayName"),
     )
     inline.done()

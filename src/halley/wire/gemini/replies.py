@@ -18,7 +18,7 @@ from halley.kernel.chat import (
 from halley.kernel.codec import encode
 from halley.kernel.loose import as_list, as_object, as_text
 from halley.wire.contract import AnswerFacts
-from halley.wire.gemini.names import is_made, made_id
+from halley.wire.gemini.names import is_made, made_id, standard_base64
 from halley.wire.gemini.parts import kind_of, linked
 from halley.wire.gemini.usage import usage_of, write_usage
 from halley.wire.shape import object_of
@@ -144,7 +144,8 @@ def _read_call(call: Json, calls: int, reply_id: str, signature: str | None) -> 
 
 def _read_blob(inline: Json) -> Blob:
     media_type = as_text(inline.get("mimeType"))
-    return Blob(kind=kind_of(media_type), media_type=media_type, data=as_text(inline.get("data")))
+    data = standard_base64(as_text(inline.get("data")))
+    return Blob(kind=kind_of(media_type), media_type=media_type, data=data)
 
 
 def _joined(parts: list[Part]) -> Iterator[Part]:

@@ -57,6 +57,7 @@ TABLES = (
         budget_period TEXT,
         requests_per_minute BIGINT,
         tokens_per_minute BIGINT,
+        operator BIGINT NOT NULL DEFAULT 0,
         period_started_at BIGINT NOT NULL,
         period_spent_nanos BIGINT NOT NULL DEFAULT 0,
         held_nanos BIGINT NOT NULL DEFAULT 0,

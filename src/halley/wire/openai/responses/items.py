@@ -229,6 +229,8 @@ def _write_thought(thought: Thinking) -> Iterator[dict[str, Any]]:
     """Hand back a thought that OpenAI sealed itself; it would refuse those of others, and has no use for plain ones."""
     sealed = thought.redacted or thought.signature or ""
     if sealed.startswith(OWN_SIGNATURE):
+        # Fernet's alphabet; a thought that came by way of another format may be in the standard one.
+        sealed = sealed.replace("+", "-").replace("/", "_")
         yield {"type": "reasoning", "summary": summary_of(thought), "encrypted_content": sealed}
 
 
