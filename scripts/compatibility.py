@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import msgspec
+from scripts.probes import CALL_ID, MODEL, PNG, PROBES, Json, Probe
 
 from halley.api.answer_routes import ANTHROPIC_PATHS, OPENAI_PATHS
 from halley.api.endpoints.answers import VERBS
@@ -30,7 +31,6 @@ from halley.wire.gemini.hints import HINTS as GEMINI_HINTS
 from halley.wire.openai.hints import HINTS as OPENAI_HINTS
 from halley.wire.openai.hints import LEFT_OUT, Hint
 from halley.wire.reasoning import BUDGETS, effort_of
-from scripts.probes import CALL_ID, MODEL, PNG, PROBES, Json, Probe
 
 TITLES: Mapping[Operation, str] = {
     Operation.CHAT: "Chat Completions",
@@ -86,12 +86,13 @@ def orders(source: Operation) -> str:
     """Tell for each thing that a format can ask for whether the others convey it."""
     lines = [f"| asked in {TITLES[source]} | {' | '.join(TITLES.values())} |", "|---|" + "---|" * len(TITLES)]
     for probe in PROBES[source]:
-        cells = [OWN if target is source else _outcome(source, target, probe) for target in TITLES]
+        cells = [OWN if target is source else outcome(source, target, probe) for target in TITLES]
         lines.append(f"| {probe.label} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def _outcome(source: Operation, target: Operation, probe: Probe) -> str:
+def outcome(source: Operation, target: Operation, probe: Probe) -> str:
+    """Tell what becomes of one order of this format for a vendor of that one."""
     try:
         written = _written(source, target, probe.body)
     except NotConveyed:

@@ -30,10 +30,10 @@ from halley.vendors.contract import Answer, Dialect, Vendor
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run as a file, a script finds only its own folder
-from scripts import compatibility  # noqa: E402
+from scripts import compatibility  # noqa: E402 - not on the path before
 
-NOT_IMPORTED = re.compile(r"\.(__main__|migrations)(\.|$)")
-PUBLIC = ("halley.kernel.", "halley.api.")
+NOT_IMPORTED = re.compile(r"\.(__main__|migrations|testing)(\.|$)")
+PUBLIC = ("halley.kernel.", "halley.api.", "halley.pipeline.")
 GENERAL = frozenset({faults.CallerFault})
 """Never raised itself; what is below it shares its code."""
 REQUEST_ID = "req_…"
@@ -64,18 +64,19 @@ def sentence() -> str:
     count = len(load_catalogue(load_vendors().values()).models)
     return (
         f"**Halley is a self-hosted gateway to AI models: one key for {count} models that chat, embed, draw, speak and "
-        "listen, in the formats of OpenAI, Anthropic, Gemini, Flux and Replicate, whichever vendor is behind; each call "
-        "is held before it is made, charged once, and costs nothing if nothing came of it.**\n"
+        "listen, in the formats of OpenAI, Anthropic, Gemini, Flux and Replicate, whichever vendor is behind; each "
+        "call is held before it is made, charged once, and costs nothing if nothing came of it.**\n"
     )
 
 
 def formats() -> str:
     """Which kinds of models can be asked in which format."""
     counts = _counts(load_catalogue(load_vendors().values()))
-    lines = ["| models for | number | OpenAI | Anthropic | Gemini |", "|---|---|---|---|---|"]
+    lines = ["| models for | number | OpenAI | Anthropic | Gemini | Flux, Replicate |", "|---|---|---|---|---|---|"]
     for kind in Kind:
         cells = " | ".join(_calls(kind, family) for family in ("openai", "anthropic", "gemini"))
-        lines.append(f"| {KIND_NAMES[kind]} | {counts[kind]} | {cells} |")
+        tasks = "tasks" if kind is Kind.IMAGE else ""
+        lines.append(f"| {KIND_NAMES[kind]} | {counts[kind]} | {cells} | {tasks} |")
     return _text(lines)
 
 
@@ -115,10 +116,10 @@ def models() -> str:
         lines.append("|---|---|---|---|---|")
         for view in views:
             rows = catalogue.models[view.id]
-            price: Mapping[str, int] = next((row.price for row in rows.values() if row.price), {})
+            price = next(row.price for row in rows.values() if row.price)
             aliases = ", ".join(f"`{alias}`" for alias in view.aliases)
             vendors = ", ".join(f"`{name}`" for name in rows)
-            lines.append(f"| `{view.id}` | {aliases} | {view.description} | {_price(price) or 'none'} | {vendors} |")
+            lines.append(f"| `{view.id}` | {aliases} | {view.description} | {_price(price)} | {vendors} |")
         lines.append("")
     return _text(lines[:-1])
 
@@ -214,7 +215,7 @@ def _calls(kind: Kind, family: str) -> str:
 
 def _serves(vendor: Vendor, kind: Kind) -> str:
     """How a vendor is called for a kind of models; empty where it is not."""
-    paths = vendor.answers.paths if vendor.answers else {}
+    paths: Iterable[Operation] = vendor.answers.paths if vendor.answers else ()
     found = [each for each in OPERATIONS_SHOWN.get(kind, ()) if each in paths]
     if kind is Kind.CHAT:
         return ", ".join(CHATS[each] for each in found)
@@ -225,7 +226,7 @@ def _serves(vendor: Vendor, kind: Kind) -> str:
 
 def _count(catalogue: Catalogue, vendor: Vendor) -> str:
     count = sum(vendor.name in rows for rows in catalogue.models.values())
-    if vendor.answers is None or not vendor.answers.any_model:
+    if vendor.answers is None or not vendor.any_model:
         return str(count)
     return f"{count} and any other" if count else "any"
 
@@ -258,15 +259,15 @@ def _status(kind: type[Fault], render: Callable[[Fault, str], Answer]) -> str:
 
 
 def _kinds(*, public: bool) -> Iterable[type[Fault]]:
-    """Give our faults, one for each code, the more general ones first."""
+    """Give our faults, one for each code and status, the more general ones first."""
     for module in pkgutil.walk_packages(halley.__path__, "halley."):
         if not NOT_IMPORTED.search(module.name):
             import_module(module.name)
-    by_code: dict[str, type[Fault]] = {}
+    found: dict[tuple[str, int], type[Fault]] = {}
     for kind in _below(Fault):
         if kind.__module__.startswith("halley.") and kind not in GENERAL:
-            by_code.setdefault(kind.code, kind)
-    return [kind for kind in by_code.values() if kind.__module__.startswith(PUBLIC) is public]
+            found.setdefault((kind.code, kind.status), kind)
+    return [kind for kind in found.values() if kind.__module__.startswith(PUBLIC) is public]
 
 
 def _below(kind: type[Fault]) -> Iterator[type[Fault]]:

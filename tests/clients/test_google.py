@@ -91,7 +91,14 @@ def test_the_reason_of_the_end_is_told(google: Program, model: str, outcome: str
     assert ran["stopped"]["finish"] in finishes
 
 
-@pytest.mark.parametrize(("model", "dimensions"), [("gemini-embedding-001", 3_072), ("text-embedding-3-small", 1_536)])
+@pytest.mark.parametrize(
+    ("model", "dimensions"),
+    [
+        pytest.param("gemini-embedding-001", 3_072, id="the same format behind"),
+        pytest.param("gemini-embedding-2-preview", 3_072, id="by another name than the vendor's"),
+        pytest.param("text-embedding-3-small", 1_536, id="openai behind"),
+    ],
+)
 def test_texts_are_embedded_one_and_several(google: Program, model: str, dimensions: int):
     own = {"embed": {"task_type": "RETRIEVAL_DOCUMENT"}} if model.startswith("gemini") else {}
     ran = google("embed", model=model, own=own)["embed"]
@@ -100,8 +107,9 @@ def test_texts_are_embedded_one_and_several(google: Program, model: str, dimensi
     assert abs(ran["length"] - 1) < 0.001
 
 
-def test_models_are_listed_and_looked_up_in_this_format(google: Program):
-    ran = google("models")["models"]
+@pytest.mark.parametrize("version", ["v1", "v1beta"])
+def test_models_are_listed_and_looked_up_in_this_format(google: Program, version: str):
+    ran = google("models", version=version)["models"]
     assert {f"models/{MODEL}", "models/gpt-5.4-mini"} <= set(ran["listed"])
     assert ran["one"][0] == f"models/{MODEL}"
     assert "generateContent" in ran["one"][3]

@@ -1,17 +1,16 @@
-"""Chooses one vendor with `--vendor`, and prints the matrix of what was driven."""
+"""Chooses one vendor with `--vendor`, whose every cell is then driven, and prints the matrix of what was."""
 
 import re
-from collections.abc import Generator
 
 import pytest
 from tests.app.rigs import folder, journal_may_block, rig
 
-from halley.testing.conformance import Matrix, cells
+from halley.testing.conformance import Matrix, matrix_of
 from halley.vendors import load_vendors
 
 __all__ = ["folder", "journal_may_block", "rig"]
 
-_CELL = re.compile(r"\[(?P<vendor>[\w-]+)/(?P<name>\w+/\w+)\]$")
+_CELL = re.compile(r"\[(?P<vendor>[\w-]+)/(?P<name>[\w.+]+/\w+)\]$")
 _matrices: pytest.StashKey[dict[str, Matrix]] = pytest.StashKey()
 
 
@@ -21,7 +20,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if wanted is not None and wanted not in vendors:
         raise pytest.UsageError(f"There is no vendor `{wanted}`; there are {', '.join(vendors)}")
     chosen = [vendor for vendor in vendors.values() if wanted in (None, vendor.name)]
-    config.stash[_matrices] = {vendor.name: Matrix(cells(vendor)) for vendor in chosen}
+    config.pluginmanager.register(_Notes(config))
+    config.stash[_matrices] = {vendor.name: matrix_of(vendor) for vendor in chosen}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -30,15 +30,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = [item for item in items if item not in dropped]
+    _group(items)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
+def _group(items: list[pytest.Item]) -> None:
+    """Put the cells of one vendor together, however they were shuffled: they share a gateway."""
+    places = [place for place, item in enumerate(items) if _CELL.search(item.name)]
+    cells = sorted((items[place] for place in places), key=_module_and_vendor)
+    for place, item in zip(places, cells, strict=True):
+        items[place] = item
+
+
+def _module_and_vendor(item: pytest.Item) -> tuple[str, str]:
     found = _CELL.search(item.name)
-    if found and (report.when == "call" or report.failed):
-        item.config.stash[_matrices][found["vendor"]].note(found["name"], passed=report.passed)
-    return report
+    assert found is not None
+    return str(item.path), found["vendor"]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -55,3 +61,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(matrix.text())
         for missing in matrix.missing:
             terminalreporter.write_line(f"not driven and not exempt: {missing}", red=True)
+
+
+class _Notes:
+    """Writes down how each cell went; with several workers, of all of them."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        found = _CELL.search(report.nodeid)
+        if found and (report.when == "call" or report.failed):
+            self._config.stash[_matrices][found["vendor"]].note(found["name"], passed=report.passed)

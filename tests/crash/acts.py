@@ -3,6 +3,8 @@
 An act that is cut by the gateway's death just ends.
 """
 
+import asyncio
+import json
 from collections.abc import Awaitable, Callable
 
 import aiohttp
@@ -18,6 +20,7 @@ from tests.crash.orders import (
 )
 
 from halley.console.client import ConnectionCut, NobodyAnswers
+from halley.kernel.loose import as_object, as_text
 
 Act = Callable[[House], Awaitable[None]]
 _PIXEL = bytes.fromhex(
@@ -159,6 +162,31 @@ async def be_asked_after_a_crash(house: House) -> None:
     await house.gateway.died()
 
 
+async def chat(house: House) -> None:
+    """Streamed and not, both at once."""
+    chats, url = house.chats, house.gateway.url
+    await asyncio.gather(*(chats.send(url, chats.new_tag(), stream=stream) for stream in (True, False)))
+
+
+async def chat_with_little_left(house: House) -> None:
+    """With a key whose budget does not cover the longest answer, but an answer."""
+    key = await _new_key(house, budget_nanos=1_000_000)
+    await house.chats.send(house.gateway.url, house.chats.new_tag(), key=key)
+
+
+async def limit_a_key(house: House) -> None:
+    await _command(house, "keys.update", {"key": await _new_key(house), "requests_per_minute": 60})
+
+
+async def import_prices(house: House) -> None:
+    """Of a model that nothing else here uses, each time another price."""
+    path = house.folder / "prices.json"
+    cost = int(house.chats.new_tag().rpartition("-")[2])
+    rates = {"input_cost_per_token": cost / 1e6, "output_cost_per_token": cost / 1e6}
+    path.write_text(json.dumps({"gpt-4o": {"litellm_provider": "openai", "mode": "chat"} | rates}))
+    await _command(house, "prices.import", {"path": str(path)})
+
+
 def _ending(house: House, path: str, ending: Ending, directive: str) -> Order:
     return house.orders.order(path, ending=ending, directive=f"[[halley {directive}]]", keyed=True)
 
@@ -181,6 +209,11 @@ async def _command(house: House, name: str, args: dict[str, object]) -> object:
         return await house.command(name, args)
     except (ConnectionCut, NobodyAnswers):
         return None
+
+
+async def _new_key(house: House, **terms: object) -> str:
+    made = await _command(house, "keys.create", {"account": "default", "livemode": True, **terms})
+    return as_text(as_object(made).get("key"))
 
 
 async def resolve_a_lost_one(house: House, place: str) -> None:

@@ -9,8 +9,9 @@ from random import Random
 
 import aiohttp
 import msgspec
-from tests.crash.books import read_books, unsettled
-from tests.crash.invariants import violations
+from tests.crash.books import Books, read_books, unsettled
+from tests.crash.chats import MODEL, Chats
+from tests.crash.invariants import violations, wrong_answers
 from tests.crash.orders import Answered, Ending, Order, Orders
 from tests.crash.processes import GatewayProcess, Job, VendorProcess, environment, refusing_origin
 from tests.crash.receiver import Receiver
@@ -46,6 +47,13 @@ base_url = "{refused}"
 api_key = "any"
 models = ["flux-dev"]
 priority = 10
+
+[[channels]]
+name = "openai-main"
+vendor = "openai"
+base_url = "{openai}/v1"
+api_key = "any"
+models = ["{model}"]
 """
 
 
@@ -63,12 +71,16 @@ class House:
         for name in ("bfl", "replicate"):
             self.vendors.append(VendorProcess(name, folder, delay_s))
             self._open.callback(self.vendors[-1].stop)
+        self.answerer = VendorProcess("openai", folder, delay_s)
+        """Who answers chats; it keeps no jobs."""
+        self._open.callback(self.answerer.stop)
         self.orders = Orders(LIVE_KEY, self.receiver.url, random)
+        self.chats = Chats(LIVE_KEY)
         refusing, refused = refusing_origin()
         self._open.callback(refusing.close)
         urls = dict(zip(("bfl", "replicate"), (vendor.url for vendor in self.vendors), strict=True))
         config = folder / "halley.toml"
-        config.write_text(_CONFIG.format(refused=refused, **urls))
+        config.write_text(_CONFIG.format(refused=refused, openai=self.answerer.url, model=MODEL, **urls))
         self._settings = {
             "HALLEY_CONFIG": str(config),
             "HALLEY_BOOTSTRAP_KEY": LIVE_KEY,
@@ -118,11 +130,16 @@ class House:
                 raise TimeoutError(f"not settled within {SETTLE_S_MAX} s: {left[:10]}\n{self.gateway.tail()}")
             await asyncio.sleep(SETTLE_TURN_S)
 
+    async def books(self) -> Books:
+        """Read what was written down."""
+        return await asyncio.to_thread(read_books, self.database_url)
+
     async def check(self, url: str | None = None) -> None:
         """Hold everything against everything. Raises with all that is wrong."""
-        books = await asyncio.to_thread(read_books, self.database_url)
+        books = await self.books()
         jobs = await asyncio.to_thread(self.jobs)
         wrong = violations(books, jobs, self.orders, self.receiver.received())
+        wrong += wrong_answers(books, self.chats.heard)
         wrong += await self._undownloadable(url or self.gateway.url)
         assert not wrong, "\n".join([f"{len(wrong)} violations:", *wrong[:30]])
 

@@ -3,7 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from tests.crash.books import Books, TaskRow
+from tests.crash.books import AnswerRow, Books, TaskRow
+from tests.crash.chats import Heard
 from tests.crash.orders import Ending, Orders
 from tests.crash.processes import Job
 from tests.crash.receiver import Received
@@ -42,6 +43,31 @@ def violations(books: Books, jobs: Sequence[Job], orders: Orders, received: Sequ
         *_webhooks_tell_each_end(books, received),
         *(f"ledger verify: {difference}" for difference in books.differences),
     ]
+
+
+def wrong_answers(books: Books, heard: Sequence[Heard]) -> list[str]:
+    """List what is wrong with answers: each was paid once and heard, or is lost and free."""
+    wrong = [problem for answer in books.answers for problem in _answer_is_booked_as_it_ended(answer)]
+    paid = sum(answer.outcome == "succeeded" for answer in books.answers)
+    whole = {each.tag for each in heard if each.whole and not each.replayed}
+    lost = sum(answer.outcome == "lost" for answer in books.answers)
+    if not len(whole) - lost <= paid <= len({each.tag for each in heard}):
+        wrong.append(f"{paid} answers were paid and {lost} lost, {len(whole)} came whole")
+    return wrong
+
+
+def _answer_is_booked_as_it_ended(answer: AnswerRow) -> Iterator[str]:
+    if answer.open:
+        yield f"the hold of {answer.id} is open"
+    match answer.outcome:
+        case "succeeded":
+            if answer.voided or not answer.posted or answer.posted != answer.price:
+                yield f"{answer.id} succeeded: posted {answer.posted}, its usage says {answer.price}"
+        case "lost":
+            if answer.posted or answer.price or not answer.voided or answer.exposure != answer.held:
+                yield f"{answer.id} is lost: posted {answer.posted}, exposed {answer.exposure} of {answer.held}"
+        case _:
+            yield f"{answer.id} ended as {answer.outcome}"
 
 
 def _accepted_orders_end_as_told(by_tag: dict[str, list[TaskRow]], orders: Orders) -> Iterator[str]:
@@ -114,9 +140,10 @@ def _money_follows_the_state(books: Books) -> Iterator[str]:
 
 def _account_columns_follow_the_tasks(books: Books) -> Iterator[str]:
     posted = sum(PRICES[task.model] for task in books.tasks if task.state == "succeeded")
+    posted += sum(answer.posted for answer in books.answers)
     pending = sum(PRICES[task.model] for task in books.tasks if task.state == "unknown")
     if books.debits_posted != posted:
-        yield f"the account paid {books.debits_posted}, its images come to {posted}"
+        yield f"the account paid {books.debits_posted}, its images and answers come to {posted}"
     if books.debits_pending != pending:
         yield f"the account has {books.debits_pending} on hold, its unknown tasks come to {pending}"
 

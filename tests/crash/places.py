@@ -45,6 +45,12 @@ BY_ACT: Mapping[str, Act] = {
     "accounts.credit": acts.make_and_credit_an_account,
     "webhooks.redeliver": acts.send_a_webhook_again,
     "reload": acts.reload,
+    "keys.update": acts.limit_a_key,
+    "prices.import": acts.import_prices,
+    "hold_answer": acts.chat,
+    "hold_what_is_left": acts.chat_with_little_left,
+    "settle_answer": acts.chat,
+    "answer": acts.chat,
     "submit": acts.order_images,
     "poll": acts.order_images,
     "callback_secret": acts.order_after_a_reload,
@@ -65,7 +71,7 @@ BY_MOMENT: Mapping[str, When] = {
     "find": "after a crash",
     "end_boot": "stop",
 }
-CALLS = frozenset({"submit", "poll", "callback_secret", "cancel", "upload", "find"})
+CALLS = frozenset({"submit", "answer", "poll", "callback_secret", "cancel", "upload", "find"})
 ASSETS = {"put": ("asset.before_put", "asset.after_put")}
 NOT_DRIVEN: Mapping[str, str] = {
     "to_unknown": "a deadline of minutes must pass; the unit is one guarded move, as `strand` is",
@@ -112,6 +118,8 @@ def _names(call: ast.Call) -> Iterator[str]:
         yield from _texts(call.args[0])
     if called == "write_surely":
         yield from _texts(call.args[1])
+    if called == "hit" and isinstance(call.args[0], ast.Constant) and str(call.args[0].value).startswith("vendor."):
+        yield str(call.args[0].value).rpartition(".")[2]
     if called == "call_vendor":
         yield from (text for one in call.keywords if one.arg == "operation" for text in _texts(one.value))
 

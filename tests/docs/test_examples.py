@@ -1,5 +1,6 @@
 """The examples in the documents work: shell lines and SDK programs run, files load, figures come out."""
 
+import re
 import subprocess
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,9 @@ from tests.clients.served import KEY, Served, served
 from tests.docs.pages import NAMES, PAGES, ROOT, Fence, fences
 
 from halley.catalogue import load_catalogue
+from halley.catalogue.conditions import parse_key
 from halley.catalogue.meters import estimate
+from halley.catalogue.units import METERS
 from halley.kernel.money import total
 from halley.kernel.order import ImageInput, ImageOrder, ImageRole
 from halley.settings import load_settings
@@ -46,9 +49,14 @@ def test_the_shell_lines_of_the_readme_work_when_pasted(gateway: Served, tmp_pat
     assert len(blocks) > 2
     script = "set -eu\n" + "\n".join(blocks).replace(WRITTEN_URL, gateway.url)
     printed = run(["bash"], script, folder=tmp_path, environ={"PATH": "/usr/bin:/bin", "KEY": KEY})
+    assert printed.count("simulated answer") >= 4
+    assert "data: [DONE]" in printed
+    assert "Hello there" in printed.partition('"text":')[2], "what was said is heard"
+    assert f"{gateway.url}/assets/" in printed.partition('"created":')[2], "a picture in OpenAI's format"
     assert '"state":"succeeded"' in printed
     assert '"status":"Ready"' in printed
     assert '"status":"succeeded"' in printed
+    assert '"code":"outcome_unknown"' in printed, "the stream that was cut ends with an error"
     with Image.open(tmp_path / "lighthouse.jpg") as picture:
         assert picture.size == (1024, 768)
 
@@ -64,7 +72,7 @@ def test_the_sdk_programs_of_the_readme_run(gateway: Served, fence: Fence, clien
     assert folder.exists(), f"{folder} is missing: run `scripts/clients.sh`, as `make test` does"
     command = [NODE, "--input-type=module", "-"] if client == NODE else [str(folder / "bin" / "python"), "-"]
     printed = run(command, program, folder=folder)
-    assert f"{gateway.url}/assets/" in printed or "image/" in printed
+    assert re.search(rf"{gateway.url}/assets/|image/|simulated", printed)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
@@ -85,9 +93,13 @@ def test_the_configuration_of_the_readme_loads(tmp_path: Path):
     [text] = [fence.code for fence in fences(README) if fence.language == "toml"]
     file = tmp_path / "halley.toml"
     file.write_text(text)
-    settings = load_settings({}, {"HALLEY_CONFIG": str(file), "BFL_API_KEY": "a-key"})
-    assert [channel.name for channel in settings.channels] == ["bfl-main"]
-    assert [dict(price.meters) for price in settings.prices] == [{"image": "0.05"}]
+    keys = dict.fromkeys(re.findall(r"\$\{(\w+)\}", text), "a-key")
+    settings = load_settings({}, {"HALLEY_CONFIG": str(file), **keys})
+    vendors = load_vendors()
+    assert {channel.vendor for channel in settings.channels} <= vendors.keys()
+    assert settings.channels[0].name == "openai-main"
+    for price in settings.prices:
+        assert {parse_key(key).meter for key in price.meters} <= METERS.keys()
 
 
 def test_the_worked_example_of_the_ledger_comes_out():

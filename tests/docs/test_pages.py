@@ -5,19 +5,22 @@ from pathlib import Path
 
 import click
 import pytest
+from scripts.probes import PROBES, Probe
 from tests.docs.pages import NAMES, PAGES, ROOT, anchors, code_of, links
 
 from halley.api.routes import table
 from halley.cli import main
 from halley.kernel import failpoints, faults
+from halley.kernel.operation import Operation
 from halley.kernel.order import FailureCode
 from halley.settings import SETTINGS
 from halley.settings.table import Setting
 from halley.tasks.states import TaskState
 from halley.vendors import load_vendors
 from halley.vendors.simulate import Outcome
+from halley.wire.formats import CHAT_FORMATS
 from halley.world import Metrics
-from scripts import readme
+from scripts import compatibility, readme
 
 README = ROOT / "README.md"
 DEV = ROOT / "docs" / "dev"
@@ -98,6 +101,36 @@ def test_each_command_is_documented(name: str):
 def test_each_setting_is_documented(setting: Setting):
     page = (ROOT / "docs" / "reference" / "settings.md").read_text()
     assert f"| `{setting.env}`" in page
+
+
+def test_each_format_of_chat_has_its_table_of_compatibility():
+    page = (ROOT / "docs" / "reference" / "compatibility.md").read_text()
+    for operation, chat in CHAT_FORMATS.items():
+        assert f"<!-- made: orders {chat.name} -->" in page
+        outcomes = [compatibility.orders(operation).count(f"| {word} |") for word in OUTCOMES]
+        assert all(outcomes), "a format conveys something, leaves something out and refuses something"
+
+
+OUTCOMES = (compatibility.CONVEYED, compatibility.LEFT, compatibility.REFUSED)
+
+
+@pytest.mark.parametrize("operation", CHAT_FORMATS)
+def test_what_the_compatibility_page_calls_a_hint_is_a_small_part(operation: Operation):
+    """A field that is dropped in silence would show up here as one more that is left out."""
+    labels = [probe.label for probe in PROBES[operation] if _is_left_out(operation, probe)]
+    assert set(labels) <= KNOWN_HINTS
+
+
+KNOWN_HINTS = {
+    *("`detail` of a picture", "`prediction`", "`prompt_cache_key`", "`metadata`, `user`, `store`"),
+    *("`reasoning.summary`", "`include` of sealed thoughts", "sealed thoughts of earlier answers"),
+    *("`cache_control`", "`service_tier`", "`metadata`", "earlier thoughts with their signature", "`labels`"),
+}
+
+
+def _is_left_out(source: Operation, probe: Probe) -> bool:
+    others = (target for target in CHAT_FORMATS if target is not source)
+    return any(compatibility.outcome(source, target, probe) == compatibility.LEFT for target in others)
 
 
 def test_each_route_is_documented():

@@ -11,6 +11,7 @@ import msgspec
 
 from halley.accounts import Caller
 from halley.api import errors
+from halley.api.answer_routes import GEMINI
 from halley.api.asgi import ClientLeft, Receive, Reply, Scope, Send, send_reply
 from halley.api.base_url import Address, base_url
 from halley.api.call import Access, Call, Entry
@@ -210,7 +211,10 @@ class Api:
             headers=headers,
             received_at=self._world.clock.now(),
         )
-        if path is not None:
+        if path is None:
+            # No path of ours, but whose format it is in may still be plain to see.
+            visit.render = self._renders.get(first_segment((raw or b"").decode("latin-1")), visit.render)
+        else:
             self._route(visit, path)
         return visit
 
@@ -351,11 +355,11 @@ def _missing(visit: _Visit, allowed: tuple[str, ...]) -> Fault:
 
 def _renders(entries: Iterable[Entry]) -> dict[str, "RenderFault"]:
     """By the first segment of a path: the format in which an unknown path below it is refused."""
-    mine = [entry for entry in entries if entry.dialect is not None and entry.model_pattern is None]
+    mine = [entry for entry in entries if entry.dialect is not None or entry.tag == GEMINI]
     return {
         segment: entry.render_fault
         for entry in mine
-        if entry.dialect is not None and (segment := first_segment(entry.path)) != "v1"
+        if entry.model_pattern is None and (segment := first_segment(entry.path)) != "v1"
     }
 
 

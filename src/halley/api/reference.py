@@ -58,6 +58,8 @@ _QUERY_SCHEMAS: Mapping[str, dict[str, Any]] = {
     "expires": {"type": "integer"},
     "expiry": {"type": "integer"},
 }
+_SHAPED_BY_CLIENT = frozenset(("/v1/models", "/v1/models/{model}"))
+"""Paths that formats share: the headers of the clients of Anthropic and of Google tell which shape they understand."""
 _FORM = {
     "type": "object",
     "required": ["content"],
@@ -193,7 +195,10 @@ def _success(entry: Entry, schemas: _Schemas) -> dict[str, Any]:
     if entry.reply_type != "application/json":
         return reply | {"content": {entry.reply_type: {"schema": {"type": "string", "format": "binary"}}}}
     if entry.route.reply is not None:
-        return reply | {"content": {"application/json": {"schema": schemas.of(entry.route.reply)}}}
+        schema = schemas.of(entry.route.reply)
+        if entry.path in _SHAPED_BY_CLIENT:
+            schema = {"anyOf": [schema, {"type": "object"}]}
+        return reply | {"content": {"application/json": {"schema": schema}}}
     if entry.route.action is Action.FILE_DELETE:
         return reply
     return reply | {"content": {"application/json": {"schema": {"type": "object"}}}}
@@ -205,7 +210,8 @@ def _failures(entry: Entry, schemas: _Schemas) -> dict[str, Any]:
     for fault in _faults(entry):
         answer = entry.render_fault(fault, _SAMPLE_REQUEST_ID)
         name = f"{_format(entry)}_{answer.status}"
-        schemas.responses.setdefault(name, _response(fault, answer, schemas))
+        kinds = SHAPES if entry.path in _SHAPED_BY_CLIENT else (shape_of(answer.body),)
+        schemas.responses.setdefault(name, _response(fault, answer, [schemas.of(kind) for kind in kinds]))
         found[str(answer.status)] = {"$ref": f"#/components/responses/{name}"}
     if entry.route.action is Action.FILE_DOWNLOAD:
         found |= {"206": {"description": "The part that was asked for"}, "304": {"description": "Unchanged"}}
@@ -213,15 +219,17 @@ def _failures(entry: Entry, schemas: _Schemas) -> dict[str, Any]:
     return dict(sorted(found.items()))
 
 
-def _response(fault: Fault, answer: Answer, schemas: _Schemas) -> dict[str, Any]:
+def _response(fault: Fault, answer: Answer, schemas: list[dict[str, Any]]) -> dict[str, Any]:
     """Declare an error; the first fault of a status is its example."""
-    media = {"schema": schemas.of(shape_of(answer.body)), "example": answer.body}
+    media = {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}, "example": answer.body}
     return {"description": _words(fault), "headers": _ERROR_HEADERS, "content": {"application/json": media}}
 
 
 def _format(entry: Entry) -> str:
     if entry.dialect is not None:
         return entry.dialect.name
+    if entry.path in _SHAPED_BY_CLIENT:
+        return "by_client"
     return getattr(entry.render_fault, "__name__", "errors").removeprefix("render_")
 
 

@@ -39,9 +39,9 @@ def _attempt(world: World, channel: Channel, model: str) -> Attempt | None:
     vendor = world.vendors.get(channel.vendor)
     if vendor is None or vendor.tasks is None:
         return None
-    row = world.catalogue.at_vendor(model, vendor.name)
+    row = world.catalogue.at_vendor(model, vendor.models_of or vendor.name)
     mapped = channel.model_map.get(model)
-    if row is None and mapped is None and model not in channel.models:
+    if row is None and mapped is None and model not in channel.models and not vendor.any_model:
         return None
     return Attempt(channel=channel, vendor=vendor, vendor_model=mapped or (row.vendor_model if row else model))
 

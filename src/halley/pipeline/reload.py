@@ -79,6 +79,11 @@ def _channel_configs(
         for config in settings.channels
         if config.vendor not in world.vendors
     ]
+    problems += [
+        f"[[channels]] `{config.name}`: `{config.vendor}` has no address of its own; set `base_url`"
+        for config in settings.channels
+        if config.vendor in world.vendors and not (config.base_url or world.vendors[config.vendor].base_url)
+    ]
     for config in settings.channels:
         problems += [*_aliases_twice(world, config), *_two_credentials(world, config)]
     if problems:

@@ -44,7 +44,7 @@ def of_order(tx: Tx, *, order_id: str, order_kind: str) -> Usage | None:
 
 
 def exposures(tx: Tx, *, before: str = "~", limit: int = PAGE_MAX) -> Sequence[Usage]:
-    """List orders whose end nobody knows, newest first: the operator's exposure."""
+    """List orders that a vendor may bill for without the caller paying, newest first: the operator's exposure."""
     params = {"before": before, "limit": min(limit, PAGE_MAX)}
     return [_usage(row) for row in tx.all(_EXPOSURES, params)]
 
@@ -64,7 +64,8 @@ _QUOTA = f"""
     ORDER BY created_at / {_DAY_US}, key_id
 """  # noqa: S608 - made of a constant
 _EXPOSURES = """
-    SELECT * FROM usage WHERE outcome IN ('lost', 'unknown') AND id < :before ORDER BY id DESC LIMIT :limit
+    SELECT * FROM usage WHERE (outcome IN ('lost', 'unknown') OR exposure_nanos > 0) AND id < :before
+    ORDER BY id DESC LIMIT :limit
 """
 
 

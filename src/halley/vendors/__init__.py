@@ -5,16 +5,16 @@ from importlib.metadata import entry_points
 
 from halley.vendors.contract import CONTRACT, Vendor
 
-BUILT_IN = ("openai", "anthropic", "gemini", "azure_openai", "gateway", "bfl", "replicate")
-CONFORMING = "openai_compatible"
-"""Where the rows of vendors stand that conform to another's format."""
+BUILT_IN = ("openai", "anthropic", "gemini", "azure_openai", "bfl", "replicate")
+CONFORMING = ("openai_compatible", "gateway")
+"""Where vendors stand that conform to others' formats, several in a folder."""
 ENTRY_POINT_GROUP = "halley.vendors"
 
 
 def load_vendors() -> dict[str, Vendor]:
     """Load the built-in vendors, then the plugins'. Raises `ValueError` for a wrong contract or a name taken twice."""
     found = [import_module(f"halley.vendors.{name}").VENDOR for name in BUILT_IN]
-    found += import_module(f"halley.vendors.{CONFORMING}").VENDORS
+    found += [vendor for name in CONFORMING for vendor in import_module(f"halley.vendors.{name}").VENDORS]
     found += [entry.load() for entry in entry_points(group=ENTRY_POINT_GROUP)]
     vendors: dict[str, Vendor] = {}
     for vendor in found:

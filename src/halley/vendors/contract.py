@@ -340,8 +340,6 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
     """Whether `stream_options.include_usage` is understood in chats."""
     rename: Mapping[str, str] = {}
     """Top-level fields of a chat that this vendor spells otherwise, e.g. `max_completion_tokens` → `max_tokens`."""
-    any_model: bool = False
-    """Whether models outside the catalogue may be asked for by their own names, e.g. of a local server."""
 
 
 class Vendor(msgspec.Struct, frozen=True, kw_only=True):
@@ -363,6 +361,10 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     dialect: Dialect | None = None
     tasks: Tasks | None = None
     answers: Answers | None = None
+    any_model: bool = False
+    """Whether models outside the catalogue may be asked for by their own names, e.g. of a local server."""
+    models_of: str = ""
+    """Another vendor, by whose names this one knows models that it has no catalogue of its own for."""
     catalogue: str = ""
     """`package:file` of its models; empty: `catalogue.toml` beside its simulator."""
     simulator: str = ""

@@ -54,5 +54,6 @@ _ENDS: Mapping[Operation, Callable[[Frame], bool]] = {
     Operation.COMPLETION: _chat_ends,
     Operation.RESPONSES: lambda frame: frame.event in _ENDS_OF_RESPONSE,
     Operation.MESSAGES: lambda frame: frame.event == "message_stop",
-    Operation.CONTENT: lambda frame: b'"finishReason"' in frame.data,
+    # A prompt that is blocked gets no candidate that could finish.
+    Operation.CONTENT: lambda frame: b'"finishReason"' in frame.data or b'"blockReason"' in frame.data,
 }

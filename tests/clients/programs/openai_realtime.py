@@ -144,7 +144,8 @@ def interruption(given: Any):
     """Stop an answer at its first sound, and cut the item to what was heard."""
     with connect(given) as connection:
         started(connection, AUDIO)
-        say(connection, "Tell me a long story.")
+        # Slow enough that it is still being told when it is stopped.
+        say(connection, "Tell me a long story. [[halley delay=30]]")
         first = until(connection, "response.output_audio.delta")[-1]
         connection.response.cancel()
         done = until(connection, "response.done")[-1]

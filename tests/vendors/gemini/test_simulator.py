@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from tests.vendors.sandboxes import Got, Sandbox, picture
 
+from halley.vendors.gemini.simulated_parts import signature_of
 from halley.vendors.simulate.audio_files import write_audio
 from halley.vendors.simulate.speech import hidden_text, hide_text, melody
 
@@ -130,6 +131,23 @@ async def test_a_call_that_comes_back_must_carry_its_signature(
         {"role": "user", "parts": [{"functionResponse": {"name": "weather", "response": {}}}]},
     ]
     assert (await ask(sandbox, model=model, tools=[WEATHER], contents=contents)).status == status
+
+
+async def test_bytes_are_taken_in_the_url_safe_alphabet_too(sandbox: Sandbox):
+    """As `google-genai` writes them."""
+    drawn = base64.urlsafe_b64encode(picture(320, 200)).decode().rstrip("=")
+    proofs = ((days, signature_of("weather", {"days": days})) for days in range(50))
+    days, proof = next((days, proof) for days, proof in proofs if set(proof) & set("+/"))
+    call = {
+        "functionCall": {"name": "weather", "args": {"days": days}},
+        "thoughtSignature": proof.replace("+", "-").replace("/", "_"),
+    }
+    contents: list[dict[str, Any]] = [
+        {"role": "user", "parts": [{"text": "x"}, {"inlineData": {"mimeType": "image/png", "data": drawn}}]},
+        {"role": "model", "parts": [call]},
+        {"role": "user", "parts": [{"functionResponse": {"name": "weather", "response": {}}}]},
+    ]
+    assert (await ask(sandbox, model=PROVES, tools=[WEATHER], contents=contents)).status == 200
 
 
 @pytest.mark.parametrize(("mode", "called"), [("AUTO", 1), ("ANY", 1), ("NONE", 0), ("validated", 1)])

@@ -238,7 +238,7 @@ def test_hints_defaults_and_nulls_are_not_taken_up():
         ({}, "model"),
         ({"model": "m"}, "contents"),
         (body(contents=[]), "contents"),
-        (body(contents={"parts": []}), "contents"),
+        (body(contents="Hi"), "contents"),
         (body(contents=["Hi"]), "contents[0]"),
         (body(contents=[{"role": "robot"}]), "contents[0].role"),
         (with_part({"text": 1}), "contents[0].parts[0].text"),
@@ -340,3 +340,73 @@ def test_a_tool_choice_is_read(calling: dict[str, Any], choice: ToolChoice | Non
 def test_json_without_a_schema_is_read():
     order = CONTENT.read_order(config(responseMimeType="application/json"))
     assert order.output == OutputFormat(kind=OutputKind.JSON)
+
+
+def test_bytes_of_the_url_safe_alphabet_are_read_as_standard_base64():
+    order = CONTENT.read_order(
+        with_part(
+            {"inlineData": {"mimeType": "image/png", "data": "-_-_"}},
+            {"inlineData": {"mimeType": "image/png", "data": "-w"}},
+            {"functionCall": {"name": "f"}, "thoughtSignature": "_-8="},
+            {"text": "so", "thought": True, "thought_signature": "not: base64_"},
+        )
+    )
+    (message,) = order.messages
+    assert [part.data for part in message.parts if isinstance(part, Blob)] == ["+/+/", "+w=="]
+    proofs = [part.signature for part in message.parts if isinstance(part, ToolCall | Thinking)]
+    assert proofs == ["/+8=", "not: base64_"]
+
+
+def test_what_stands_for_a_proof_is_none():
+    order = CONTENT.read_order(with_part({"text": "so", "thoughtSignature": "skip_thought_signature_validator"}))
+    assert order.messages[0].parts == (Text(text="so"),)
+
+
+@pytest.mark.parametrize("name", ["response", "responseJsonSchema", "response_json_schema"])
+def test_what_a_function_will_give_is_a_hint(name: str):
+    order = CONTENT.read_order(body(tools=[{"functionDeclarations": [{"name": "f", name: {"type": "STRING"}}]}]))
+    assert order.tools == (Tool(name="f"),)
+    assert order.extras == {}
+
+
+def test_a_single_object_stands_for_a_list_of_one():
+    order = CONTENT.read_order(
+        body(
+            contents={"parts": {"text": "Hi"}},
+            system_instruction={"parts": {"text": "Be brief"}},
+            tools={"function_declarations": {"name": "f"}},
+        )
+    )
+    assert [message.parts for message in order.messages] == [(Text(text="Be brief"),), (Text(text="Hi"),)]
+    assert [tool.name for tool in order.tools] == ["f"]
+
+
+def test_an_older_schema_is_read_in_either_spelling_but_its_properties_keep_their_names():
+    schema = {
+        "type": "OBJECT",
+        "properties": {"any_of": {"type": "STRING", "min_length": "2"}, "b": {"any_of": [{"type": "NUMBER"}]}},
+        "property_ordering": ["b", "any_of"],
+    }
+    order = CONTENT.read_order(config(response_mime_type="application/json", response_schema=schema))
+    assert order.output
+    assert order.output.schema
+    read = order.output.schema
+    assert read == {
+        "type": "object",
+        "properties": {"any_of": {"type": "string", "minLength": 2}, "b": {"anyOf": [{"type": "number"}]}},
+    }
+    assert list(read["properties"]) == ["b", "any_of"]
+
+
+def test_json_schemas_and_arguments_keep_all_their_names():
+    schema = {"type": "object", "properties": {"max_output_tokens": {"type": "integer"}}, "x_y": 1}
+    order = CONTENT.read_order(
+        body(
+            contents=[{"role": "model", "parts": [{"function_call": {"name": "f", "args": {"snake_case": 1}}}]}],
+            tools=[{"function_declarations": [{"name": "f", "parameters_json_schema": schema}]}],
+        )
+    )
+    assert order.tools[0].parameters == schema
+    (call,) = order.messages[0].parts
+    assert isinstance(call, ToolCall)
+    assert call.arguments == '{"snake_case":1}'

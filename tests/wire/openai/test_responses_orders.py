@@ -283,6 +283,11 @@ def test_more_answers_than_one_are_refused():
     assert "n" not in RESPONSES.write_order(order(count=1))
 
 
+def test_a_sealed_thought_is_handed_back_in_the_alphabet_that_it_was_sealed_in():
+    body = RESPONSES.write_order(order(Message(role=Role.ASSISTANT, parts=(Thinking(text="a", signature="gAAAA+/="),))))
+    assert body["input"][0]["encrypted_content"] == "gAAAA-_="
+
+
 def test_only_thoughts_that_openai_sealed_are_handed_back():
     thoughts = (Thinking(text="a", signature="theirs"), Thinking(text="b", signature="gAAAAx"), Thinking(text="c"))
     body = RESPONSES.write_order(order(Message(role=Role.ASSISTANT, parts=thoughts)))

@@ -75,7 +75,7 @@ async def _answer(call: Call, ask: Ask) -> Reply:
         return Reply(headers=(("content-type", "application/json"), *_NO_STORE), body=counted)
     ask.limited_tokens = meter.input_estimate(ask)
     verdict = limit(call.world, ask.caller, ask.limited_tokens)
-    answered = await while_there(call.receive, answer_once(call.world, ask))
+    answered = await _while_there(call, ask)
     headers = rate_headers(verdict)
     if ask.caller.operator and not isinstance(answered, Answer):
         headers = (("halley-channel", answered.channel), *headers)
@@ -92,6 +92,24 @@ async def _answer(call: Call, ask: Ask) -> Reply:
             body=answered.body,
         )
     return _streamed(answered, headers)
+
+
+async def _while_there(call: Call, ask: Ask) -> Finished | Streaming | Answer:
+    """Answer for as long as the caller waits; a stream that has just begun when they leave is ended."""
+    begun: list[Streaming] = []
+
+    async def work() -> Finished | Streaming | Answer:
+        answered = await answer_once(call.world, ask)
+        if isinstance(answered, Streaming):
+            begun.append(answered)
+        return answered
+
+    try:
+        return await while_there(call.receive, work())
+    except BaseException:
+        for stream in begun:
+            await stream.aclose()
+        raise
 
 
 def _streamed(stream: Streaming, headers: tuple[tuple[str, str], ...]) -> Reply:

@@ -1,9 +1,12 @@
 """The way of a call that is answered at once: choose, reserve, send, relay, settle."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 import msgspec
 
+from halley.db import Tx
 from halley.kernel.clock import MICROSECONDS
 from halley.kernel.faults import BadRequest
 from halley.kernel.money import Nanos
@@ -16,11 +19,13 @@ from halley.pipeline.answers.flow import Flow, Whole
 from halley.pipeline.answers.recall import must_be_told, recall
 from halley.pipeline.answers.reserve import Held, reserve
 from halley.pipeline.answers.send import Answered, NoAnswer, ordered, send
-from halley.pipeline.answers.settle import End, reply_object, settle, used
+from halley.pipeline.answers.settle import Also, End, reply_object, settle, used, used_so_far
 from halley.pipeline.answers.stored import as_asked, keep, keeping
 from halley.usage.model import Outcome
 from halley.wire.contract import AnswerFacts
 from halley.world import World
+
+T = TypeVar("T")
 
 
 class Finished(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,11 +62,12 @@ class Streaming:
         world, flow, answered = self._world, self._flow, self._answered
         await flow.aclose()
         world.bounds.leave(answered.attempt.channel.id)
+        count = used if flow.complete else used_so_far
         end = End(
             outcome=Outcome.SUCCEEDED if flow.complete else Outcome.CUT,
             attempt=answered.attempt,
             tries=answered.tries,
-            quantities=await used(self._ask, flow.pipe.usage, flow.pipe.texts(), bytes(flow.pipe.kept)),
+            quantities=await count(self._ask, flow.pipe.usage, flow.pipe.texts(), bytes(flow.pipe.kept)),
             facts=meter.facts(self._ask, {}),
             exposure=answered.exposure,
             first_byte_us=answered.first_byte_us,
@@ -69,7 +75,11 @@ class Streaming:
         await settle(world, self._ask, self._held, end)
 
 
-async def answer(world: World, ask: Ask) -> Finished | Streaming:
+Keep = Callable[[Tx, Finished], None]
+"""Keeps an answer for a repeat of its request, in the transaction that charges it."""
+
+
+async def answer(world: World, ask: Ask, keep_it: Keep | None = None) -> Finished | Streaming:
     """Answer a call. Faults are raised, and then nothing is charged."""
     if ask.caller.livemode and ask.request.directive is not None:
         message = "`Halley-Test` orders endings from the simulators; use a test key (`sk-test-…`) with it"
@@ -94,7 +104,7 @@ async def answer(world: World, ask: Ask) -> Finished | Streaming:
     if isinstance(answered.answer, Flow):
         return Streaming(world, ask, held, answered, answered.answer)
     # To its end, also when the caller leaves: the vendor has answered.
-    return await asyncio.shield(_finish(world, ask, held, answered, answered.answer))
+    return await _to_its_end(_finish(world, ask, held, answered, keep_it))
 
 
 async def _send(world: World, ask: Ask, attempts: list[Attempt], facts: AnswerFacts, held: Held) -> Answered:
@@ -107,7 +117,19 @@ async def _send(world: World, ask: Ask, attempts: list[Attempt], facts: AnswerFa
         return await send(world, ask, attempts, facts, held.amount)
 
 
-async def _finish(world: World, ask: Ask, held: Held, answered: Answered, whole: Whole) -> Finished:
+async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Do something whole, and only then notice that nobody waits for it."""
+    running = asyncio.ensure_future(work)  # noqa: TID251 - awaited right here
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait((running,))
+        raise
+
+
+async def _finish(world: World, ask: Ask, held: Held, answered: Answered, keep_it: Keep | None) -> Finished:
+    whole = answered.answer
+    assert isinstance(whole, Whole)
     body = await _kept(world, ask, held, answered, whole)
     quantities = await used(ask, whole.usage, whole.texts, whole.raw)
     end = End(
@@ -119,8 +141,15 @@ async def _finish(world: World, ask: Ask, held: Held, answered: Answered, whole:
         exposure=answered.exposure,
         first_byte_us=answered.first_byte_us,
     )
-    paid = await _settle(world, ask, held, end)
-    return Finished(body=body, content_type=whole.content_type, cost=paid, channel=answered.attempt.channel.name)
+
+    def finished(paid: Nanos) -> Finished:
+        return Finished(body=body, content_type=whole.content_type, cost=paid, channel=answered.attempt.channel.name)
+
+    def also(tx: Tx, paid: Nanos) -> None:
+        if keep_it is not None:
+            keep_it(tx, finished(paid))
+
+    return finished(await _settle(world, ask, held, end, also))
 
 
 async def _kept(world: World, ask: Ask, held: Held, answered: Answered, whole: Whole) -> bytes:
@@ -137,9 +166,9 @@ async def _kept(world: World, ask: Ask, held: Held, answered: Answered, whole: W
     return body
 
 
-async def _settle(world: World, ask: Ask, held: Held, end: End) -> Nanos:
+async def _settle(world: World, ask: Ask, held: Held, end: End, also: Also | None = None) -> Nanos:
     """Book, whether or not the caller still waits."""
-    return await asyncio.shield(settle(world, ask, held, end))
+    return await asyncio.shield(settle(world, ask, held, end, also))
 
 
 def _facts(world: World, ask: Ask, *, translated: bool) -> AnswerFacts:

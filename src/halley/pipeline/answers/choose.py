@@ -60,7 +60,7 @@ def _attempt(world: World, ask: Ask, channel: Channel) -> tuple[Attempt | None, 
     row = world.catalogue.at_vendor(ask.model, vendor.name)
     mapped = channel.model_map.get(ask.model)
     known = row is not None or mapped is not None or ask.model in channel.models
-    if not known and not vendor.answers.any_model:
+    if not known and not vendor.any_model:
         return None, None
     if row is not None and row.kind != ask.kind:
         return None, None

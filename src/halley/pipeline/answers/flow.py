@@ -22,6 +22,8 @@ from halley.world import World
 
 _JSON = "application/json"
 _EVENTS = "text/event-stream"
+_UNFRAMED = frozenset((Kind.SPEECH, Kind.TRANSCRIPTION))
+"""Kinds whose answers may be neither JSON nor events. All others are read as such, however they are labelled."""
 
 
 class Whole(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +118,7 @@ class Flow:
 def open_flow(world: World, ask: Ask, attempt: Attempt, stream: UpstreamStream, facts: AnswerFacts) -> Flow:
     """Give the flow of a stream; nothing of it has been read."""
     content_type = stream.headers.get("content-type", _EVENTS)
-    if not content_type.startswith(_EVENTS):
+    if ask.kind in _UNFRAMED and not content_type.startswith(_EVENTS):
         return Flow(world, ask.request.id, stream, Binary(), content_type)
     pipe: Pipe
     if attempt.operation is ask.operation:
@@ -128,7 +130,7 @@ def open_flow(world: World, ask: Ask, attempt: Attempt, stream: UpstreamStream, 
 
 
 def _whole(ask: Ask, attempt: Attempt, data: bytes, content_type: str, facts: AnswerFacts) -> Whole:
-    if not content_type.startswith(_JSON):
+    if ask.kind in _UNFRAMED and not content_type.startswith(_JSON):
         return Whole(body=data, content_type=content_type, usage=None, raw=data)
     if attempt.operation is ask.operation:
         codec.decode(data)

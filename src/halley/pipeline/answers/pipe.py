@@ -67,7 +67,7 @@ class Unchanged:
         self._format: ChatFormat | None = CHAT_FORMATS.get(operation)
         self._read_usage = self._format.read_usage if self._format else read_usage
         self._hides_usage = not facts.include_usage
-        self._writer = writer_of(operation, facts, as_array=as_array)
+        self._writer = writer_of(operation, facts, as_array=False)
         self._splitter = Splitter()
         self._array = _Array() if as_array else None
         self._complete = not watch.has_end(operation)
@@ -100,7 +100,12 @@ class Unchanged:
         return out + (self._array.end() if self._array else b"")
 
     def fault(self, fault: Fault, request_id: str) -> bytes:
-        return self._writer.fault(fault, request_id)
+        said = self._writer.fault(fault, request_id)
+        frame = parse(said) if self._array else None
+        if self._array is None or frame is None:
+            return said
+        # The error is one more item, and the array is closed: what came can be read.
+        return self._array.item(frame.data) + self._array.end()
 
     def texts(self) -> Iterator[str]:
         if self._format is None:

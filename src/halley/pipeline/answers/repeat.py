@@ -25,13 +25,17 @@ async def answer_once(world: World, ask: Ask) -> Finished | Streaming | Answer:
     if begun is not None:
         return await once.replay(world, caller, request, begun)
     try:
-        answered = await answer(world, ask)
+        answered = await answer(world, ask, lambda tx, whole: once.finish(tx, world, caller, request, _kept(whole)))
     except BaseException:
-        # Nobody was answered, so nothing was charged.
+        # Nothing was charged, or the answer is kept: then there is nothing to forget.
         await asyncio.shield(once.forget(world, caller, request))
         raise
-    kept = _kept(answered)
-    await world.db.write("finish", lambda tx: once.finish(tx, world, caller, request, kept))
+    if isinstance(answered, Streaming):
+        try:
+            await world.db.write("finish", lambda tx: once.finish(tx, world, caller, request, None))
+        except BaseException:
+            await answered.aclose()
+            raise
     return answered
 
 
@@ -42,8 +46,8 @@ def _identity(ask: Ask) -> object:
     return ask.body.whole()
 
 
-def _kept(answered: Finished | Streaming) -> Answer | None:
-    if isinstance(answered, Streaming) or not answered.content_type.startswith(_JSON):
+def _kept(answered: Finished) -> Answer | None:
+    if not answered.content_type.startswith(_JSON):
         return None
     headers = {"halley-cost": dollars(answered.cost)}
     return Answer(status=200, body=msgspec.Raw(answered.body), headers=headers)

@@ -136,7 +136,7 @@ async def _open(world: World, ask: Ask, attempt: Attempt) -> UpstreamStream:
         raise network_fault(error) from error
     world.failpoints.hit("vendor.after.answer")
     if stream.status // 100 == _SUCCESS:
-        return stream
+        return await _no_page(stream)
     async with stream:
         try:
             body = await stream.read_all()
@@ -144,6 +144,14 @@ async def _open(world: World, ask: Ask, attempt: Attempt) -> UpstreamStream:
             body = b""  # the status says enough
     reply = VendorReply(status=stream.status, headers=stream.headers, body=body[:ERROR_BYTES_MAX])
     raise attempt.answers.read_refusal(reply)
+
+
+async def _no_page(stream: UpstreamStream) -> UpstreamStream:
+    """Refuse a web page with status 200, as proxies and expired sites give it: no vendor answers with one."""
+    if stream.headers.get("content-type", "").startswith("text/html"):
+        await stream.aclose()
+        raise faults.OutcomeUnknown("The vendor's address answered with a web page")
+    return stream
 
 
 def _request(world: World, ask: Ask, attempt: Attempt) -> UpstreamRequest:
@@ -221,7 +229,7 @@ def _note(world: World, attempt: Attempt, fault: Fault, began_s: float) -> None:
     world.metrics.vendor_latency.labels(channel.vendor, operation).observe(elapsed_s)
     ill = isinstance(fault, faults.VendorFault)
     note_health(world, channel, operation, well=not ill)
-    if isinstance(fault, faults.VendorBusy) and fault.retry_after_s and not channel.simulated:
+    if ill and fault.retry_after_s and not channel.simulated:
         world.health.rest(channel.id, operation, world.clock.monotonic(), fault.retry_after_s)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -31,6 +31,9 @@ from halley.usage.model import Outcome, Usage
 from halley.wire.openai.usage import read_counts
 from halley.world import World
 
+LAG_MAX = 2
+"""A vendor's own count of a part is believed unless more than twice as much has come: some tell it at the end alone."""
+
 
 class End(msgspec.Struct, frozen=True, kw_only=True):
     """How a call ended."""
@@ -45,7 +48,11 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
     first_byte_us: int | None = None
 
 
-async def settle(world: World, ask: Ask, held: Held, end: End) -> Nanos:
+Also = Callable[[Tx, Nanos], None]
+"""(tx, what the caller paid): what must become true together with the charge."""
+
+
+async def settle(world: World, ask: Ask, held: Held, end: End, also: Also | None = None) -> Nanos:
     """Book the end of a call, and give what the caller paid."""
     now = world.clock.now()
     amount = price_of(held.prices, end.quantities, end.facts) if end.quantities else ZERO
@@ -60,6 +67,8 @@ async def settle(world: World, ask: Ask, held: Held, end: End) -> Nanos:
         if written:
             # Only once, should the word of the first commit have been lost.
             accounts.settle_budget(tx, key_id=ask.caller.key_id, held=held.amount, spent=paid, now=now)
+        if also is not None:
+            also(tx, paid)
         return paid
 
     if ask.caller.tokens_per_minute is not None:
@@ -77,6 +86,16 @@ async def used(ask: Ask, usage: ChatUsage | None, generated: Iterable[str], raw:
     if usage is not None:
         return {**quantities, **meter.of_usage(usage)}
     return {**quantities, **await asyncio.to_thread(_counted, ask, "".join(generated), raw)}
+
+
+async def used_so_far(ask: Ask, usage: ChatUsage | None, generated: Iterable[str], raw: bytes = b"") -> dict[str, int]:
+    """Count what an answer that broke off had used: what the vendor told may be from before most of it came."""
+    came = tuple(generated)
+    if usage is not None and came and ask.kind in (Kind.CHAT, Kind.COMPLETION):
+        output = await asyncio.to_thread(count_text, ask.model, "".join(came))
+        if output > LAG_MAX * usage.output:
+            usage = msgspec.structs.replace(usage, output=output)
+    return await used(ask, usage, came, raw)
 
 
 def _counted(ask: Ask, generated: str, raw: bytes) -> dict[str, int]:
@@ -166,7 +185,10 @@ def reply_object(raw: bytes) -> dict[str, Any]:
     """Give a reply as an object; an empty one for what is none."""
     if not raw.lstrip().startswith(b"{"):
         return {}
-    return as_object(codec.decode(raw))
+    try:
+        return as_object(codec.decode(raw))
+    except ValueError:
+        return {}  # a transcript may begin so
 
 
 def _row(world: World, ask: Ask, held: Held, end: End, paid: Nanos, now: int) -> Usage:

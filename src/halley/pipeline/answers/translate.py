@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 
 from halley.kernel import codec
-from halley.kernel.body import FormBody
+from halley.kernel.body import FormBody, JsonBody
 from halley.kernel.chat import ChatOrder, ChatReply, ChatUsage
 from halley.kernel.embedding import EmbedOrder
 from halley.kernel.faults import NotConveyed
+from halley.kernel.loose import as_list, as_object
 from halley.kernel.operation import COUNTING, Kind, Operation
 from halley.pipeline.answers.ask import Ask, chat_order, order_for
 from halley.pipeline.answers.attempt import Attempt
@@ -85,17 +86,40 @@ def _embed_order(ask: Ask) -> EmbedOrder:
 
 def _same_format(ask: Ask, attempt: Attempt) -> bytes:
     """Give the caller's own bytes; what must differ is replaced field by field."""
-    body, changes = ask.told_to(attempt.channel.id, attempt.operation), dict[str, Any]()
-    in_path = attempt.operation.dialect == "gemini" and "model" not in body.fields
-    if not in_path and body.text("model") != attempt.vendor_model:
-        changes["model"] = attempt.vendor_model
-    if ask.stream and ask.operation in _CHATS and attempt.answers.stream_usage and not ask.include_usage:
-        options = body.get("stream_options")
-        changes["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
+    body = ask.told_to(attempt.channel.id, attempt.operation)
+    changes = _renamed(ask, attempt, body)
+    if ask.operation in _CHATS:
+        changes |= _stream_options(ask, attempt, body)
     for name, spelled in attempt.answers.rename.items():
         if ask.operation is Operation.CHAT and name in body.fields and spelled not in body.fields:
             changes[spelled], changes[name] = body.fields[name], None
     return body.patched(changes) if changes else body.data
+
+
+def _stream_options(ask: Ask, attempt: Attempt, body: JsonBody) -> dict[str, Any]:
+    """Ask for the usage of a stream, except of a vendor that tells it anyway and may refuse what it does not know."""
+    if not attempt.answers.stream_usage:
+        return {"stream_options": None} if "stream_options" in body.fields else {}
+    if not ask.stream or ask.include_usage:
+        return {}
+    return {"stream_options": {**as_object(body.get("stream_options")), "include_usage": True}}
+
+
+def _renamed(ask: Ask, attempt: Attempt, body: JsonBody) -> dict[str, Any]:
+    """Name the model as its vendor does. In Gemini's format its place is the path; the body may repeat it, in full."""
+    if attempt.operation.dialect != "gemini":
+        return {} if body.text("model") == attempt.vendor_model else {"model": attempt.vendor_model}
+    name = f"models/{attempt.vendor_model}"
+    changes: dict[str, Any] = {}
+    if "model" in body.fields and body.text("model") != name:
+        changes["model"] = name
+    if attempt.operation is Operation.EMBED_CONTENTS and attempt.vendor_model != ask.named:
+        same = (ask.named, f"models/{ask.named}")
+        changes["requests"] = [
+            {**as_object(each), "model": name} if as_object(each).get("model") in same else each
+            for each in as_list(body.get("requests"))
+        ]
+    return changes
 
 
 def _bounded(order: ChatOrder, attempt: Attempt) -> ChatOrder:

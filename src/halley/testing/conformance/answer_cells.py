@@ -68,6 +68,11 @@ def owns_simulator(vendor: Vendor, vendors: Iterable[Vendor]) -> bool:
     return bool(vendor.simulator) and next(each for each in vendors if each.simulator == vendor.simulator) == vendor
 
 
+def billed_by_token(model: Model) -> bool:
+    """Whether what a model makes is billed by token, as it is of the younger ones."""
+    return any(meter in model.cost for meter in _OUTPUT_TOKENS)
+
+
 _BRIEF = frozenset(
     (
         (Mode.WHOLE, Outcome.SUCCESS),
@@ -102,14 +107,14 @@ def _modes(operation: Operation, models: list[Model]) -> tuple[Mode, ...]:
 
 
 def _model(operation: Operation, mode: Mode, models: list[Model]) -> Model | None:
-    """Give the first model that fits; a priced one where there is one."""
+    """Give the first model that fits."""
     fits = [
         model
         for model in models
         if model.kind == KINDS[operation] and (not model.operations or operation in model.operations)
     ]
     if mode is not Mode.WHOLE and operation in _STREAM_BY_TOKEN:
-        fits = [model for model in fits if any(meter in model.cost for meter in _OUTPUT_TOKENS)]
+        fits = [model for model in fits if billed_by_token(model)]
     return next(iter(fits), None)
 
 

@@ -43,7 +43,8 @@ _ENDS = {
     Outcome.CONTENT_MODERATED: ExpectedAnswer(is_answered=True, faults=(Refused,)),
     Outcome.INVALID: ExpectedAnswer(faults=(Refused,)),
     Outcome.UNAUTHORIZED: ExpectedAnswer(faults=(VendorRejectsUs,)),
-    Outcome.OUT_OF_CREDIT: ExpectedAnswer(faults=(VendorRejectsUs,)),
+    # Some vendors have one word for a credit that is used up and for one that is used too fast.
+    Outcome.OUT_OF_CREDIT: ExpectedAnswer(faults=(VendorRejectsUs, VendorBusy)),
     Outcome.RATE_LIMITED: ExpectedAnswer(faults=(VendorBusy,)),
     Outcome.VENDOR_ERROR: ExpectedAnswer(faults=(VendorBroken,)),
     Outcome.CONNECT_REFUSED: ExpectedAnswer(faults=(VendorUnreachable,)),

@@ -9,13 +9,14 @@ import aiohttp
 import msgspec
 
 from halley.api.answer_routes import ANTHROPIC_PATHS, OPENAI_PATHS
+from halley.catalogue.model import Model
 from halley.kernel.operation import Operation
-from halley.testing.conformance.answer_cells import Mode
+from halley.testing.conformance.answer_cells import Mode, billed_by_token
 from halley.testing.conformance.drive import PNG
 
 OUTPUT_TOKENS_MAX = 600
 PROMPT = "Tell me in two sentences why a red teapot stands on the table."
-PARTIAL_IMAGES = 2
+PARTIAL_IMAGES = 1
 """So that a stream of pictures has a middle."""
 _SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 
@@ -42,8 +43,9 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
         return made
 
 
-def answer_sample(operation: Operation, mode: Mode, model: str, *, with_tools: bool) -> Sample:
-    """Give a call in the operation's own format."""
+def answer_sample(operation: Operation, mode: Mode, row: Model, *, with_tools: bool) -> Sample:
+    """Give a call in the operation's own format. Pictures are asked for in the reply: links are the vendor's own."""
+    model = row.id
     if operation in _VERBS:
         verb = _VERBS[operation] if mode is Mode.WHOLE else "streamGenerateContent"
         query = "?alt=sse" if mode is Mode.STREAM else ""
@@ -52,8 +54,10 @@ def answer_sample(operation: Operation, mode: Mode, model: str, *, with_tools: b
     path = OPENAI_PATHS.get(operation) or ANTHROPIC_PATHS[operation]
     streams = mode is not Mode.WHOLE
     if operation in _FORMS:
-        return Sample(path=path, form={"model": model, **_FORMS[operation](streams)})
+        return Sample(path=path, form={"model": model, **_form(operation, streams=streams)})
     body = {"model": model, **_BODIES[operation](model)}
+    if operation is Operation.IMAGES and not billed_by_token(row):
+        body["response_format"] = "b64_json"
     if with_tools:
         body |= _TOOLS[operation]
     if streams:
@@ -97,11 +101,17 @@ def _embed_batch(model: str) -> dict[str, Any]:
     return {"requests": [{"model": f"models/{model}", **_embed(model)} for _ in range(2)]}
 
 
-def _transcription(streams: bool) -> dict[str, Any]:
+def _form(operation: Operation, *, streams: bool) -> dict[str, Any]:
+    if operation in (Operation.TRANSCRIPTION, Operation.TRANSLATION):
+        return _transcription(streams=streams)
+    return _edit(streams=streams) if operation is Operation.IMAGE_EDITS else {"image": PNG}
+
+
+def _transcription(*, streams: bool) -> dict[str, Any]:
     return {"file": _sound(), **({"stream": "true"} if streams else {})}
 
 
-def _edit(streams: bool) -> dict[str, Any]:
+def _edit(*, streams: bool) -> dict[str, Any]:
     more = {"stream": "true", "partial_images": str(PARTIAL_IMAGES)} if streams else {}
     return {"image": PNG, "prompt": PROMPT, **more}
 
@@ -133,12 +143,7 @@ _BODIES: Mapping[Operation, Callable[[str], dict[str, Any]]] = {
     Operation.MODERATION: lambda _: {"input": PROMPT},
     Operation.RERANK: lambda _: {"query": PROMPT, "documents": ["a red teapot", "a blue cup"]},
 }
-_FORMS: Mapping[Operation, Callable[[bool], dict[str, Any]]] = {
-    Operation.TRANSCRIPTION: _transcription,
-    Operation.TRANSLATION: _transcription,
-    Operation.IMAGE_EDITS: _edit,
-    Operation.IMAGE_VARIATIONS: lambda _: {"image": PNG},
-}
+_FORMS = frozenset((Operation.TRANSCRIPTION, Operation.TRANSLATION, Operation.IMAGE_EDITS, Operation.IMAGE_VARIATIONS))
 _VERBS: Mapping[Operation, str] = {
     Operation.CONTENT: "generateContent",
     Operation.CONTENT_COUNT: "countTokens",

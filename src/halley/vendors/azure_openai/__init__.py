@@ -14,5 +14,6 @@ VENDOR = Vendor(
     environment=(),
     auth_header="api-key",
     format="openai",
-    answers=Answers(paths=PATHS, read_refusal=read_refusal, any_model=True),
+    any_model=True,
+    answers=Answers(paths=PATHS, read_refusal=read_refusal),
 )

@@ -72,6 +72,19 @@ _MODES: Mapping[str, ToolMode] = {
     "NONE": ToolMode.NONE,
     "VALIDATED": ToolMode.AUTO,
 }
+_WORDS = {
+    "any_of": "anyOf",
+    "prefix_items": "prefixItems",
+    "additional_properties": "additionalProperties",
+    "property_ordering": "propertyOrdering",
+    "min_items": "minItems",
+    "max_items": "maxItems",
+    "min_length": "minLength",
+    "max_length": "maxLength",
+    "min_properties": "minProperties",
+    "max_properties": "maxProperties",
+}
+"""The other spelling of a schema's words."""
 _MEDIA = ("text/plain", "application/json", "text/x.enum")
 _ANSWERS_IN_PICTURES = re.compile(r"image|banana")
 _THINKS = re.compile(r"gemini-(?:2\.5|[3-9]|flash|pro)(?!.*(?:lite|image|tts|transcribe))")
@@ -191,7 +204,14 @@ def json_schema(given: Any) -> Any:
         return [json_schema(each) for each in as_list(given)]
     if not isinstance(given, dict):
         return given
-    made = {name: json_schema(value) for name, value in as_object(given).items() if name != "propertyOrdering"}
+    words = {_WORDS.get(name, name): value for name, value in as_object(given).items()}
+    made: dict[str, Any] = {
+        name: {each: json_schema(below) for each, below in as_object(value).items()}
+        if name == "properties"
+        else json_schema(value)
+        for name, value in words.items()
+        if name != "propertyOrdering"
+    }
     kind = made.get("type")
     if isinstance(kind, str):
         made["type"] = [kind.lower(), "null"] if made.pop("nullable", False) is True else kind.lower()

@@ -11,6 +11,7 @@ from halley.kernel.embedding import EmbedOrder, EmbedReply
 from halley.kernel.loose import as_list, as_object
 from halley.wire.extras import not_conveyed
 from halley.wire.gemini.names import camel
+from halley.wire.gemini.parts import several
 from halley.wire.shape import Fields, missing, wrong
 
 INPUTS_MAX = 2_048
@@ -50,7 +51,7 @@ def _one_of_many(request: Fields, model: str) -> EmbedOrder:
 def _order(fields: Fields, model: str) -> EmbedOrder:
     content = fields.needed_child("content")
     content.drop(("role",))
-    text = "".join(part.needed_text("text") for part in content.children("parts"))
+    text = "".join(part.needed_text("text") for part in several(content, "parts"))
     if not text:
         raise missing(content.place("parts"), "at least one part with a text")
     content.done()

@@ -30,7 +30,7 @@ def standard_base64(text: str) -> str:
 
 
 def standard_signature(text: str) -> str:
-    """Give a proof as its vendor wrote it, if this is URL-safe base64; proofs are opaque, and all else is left alone."""
+    """Give a proof as its vendor wrote it, if this is URL-safe base64; all else is left alone: proofs are opaque."""
     return text.translate(_STANDARD) if len(text) % 4 == 0 and _URL_SAFE.fullmatch(text) else text
 
 

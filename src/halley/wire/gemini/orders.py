@@ -22,7 +22,7 @@ from halley.kernel.chat import (
 )
 from halley.wire.gemini.hints import DECLARED, TOP
 from halley.wire.gemini.names import camel
-from halley.wire.gemini.parts import PartReader
+from halley.wire.gemini.parts import PartReader, several
 from halley.wire.gemini.schemas import json_schema
 from halley.wire.shape import Fields, missing, wrong
 
@@ -83,7 +83,7 @@ def _messages(fields: Fields) -> tuple[Message, ...]:
     system = _instruction(fields.child("systemInstruction"), reader)
     if fields.peek("contents") is None:
         raise missing("contents", "an array of contents")
-    turns = [_content(each, reader) for each in fields.children("contents")]
+    turns = [_content(each, reader) for each in several(fields, "contents")]
     if not turns:
         raise wrong("contents", "an array of at least one content", [])
     return (*((Message(role=Role.SYSTEM, parts=system),) if system else ()), *turns)
@@ -112,7 +112,7 @@ def _content(content: Fields, reader: PartReader) -> Message:
 
 
 def _parts(content: Fields, reader: PartReader) -> tuple[Part, ...]:
-    return tuple(part for each in content.children("parts") for part in reader.read(each))
+    return tuple(part for each in several(content, "parts") for part in reader.read(each))
 
 
 # --- tools ------------------------------------------------------------------------------------------------------
@@ -120,8 +120,8 @@ def _parts(content: Fields, reader: PartReader) -> tuple[Part, ...]:
 
 def _tools(fields: Fields) -> tuple[Tool, ...]:
     tools: list[Tool] = []
-    for each in fields.children("tools"):
-        tools += [_tool(declaration) for declaration in each.children("functionDeclarations")]
+    for each in several(fields, "tools"):
+        tools += [_tool(declaration) for declaration in several(each, "functionDeclarations")]
         each.done()
     return tuple(tools)
 

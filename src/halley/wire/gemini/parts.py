@@ -80,6 +80,13 @@ class PartReader:
         return waiting.popleft() if waiting else made_id(0, name)
 
 
+def several(fields: Fields, name: str) -> list[Fields]:
+    """Give the objects of a list; the vendor takes a single one for a list of one, and its own examples write it so."""
+    if isinstance(fields.peek(name), dict):
+        return [fields.needed_child(name)]
+    return fields.children(name)
+
+
 def _signature(part: Fields) -> str | None:
     signature = part.text("thoughtSignature")
     return None if signature is None or signature == NO_PROOF else standard_signature(signature)

@@ -1,0 +1,270 @@
+"""Money: what is held, what is charged for which usage, and that reply, usage row and books say the same."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.answers.house import (
+    CLAUDE,
+    GEMINI,
+    HELLO,
+    MODEL,
+    PER_INPUT,
+    PER_OUTPUT,
+    House,
+    chat_body,
+    chunk,
+    completion,
+    one,
+    opened,
+    soon,
+    three,
+)
+from tests.answers.vendor import Exchange, answer, events, stream
+
+from halley.kernel.money import dollars
+from halley.settings import PriceConfig
+
+FULL_PRICE = {
+    "input_token": "1",
+    "cached_input_token": "0.1",
+    "audio_input_token": "10",
+    "output_token": "2",
+    "reasoning_token": "3",
+    "audio_output_token": "20",
+}
+DETAILED = {
+    "prompt_tokens": 1_000,
+    "completion_tokens": 500,
+    "total_tokens": 1_500,
+    "prompt_tokens_details": {"cached_tokens": 600, "audio_tokens": 50},
+    "completion_tokens_details": {"reasoning_tokens": 300, "audio_tokens": 7},
+}
+
+
+def priced(model: str = MODEL, **meters: str) -> dict[str, Any]:
+    """Settings with this price alone."""
+    return {"prices": (PriceConfig(model=model, meters=meters),)}
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])
+async def test_each_part_of_the_usage_has_its_meter_and_its_price(folder: Path, *, streams: bool) -> None:
+    async with opened(folder, **priced(**FULL_PRICE)) as house:
+        frames = events(chunk("Hi"), chunk(finish="stop", usage=DETAILED))
+        house.vendor.will(stream(*frames) if streams else answer(completion(usage=DETAILED)))
+        await house.chat(stream=streams)
+        usage = await house.usage()
+        assert {name: count for name, count in usage.meters.items() if count} == {
+            "call": 1,
+            "input_token": 350,
+            "cached_input_token": 600,
+            "audio_input_token": 50,
+            "output_token": 193,
+            "reasoning_token": 300,
+            "audio_output_token": 7,
+        }
+        assert usage.price_nanos == 350_000 + 60_000 + 500_000 + 386_000 + 900_000 + 140_000
+
+
+async def test_what_has_no_price_of_its_own_is_charged_as_its_kind(house: House) -> None:
+    house.vendor.will(answer(completion(usage=DETAILED)))
+    await house.chat()
+    assert (await house.usage()).price_nanos == 1_000 * PER_INPUT + 500 * PER_OUTPUT
+
+
+@pytest.mark.parametrize(("tokens", "nanos"), [(1_000, 1_000_000), (1_001, 3_003_000)])
+async def test_a_larger_request_has_its_own_price(folder: Path, tokens: int, nanos: int) -> None:
+    price = {"input_token": "1", "input_token@1000+": "3", "output_token": "0"}
+    async with opened(folder, **priced(**price)) as house:
+        usage = {"prompt_tokens": tokens, "completion_tokens": 1, "total_tokens": tokens + 1}
+        house.vendor.will(answer(completion(usage=usage)))
+        reply = await house.chat()
+        assert (await house.usage()).price_nanos == nanos
+        assert reply.headers["halley-cost"] == dollars(nanos)
+
+
+async def test_fractions_of_a_nano_are_rounded_up_once(folder: Path) -> None:
+    async with opened(folder, **priced(input_token="0.0001", output_token="0.0001")) as house:
+        house.vendor.will(answer(completion(usage={"prompt_tokens": 3, "completion_tokens": 8, "total_tokens": 11})))
+        assert (await house.chat()).headers["halley-cost"] == "0.000000002"
+        assert (await house.usage()).price_nanos == 2
+
+
+async def test_cost_in_the_header_is_what_the_row_and_the_books_say(house: House) -> None:
+    house.vendor.will(answer(completion()))
+    reply = await house.chat()
+    usage = await house.usage()
+    assert reply.headers["halley-cost"] == dollars(usage.price_nanos) == "0.00014"
+    posted = await house.rig.world.db.read(
+        lambda tx: tx.all("SELECT amount_nanos AS n FROM transfers WHERE kind IN ('post', 'excess')")
+    )
+    assert sum(int(row["n"]) for row in posted) == usage.price_nanos
+
+
+@pytest.mark.parametrize("usage", [None, {"prompt_tokens": 0, "completion_tokens": 0}, "nonsense"], ids=str)
+@pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])
+async def test_without_usage_of_the_vendors_tokens_are_counted(house: House, usage: Any, *, streams: bool) -> None:
+    text = "The quick brown fox jumps over the lazy dog"
+    frames = events(chunk(text), chunk(finish="stop", usage=usage))
+    house.vendor.will(stream(*frames) if streams else answer(completion(text, usage=usage)))
+    assert (await house.chat(stream=streams)).status == 200
+    row = await house.usage()
+    assert row.outcome == "succeeded"
+    assert 8 <= row.meters["output_token"] <= 11
+    assert 2 <= row.meters["input_token"] <= 12
+    assert row.price_nanos == row.meters["input_token"] * PER_INPUT + row.meters["output_token"] * PER_OUTPUT
+
+
+async def test_tool_calls_and_thoughts_are_counted_too(house: House) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "find", "arguments": '{"q": "' + "word " * 30 + '"}'}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+    house.vendor.will(answer(completion(usage=None, choices=[choice])))
+    await house.chat()
+    assert (await house.usage()).meters["output_token"] >= 30
+
+
+# --- holds ----------------------------------------------------------------------------------------------------
+
+
+async def _held_while(house: House, **fields: Any) -> list[int]:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(exchange: Exchange) -> None:
+        asked.set()
+        await go_on.wait()
+        await answer(completion())(exchange)
+
+    house.vendor.will(slow)
+    calling = asyncio.ensure_future(house.chat(**fields))  # noqa: TID251 - awaited right here
+    async with asyncio.timeout(5):
+        await asyncio.wait((calling, asyncio.ensure_future(asked.wait())), return_when="FIRST_COMPLETED")  # noqa: TID251
+        held = await house.held()
+        go_on.set()
+        await calling
+    return held
+
+
+async def test_input_and_the_most_output_are_held_during_the_call(house: House) -> None:
+    [held] = await _held_while(house, max_tokens=1_000)
+    assert 0 < held - 1_000 * PER_OUTPUT < 200 * PER_INPUT
+    [twice] = await _held_while(house, max_tokens=1_000, n=2)
+    assert 0 < twice - 2_000 * PER_OUTPUT < 200 * PER_INPUT
+    assert await house.held() == []
+
+
+async def test_the_models_own_limit_is_held_where_the_call_names_none(house: House) -> None:
+    [held] = await _held_while(house)
+    assert 0 < held - 16_384 * PER_OUTPUT < 200 * PER_INPUT
+
+
+async def test_a_hold_takes_what_is_left_when_the_ceiling_is_not_there(house: House) -> None:
+    key = await house.funded(1_000_000)
+    assert await _held_while(house, key=key) == [1_000_000]
+    assert (await house.usage()).price_nanos == 140_000
+
+
+async def test_who_cannot_pay_a_little_is_refused_before_the_vendor(house: House) -> None:
+    key = await house.funded(10_000)
+    refused = await house.chat(key=key)
+    assert (refused.status, refused.json["error"]["code"]) == (429, "insufficient_quota")
+    assert refused.headers["x-should-retry"] == "false"
+    assert (house.vendor.seen, await house.usages()) == ([], [])
+
+
+async def test_usage_above_the_hold_is_charged_as_far_as_there_is_money(house: House) -> None:
+    usage = {"prompt_tokens": 100, "completion_tokens": 5_000, "total_tokens": 5_100}
+    house.vendor.will(answer(completion(usage=usage)))
+    reply = await house.chat(max_tokens=10)
+    row = await house.usage()
+    assert row.price_nanos == 100 * PER_INPUT + 5_000 * PER_OUTPUT
+    assert reply.headers["halley-cost"] == dollars(row.price_nanos)
+    poor = await house.funded(1_000_000)
+    reply = await house.chat(key=poor)
+    row = await house.usage(2)
+    assert 1_000_000 <= row.price_nanos <= 100 * PER_INPUT + 5_000 * PER_OUTPUT
+    assert reply.headers["halley-cost"] == dollars(row.price_nanos)
+
+
+async def test_a_model_without_a_price_is_not_sold(folder: Path) -> None:
+    async with opened(folder, one(model_map={"house-model": "x"})) as house:
+        refused = await house.chat(model="house-model")
+        assert (refused.status, refused.json["error"]["code"]) == (503, "model_price_missing")
+        assert "[[prices]]" in refused.json["error"]["message"]
+        assert (house.vendor.seen, await house.usages()) == ([], [])
+
+
+async def test_usage_of_other_formats_is_read_and_charged(folder: Path) -> None:
+    async with opened(folder, three) as house:
+        claude = {"input_tokens": 10, "cache_read_input_tokens": 70, "cache_creation_input_tokens": 20}
+        house.vendor.will(answer({"type": "message", "content": [], "usage": {**claude, "output_tokens": 5}}))
+        await house.post("/v1/messages", {"model": CLAUDE, "max_tokens": 9, "messages": HELLO})
+        row = await house.usage(1)
+        assert (row.meters["input_token"], row.meters["cached_input_token"]) == (10, 70)
+        assert (row.meters["cache_write_token"], row.price_nanos) == (20, 100 * PER_INPUT + 5 * PER_OUTPUT)
+        told = {"promptTokenCount": 100, "candidatesTokenCount": 20, "thoughtsTokenCount": 30, "totalTokenCount": 150}
+        house.vendor.will(answer({"candidates": [{"content": {"parts": []}}], "usageMetadata": told}))
+        await house.post(f"/v1beta/models/{GEMINI}:generateContent", {"contents": [{"parts": [{"text": "Hi"}]}]})
+        row = await house.usage(2)
+        assert (row.meters["reasoning_token"], row.price_nanos) == (30, 100 * PER_INPUT + 50 * PER_OUTPUT)
+
+
+# --- limits of the key ----------------------------------------------------------------------------------------
+
+
+async def test_what_is_left_of_the_keys_minute_stands_in_the_headers(house: House) -> None:
+    house.vendor.will(answer(completion()), stream(*events(chunk("Hi"), chunk(finish="stop"))))
+    key = await house.rig.make_key(livemode=True, requests_per_minute=2)
+    first, second, refused = [await house.chat(key=key, stream=bool(n)) for n in range(3)]
+    assert [each.status for each in (first, second, refused)] == [200, 200, 429]
+    assert [each.headers["x-ratelimit-remaining-requests"] for each in (first, second, refused)] == ["1", "0", "0"]
+    assert {each.headers["x-ratelimit-limit-requests"] for each in (first, second, refused)} == {"2"}
+    assert (first.headers["x-ratelimit-reset-requests"], refused.headers["retry-after"]) == ("30s", "30")
+    assert "x-ratelimit-limit-tokens" not in first.headers
+    assert len(house.vendor.seen) == 2
+
+
+async def _tokens_left(house: House, key: str) -> int:
+    return int((await house.chat(key=key)).headers["x-ratelimit-remaining-tokens"])
+
+
+async def test_the_tokens_of_a_key_are_corrected_by_what_was_used(house: House) -> None:
+    usage = {"prompt_tokens": 3_000, "completion_tokens": 1_000, "total_tokens": 4_000}
+    house.vendor.will(answer(completion(usage=usage)))
+    key = await house.rig.make_key(livemode=True, tokens_per_minute=10_000)
+    first, second = await _tokens_left(house, key), await _tokens_left(house, key)
+    assert 9_900 < first < 10_000
+    assert first - second == 4_000
+
+
+async def test_the_tokens_of_a_call_that_failed_are_given_back(house: House) -> None:
+    house.vendor.will(answer(b"{}", status=500))
+    key = await house.rig.make_key(livemode=True, tokens_per_minute=10_000)
+    assert (await house.chat(key=key)).status == 502
+    house.vendor.will(answer(completion()))
+    assert await _tokens_left(house, key) > 9_950
+
+
+async def test_a_key_out_of_tokens_is_refused_with_headers(house: House) -> None:
+    key = await house.rig.make_key(livemode=True, tokens_per_minute=20)
+    refused = await house.post("/v1/chat/completions", chat_body(user="x" * 200), key=key)
+    assert (refused.status, refused.headers["x-ratelimit-limit-tokens"]) == (429, "20")
+    assert house.vendor.seen == []
+
+
+async def test_vendors_rate_limit_headers_are_not_passed_on(house: House) -> None:
+    house.vendor.will(answer(completion(), headers={"x-ratelimit-remaining-requests": "7", "openai-organization": "o"}))
+    reply = await house.chat()
+    assert "x-ratelimit-remaining-requests" not in reply.headers
+    assert "openai-organization" not in reply.headers
+
+
+async def test_every_reply_names_its_request(house: House) -> None:
+    house.vendor.will(answer(completion()))
+
+    async def distinct() -> bool:
+        first, second = await house.chat(), await house.chat()
+        return first.headers["halley-request-id"] != second.headers["halley-request-id"]
+
+    await soon(distinct)

@@ -1,0 +1,84 @@
+"""A gateway behind a gateway: text in three formats and pictures in two, by one channel, charged once on each side."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.app.rigs import Rig, opened_gateway
+
+from halley.settings import ChannelConfig, Secret
+from halley.testing.gateway import settings_for
+
+LIVE = "sk-a-live-key-of-the-first-start"
+CALLS = {
+    "chat": ("/v1/chat/completions", {"model": "gpt-5.4-mini", "messages": [{"role": "user", "content": "hi"}]}),
+    "messages": (
+        "/v1/messages",
+        {"model": "claude-sonnet-4-6", "max_tokens": 50, "messages": [{"role": "user", "content": "hi"}]},
+    ),
+    "content": (
+        "/v1beta/models/gemini-2.5-flash:generateContent",
+        {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]},
+    ),
+    "embeddings": ("/v1/embeddings", {"model": "text-embedding-3-small", "input": "a red fox"}),
+}
+STREAMED = ("chat", "messages", "content")
+
+
+@pytest.fixture
+async def behind(tmp_path: Path) -> AsyncIterator[tuple[Rig, Rig]]:
+    """(the one that is called, the one behind it)."""
+    async with opened_gateway(settings_for(tmp_path / "b")) as second:
+        channels = tuple(
+            ChannelConfig(
+                name=vendor, vendor=vendor, base_url=second.gateway.url, api_key=Secret(second.key), models=("*",)
+            )
+            for vendor in ("gateway", "gateway_replicate")
+        )
+        settings = settings_for(tmp_path / "a", channels=channels, bootstrap_key=Secret(LIVE))
+        async with opened_gateway(settings, clock=second.clock, key=LIVE) as first:
+            yield first, second
+            assert await first.differences() == () == await second.differences()
+
+
+async def _booked(rig: Rig) -> None:
+    """A stream is booked just after its last piece."""
+
+    async def booked() -> bool:
+        return await rig.open_holds() == 0
+
+    await rig.settle(booked)
+
+
+@pytest.mark.parametrize(
+    ("name", "stream"), [(name, stream) for name in CALLS for stream in (False, True) if not stream or name in STREAMED]
+)
+async def test_text_goes_through_both(behind: tuple[Rig, Rig], name: str, *, stream: bool) -> None:
+    first, second = behind
+    path, body = CALLS[name]
+    if stream and name == "content":
+        path = path.replace("generateContent", "streamGenerateContent?alt=sse")
+    elif stream:
+        body = {**body, "stream": True}
+    reply = await first.client.call("POST", path, body)
+    assert reply.status == 200, reply.text
+    for rig in behind:
+        await _booked(rig)
+        [outcome] = await rig.world.db.read(lambda tx: tx.all("SELECT outcome, price_nanos FROM usage"))
+        assert outcome["outcome"] == "succeeded"
+        assert outcome["price_nanos"] > 0
+    assert second.gateway.url not in reply.text
+
+
+@pytest.mark.parametrize(("form", "vendor"), [("flux", "gateway"), ("replicate", "gateway_replicate")])
+async def test_a_picture_goes_through_both(behind: tuple[Rig, Rig], form: str, vendor: str) -> None:
+    first, second = behind
+    reply = await (first.client.flux() if form == "flux" else first.client.replicate())
+    assert reply.status in (200, 201), reply.text
+    task = await first.ended((await first.last_task()).id)
+    assert (task.state, task.livemode) == ("succeeded", True)
+    assert await first.posted(task) > 0
+    channel = first.world.channel(task.channel_id)
+    assert channel is not None
+    assert channel.vendor == vendor
+    assert (await second.last_task()).state == "succeeded"
