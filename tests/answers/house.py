@@ -2,17 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import msgspec
 from tests.answers.vendor import Vendor
 from tests.app.rigs import Rig, opened_gateway
 
 from halley.console.commands import accounts
+from halley.ledger import queries
 from halley.ledger.model import AccountKind
 from halley.settings import ChannelConfig, PriceConfig, Secret
 from halley.testing.client import Reply
@@ -106,8 +106,7 @@ class House:
 
     async def held(self) -> list[int]:
         """The amounts that are held now."""
-        sql = "SELECT t.amount_nanos AS n FROM open_holds h JOIN transfers t ON t.id = h.id"
-        return [int(row["n"]) for row in await self.rig.world.db.read(lambda tx: list(tx.all(sql)))]
+        return [hold.amount_nanos for hold in await self.rig.world.db.read(queries.open_holds)]
 
     async def funded(self, nanos: int) -> str:
         """Make a prepaid account with so much money; a live key of it."""
@@ -190,21 +189,3 @@ async def opened(folder: Path, channels: Channels | None = None, **changed: Any)
         await soon(nothing_held)
         assert await rig.differences() == ()
         assert [each.name for each in rig.world.config.channels if rig.world.bounds.running(each.id)] == []
-
-
-async def pieces(response: Any) -> AsyncIterator[bytes]:
-    """Give what comes as it comes."""
-    while data := await response.content.readany():
-        yield data
-
-
-class Stats(msgspec.Struct, frozen=True, kw_only=True):
-    """When something was sent and when it was read."""
-
-    sent_at: list[float]
-    read_at: list[float]
-
-    @property
-    def lags_ms(self) -> list[float]:
-        """How long each was on the way."""
-        return [(read - sent) * 1_000 for sent, read in zip(self.sent_at, self.read_at, strict=True)]

@@ -126,8 +126,8 @@ class Vendor:
                 await script(exchange)
                 if not exchange.keeps_alive:
                     break
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the gateway has left, or the test is over
         finally:
             writer.close()
 

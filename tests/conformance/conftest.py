@@ -30,21 +30,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = [item for item in items if item not in dropped]
-    _group(items)
-
-
-def _group(items: list[pytest.Item]) -> None:
-    """Put the cells of one vendor together, however they were shuffled: they share a gateway."""
-    places = [place for place, item in enumerate(items) if _CELL.search(item.name)]
-    cells = sorted((items[place] for place in places), key=_module_and_vendor)
-    for place, item in zip(places, cells, strict=True):
-        items[place] = item
-
-
-def _module_and_vendor(item: pytest.Item) -> tuple[str, str]:
-    found = _CELL.search(item.name)
-    assert found is not None
-    return str(item.path), found["vendor"]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

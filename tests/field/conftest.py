@@ -24,6 +24,27 @@ base_url = "{url}/replicate"
 api_key = "{credential}"
 models = ["black-forest-labs/*", "flux-schnell"]
 priority = -1
+
+[[channels]]
+name = "openai-main"
+vendor = "openai"
+base_url = "{url}/openai/v1"
+api_key = "{credential}"
+models = ["gpt-4.1-nano"]
+
+[[channels]]
+name = "anthropic-main"
+vendor = "anthropic"
+base_url = "{url}/anthropic"
+api_key = "{credential}"
+models = ["claude-haiku-4-5"]
+
+[[channels]]
+name = "gemini-main"
+vendor = "gemini"
+base_url = "{url}/gemini"
+api_key = "{credential}"
+models = ["gemini-2.5-flash"]
 """
 
 

@@ -3,6 +3,7 @@
 import pytest
 from tests.clients.receiver import Receiver
 from tests.clients.served import FLUX, Served
+from tests.field.chats import CHAT, CONTENT, MESSAGES, body_of
 from tests.field.tenants import SCHNELL, Tenants
 from tests.field.vendor import CREDENTIAL, RecordingVendor
 
@@ -98,3 +99,56 @@ def test_an_order_goes_to_the_operators_vendor_in_both_formats(
     sent = vendor.order_of(unique)
     assert sent.path == "/replicate/v1/models/black-forest-labs/flux-schnell/predictions"
     assert sent.headers["authorization"] == f"Bearer {CREDENTIAL}"
+
+
+CHAT_HEADERS = {
+    "host": "evil.example",
+    "x-forwarded-host": "evil.example",
+    "x-base-url": "http://evil.example",
+    "cookie": "a=b",
+    "openai-organization": "org-mine",
+    "openai-project": "proj-mine",
+    "x-stainless-lang": "python",
+    "anthropic-dangerous-direct-browser-access": "true",
+    "anthropic-organization": "org-mine",
+    "x-goog-user-project": "mine",
+}
+CREDENTIALS = {CHAT: ("authorization", f"Bearer {CREDENTIAL}"), MESSAGES: ("x-api-key", CREDENTIAL)} | {
+    CONTENT: ("x-goog-api-key", CREDENTIAL)
+}
+
+
+@pytest.mark.parametrize("path", [CHAT, MESSAGES, CONTENT])
+def test_headers_of_a_chat_choose_nothing_and_stay_here(
+    gateway: Served, tenants: Tenants, vendor: RecordingVendor, unique: str, path: str
+):
+    reply = gateway.ask("POST", path, body_of(path, unique), key=tenants.alice, headers=CHAT_HEADERS)
+    assert reply.status == 200, reply.text
+    sent = vendor.order_of(unique)
+    assert sent.headers["host"] == vendor.url.removeprefix("http://")
+    assert not (CHAT_HEADERS.keys() - {"host"}) & sent.headers.keys()
+    name, value = CREDENTIALS[path]
+    carried = {"authorization", "x-api-key", "x-goog-api-key", "api-key", "x-key"} & sent.headers.keys()
+    assert {each: sent.headers[each] for each in carried} == {name: value}
+    assert tenants.alice not in f"{sent.path} {sent.headers} {sent.body!r}"
+
+
+@pytest.mark.parametrize("path", [CHAT, MESSAGES, CONTENT])
+def test_fields_of_a_chat_choose_no_host(
+    gateway: Served, tenants: Tenants, vendor: RecordingVendor, receiver: Receiver, unique: str, path: str
+):
+    body = {**body_of(path, unique), **dict.fromkeys(CHOICES, receiver.url), "api_key": "mine"}
+    gateway.ask("POST", path, body, key=tenants.alice)
+    assert vendor.order_of(unique).headers["host"] == vendor.url.removeprefix("http://")
+    assert receiver.waiting == 0
+
+
+@pytest.mark.parametrize("model", ["../../admin", "gemini-2.5-flash/../../x", "http://evil.example/", "a%2fb", "x?y=1"])
+def test_a_model_in_a_path_chooses_no_path_at_the_vendor(
+    gateway: Served, tenants: Tenants, vendor: RecordingVendor, model: str
+):
+    seen = len(vendor.seen)
+    reply = gateway.ask("POST", f"/v1beta/models/{model}:generateContent", body_of(CONTENT), key=tenants.alice)
+    assert 400 <= reply.status < 504, reply.text
+    assert reply.status != 500
+    assert len(vendor.seen) == seen

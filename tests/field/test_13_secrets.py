@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.clients.receiver import Receiver
 from tests.clients.served import FLUX, Served, free_port, served
+from tests.field.chats import CHAT, CONTENT, MESSAGES, body_of
 from tests.field.tenants import SCHNELL, SECRET, Tenants
 from tests.field.vendor import CREDENTIAL, SIGNING_KEY, RecordingVendor
 
@@ -27,6 +28,13 @@ vendor = "replicate"
 base_url = "{url}/replicate"
 api_key = "os.environ/REPLICATE_API_TOKEN"
 models = ["black-forest-labs/*"]
+
+[[channels]]
+name = "openai-main"
+vendor = "openai"
+base_url = "{url}/openai/v1"
+api_key = "${{BFL_API_KEY}}"
+models = ["gpt-4.1-nano"]
 """
 
 
@@ -86,6 +94,16 @@ def use(gateway: Served, tenants: Tenants, receiver: Receiver) -> str:
         ask("GET", link[:-3], key=key)
         ask("POST", FLUX, {"prompt": "a"}, key=f"{key}x")
         ask("POST", FLUX, {"prompt": "a"}, key=key, headers={"x-key": tenants.bob})
+        for path in (CHAT, MESSAGES, CONTENT):
+            ask("POST", path, body_of(path), key=key)
+            ask("POST", path, body_of(path, stream=True), key=key)
+            ask("POST", path, b"not json", key=key)
+            ask("POST", f"{path}?key={key}", {"model": 5}, key=None)
+            ask("POST", path, body_of(path), key=f"{key}x")
+    for outcome in ("unauthorized", "cut_stream", "error_frame", "reset_after_send"):
+        for path in (CHAT, MESSAGES, CONTENT):
+            headers = {"halley-test": f"outcome={outcome}"}
+            ask("POST", path, body_of(path, stream=True), key=tenants.alice_test, headers=headers)
     for outcome in ("unauthorized", "out_of_credit", "garbage", "connect_refused", "reset_after_send", "vendor_error"):
         headers = {"halley-test": f"outcome={outcome}"}
         ask("POST", FLUX, {"prompt": "a", **hook}, key=tenants.alice_test, headers=headers)

@@ -1,4 +1,4 @@
-"""A vendor that writes down what it is sent. It speaks as much of Flux and Replicate as the gateway asks for."""
+"""A vendor that writes down what it is sent. It speaks as much of each format as the gateway asks for."""
 
 import json
 import threading
@@ -14,6 +14,9 @@ SIGNING_KEY = "whsec_dGhlIHZlbmRvcidzIG93biBzaWduaW5nIHNlY3JldA=="
 CREDENTIAL = "vendor-credential-never-to-be-seen"
 HOLD = "hold "
 """A prompt that begins so makes a job that runs until it is released."""
+SLOW, LONG = "slowly please", "at length please"
+SLOW_S = 0.5
+INPUT_TOKENS, OUTPUT_TOKENS, LONG_TOKENS = 10, 20, 5_000
 NOTICED_S_MAX = 20
 
 
@@ -77,12 +80,21 @@ class RecordingVendor:
         path = seen.path.partition("?")[0]
         if path in self.files:
             return self.files[path]
-        known = self._flux(seen, path) if path.startswith("/bfl/") else self._replicate(seen, path)
+        known = self._known(seen, path)
         return (
             (404, {}, b"{}")
             if known is None
             else (200, {"content-type": "application/json"}, json.dumps(known).encode())
         )
+
+    def _known(self, seen: Seen, path: str) -> dict[str, Any] | None:
+        match path.split("/")[1]:
+            case "bfl":
+                return self._flux(seen, path)
+            case "openai" | "anthropic" | "gemini":
+                return _chat(seen, path)
+            case _:
+                return self._replicate(seen, path)
 
     def _flux(self, seen: Seen, path: str) -> dict[str, Any] | None:
         if seen.method == "POST":
@@ -120,6 +132,31 @@ class RecordingVendor:
 
     def _link(self, prompt: str) -> str:
         return self.links.get(prompt, f"{self.url}/image.png")
+
+
+def _chat(seen: Seen, path: str) -> dict[str, Any]:
+    """Say hello; a prompt with `SLOW` is thought over, one with `LONG` makes an answer longer than was allowed."""
+    if SLOW.encode() in seen.body:
+        threading.Event().wait(SLOW_S)
+    output = LONG_TOKENS if LONG.encode() in seen.body else OUTPUT_TOKENS
+    if path.startswith("/openai/"):
+        message = {"role": "assistant", "content": "Hello"}
+        usage = {"prompt_tokens": INPUT_TOKENS, "completion_tokens": output, "total_tokens": INPUT_TOKENS + output}
+        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+        return {"id": "chat-1", "object": "chat.completion", "created": 1, "model": "m", "choices": choices} | {
+            "usage": usage
+        }
+    if path.startswith("/anthropic/"):
+        usage = {"input_tokens": INPUT_TOKENS, "output_tokens": output}
+        content = [{"type": "text", "text": "Hello"}]
+        return {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": content} | {
+            "stop_reason": "end_turn",
+            "stop_sequence": None,
+            "usage": usage,
+        }
+    content = {"role": "model", "parts": [{"text": "Hello"}]}
+    usage = {"promptTokenCount": INPUT_TOKENS, "candidatesTokenCount": output, "totalTokenCount": INPUT_TOKENS + output}
+    return {"candidates": [{"content": content, "finishReason": "STOP", "index": 0}], "usageMetadata": usage}
 
 
 def _handler(vendor: RecordingVendor) -> type[BaseHTTPRequestHandler]:

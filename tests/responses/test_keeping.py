@@ -145,12 +145,6 @@ async def test_what_nobody_could_ask_for_is_given_and_not_kept(responses: Respon
     assert await responses.kept() == []
 
 
-async def test_what_is_no_json_is_given_and_not_kept(responses: Responses):
-    responses.make_up(b"Hello", "text/plain")
-    assert (await responses.call()).body == b"Hello"
-    assert await responses.kept() == []
-
-
 @pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n", b""])
 async def test_a_last_event_is_known_however_it_is_written(responses: Responses, end: bytes):
     data = b'{"type":"response.completed","response":{"id":"resp_1","note":"response.completed","output":[]}}'

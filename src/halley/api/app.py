@@ -294,6 +294,7 @@ class Api:
             if access is Access.KEY_OR_LINK and "signature" in call.query:
                 return
             raise
+        call.epoch = self._world.callers.epoch
         call.admitted = await admit(self._world, key)
 
     def _note(self, visit: _Visit, status: int, seconds: float) -> None:

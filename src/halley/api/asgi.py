@@ -18,6 +18,8 @@ JSON_TYPE = "application/json"
 NO_BODY = frozenset((204, 304))
 LEAVING_AFTER_S = 0.2
 """Whether the client is still there is not asked before: most calls are over by then, and asking has its price."""
+SEND_S_MAX = 60.0
+"""A client that takes nothing for so long has stalled: what it holds is needed by others."""
 T = TypeVar("T")
 
 
@@ -93,8 +95,12 @@ async def _send_reply(
 
 
 async def _send_chunks(chunks: AsyncIterator[bytes], send: Send) -> None:
-    async for chunk in chunks:
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    try:
+        async for chunk in chunks:
+            async with asyncio.timeout(SEND_S_MAX):
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except TimeoutError as error:
+        raise ClientLeft from error
     await send({"type": "http.response.body", "body": b""})
 
 

@@ -83,6 +83,8 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
     share: Share
     """Of the bytes that all bodies may be together."""
     admitted: Caller | None = None
+    epoch: int = -1
+    """Of what is known of callers, from before the key was looked at."""
 
     @property
     def caller(self) -> Caller:

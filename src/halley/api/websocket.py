@@ -74,6 +74,9 @@ async def serve_websocket(upgrade: Upgrade, scope: Scope, receive: Receive, send
     except Left:
         await session.abandon()
         return
+    except BaseException:
+        await session.abandon()
+        raise
     await session.run(client)
 
 

@@ -1,6 +1,6 @@
 """Bodies that are forwarded as they came: single fields are read or replaced, the rest stays the caller's bytes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -9,6 +9,13 @@ from halley.kernel import codec
 from halley.kernel.faults import BadRequest
 
 _top = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_INTERPRETED = frozenset(
+    (
+        *("model", "stream", "stream_options", "n", "best_of", "max_tokens", "max_completion_tokens"),
+        *("max_output_tokens", "background", "store", "service_tier", "previous_response_id"),
+    )
+)
+"""Fields that decide what a call may do and what it costs."""
 _string = msgspec.json.Decoder(str)
 
 
@@ -23,6 +30,7 @@ class JsonBody:
             self.fields: dict[str, msgspec.Raw] = _top.decode(data)
         except (ValueError, RecursionError) as error:
             raise BadRequest(f"The body is not valid JSON: {error}") from error
+        _check_names(self.fields)
         self.data = data
         self._whole: dict[str, Any] | None = None
 
@@ -69,6 +77,13 @@ class JsonBody:
             else:
                 fields[name] = value
         return codec.encode(fields)
+
+
+def _check_names(names: Iterable[str]) -> None:
+    """Refuse what some servers take for a field that we interpret: they do not care for case, and we would differ."""
+    for name in names:
+        if name not in _INTERPRETED and name.lower() in _INTERPRETED:
+            raise BadRequest(f"`{name[:40]}` must be written `{name.lower()}`", param=name[:40])
 
 
 class FormPart(msgspec.Struct, frozen=True, kw_only=True):

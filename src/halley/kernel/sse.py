@@ -1,5 +1,6 @@
 """Server-sent events: splits bytes into frames, however they arrive, and writes frames (WHATWG HTML §9.2)."""
 
+import re
 from collections.abc import Iterator
 
 import msgspec
@@ -7,6 +8,10 @@ import msgspec
 FRAME_BYTES_MAX = 16 * 1024 * 1024
 """A picture as base64 may stand in one frame."""
 DONE = b"[DONE]"
+_EMPTY_LINE = re.compile(rb"\r?\n\r?\n|\r\r")
+"""Line ends are LF, CRLF or CR."""
+_MARK_BYTES_MAX = 3
+"""Of an empty line's bytes, so many may have come without the last."""
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -31,11 +36,16 @@ class Splitter:
     def feed(self, data: bytes) -> Iterator[tuple[bytes, Frame | None]]:
         """Give (raw bytes, frame) of each whole frame; the frame is None for comments alone. Raises `BadStream`."""
         self._buffer += data
-        while (end := self._end()) is not None:
-            raw = bytes(self._buffer[:end])
-            del self._buffer[:end]
-            self._searched = 0
-            yield raw, parse(raw)
+        start = 0
+        try:
+            while (found := _EMPTY_LINE.search(self._buffer, max(start, self._searched))) is not None:
+                raw = bytes(self._buffer[start : found.end()])
+                start = self._searched = found.end()
+                yield raw, parse(raw)
+        finally:
+            # Once for all frames: to take each off the front would move the rest of the buffer each time.
+            del self._buffer[:start]
+            self._searched = max(0, len(self._buffer) - _MARK_BYTES_MAX)
         if len(self._buffer) > self._frame_bytes_max:
             message = f"a frame of the stream is larger than {self._frame_bytes_max} bytes"
             raise BadStream(message)
@@ -44,20 +54,6 @@ class Splitter:
     def rest(self) -> bytes:
         """What has come of a frame that is not whole."""
         return bytes(self._buffer)
-
-    def _end(self) -> int | None:
-        """Give the place behind the next empty line; line ends are LF, CRLF or CR."""
-        buffer = self._buffer
-        start = max(0, self._searched - 3)
-        found = [
-            place + len(mark)
-            for mark in (b"\n\n", b"\r\n\r\n", b"\r\r", b"\n\r\n")
-            if (place := buffer.find(mark, start)) >= 0
-        ]
-        if found:
-            return min(found)
-        self._searched = len(buffer)
-        return None
 
 
 def parse(raw: bytes) -> Frame | None:

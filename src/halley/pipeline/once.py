@@ -11,6 +11,7 @@ from halley.idempotency.model import Attempt, Existing
 from halley.idempotency.rules import KEPT_US, fingerprint, topic
 from halley.kernel import codec
 from halley.kernel.faults import Fault, KeyReused, NotReplayable, StillRunning
+from halley.pipeline.persist import write_surely
 from halley.pipeline.request import RequestContext
 from halley.pipeline.view import load
 from halley.tasks import Task, TaskState
@@ -54,7 +55,7 @@ async def forget(world: World, caller: Caller, request: RequestContext) -> None:
     """Nothing was done: the next request with this key starts anew."""
     key = request.idempotency_key
     assert key is not None
-    await world.db.write("forget", lambda tx: idempotency.forget(tx, key_id=caller.key_id, value=key))
+    await write_surely(world, "forget", lambda tx: idempotency.forget(tx, key_id=caller.key_id, value=key))
 
 
 async def known(world: World, caller: Caller, request: RequestContext, body: Any) -> Existing | None:

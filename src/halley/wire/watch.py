@@ -1,6 +1,7 @@
 """Looks at a stream that passes through unchanged: is each frame sound, did it end properly, what does it count."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -14,6 +15,12 @@ class _Sound(msgspec.Struct):
     """Decoding into this skips every field, and so sees that all of it is JSON."""
 
 
+class _Tier(msgspec.Struct):
+    service_tier: Any = None
+    response: "_Tier | None" = None
+
+
+_tier = msgspec.json.Decoder(_Tier)
 _sound = msgspec.json.Decoder(_Sound)
 
 
@@ -21,6 +28,18 @@ def check(frame: Frame) -> None:
     """Raises `ValueError` for a frame that is not JSON."""
     if frame.data != DONE:
         _sound.decode(frame.data)
+
+
+def check_whole(data: bytes) -> None:
+    """Raises `ValueError` for a whole reply that is no JSON object; nothing of it is built."""
+    _sound.decode(data)
+
+
+def facts(frame: Frame) -> dict[str, str]:
+    """Give what the frame tells that a price may depend on."""
+    told = _tier.decode(frame.data)
+    tier = told.service_tier or (told.response.service_tier if told.response else None)
+    return {"service_tier": tier} if isinstance(tier, str) else {}
 
 
 def may_be_fault(frame: Frame) -> bool:
@@ -33,10 +52,12 @@ def may_count(frame: Frame) -> bool:
     return b'"usage' in frame.data
 
 
-def ends(operation: Operation, frame: Frame) -> bool:
-    """Whether this frame is the proper end of a stream of this format, or the last one that matters."""
+def ends(operation: Operation, frame: Frame, choices: int) -> int:
+    """Count how many of the answers of a stream this frame ends; the end of all of them counts as many."""
+    if frame.data == DONE:
+        return choices
     sees = _ENDS.get(operation)
-    return sees is not None and sees(frame)
+    return sees(frame) if sees is not None else 0
 
 
 def has_end(operation: Operation) -> bool:
@@ -44,16 +65,15 @@ def has_end(operation: Operation) -> bool:
     return operation in _ENDS
 
 
-def _chat_ends(frame: Frame) -> bool:
-    data = frame.data
-    return data == DONE or b'"finish_reason":"' in data or b'"finish_reason": "' in data
+def _chat_ends(frame: Frame) -> int:
+    return frame.data.count(b'"finish_reason":"') + frame.data.count(b'"finish_reason": "')
 
 
-_ENDS: Mapping[Operation, Callable[[Frame], bool]] = {
+_ENDS: Mapping[Operation, Callable[[Frame], int]] = {
     Operation.CHAT: _chat_ends,
     Operation.COMPLETION: _chat_ends,
     Operation.RESPONSES: lambda frame: frame.event in _ENDS_OF_RESPONSE,
     Operation.MESSAGES: lambda frame: frame.event == "message_stop",
     # A prompt that is blocked gets no candidate that could finish.
-    Operation.CONTENT: lambda frame: b'"finishReason"' in frame.data or b'"blockReason"' in frame.data,
+    Operation.CONTENT: lambda frame: frame.data.count(b'"finishReason"') + frame.data.count(b'"blockReason"'),
 }

@@ -94,7 +94,8 @@ async def _void_answers(world: World) -> None:
         living = living_boots(tx, world.boot_id, now, alone=_alone(world))
         holds = queries.holds_of_dead_boots(tx, order_kind="answer", living=living)
         for hold in holds:
-            ledger.void(tx, hold_id=hold.hold_id, ids=world.ids, now=now)
+            if ledger.void(tx, hold_id=hold.hold_id, ids=world.ids, now=now).repeated:
+                continue  # another process was quicker
             accounts.settle_budget(tx, key_id=hold.key_id, held=hold.amount_nanos, spent=ZERO, now=now)
             _note_lost(tx, world, hold, now)
         return len(holds)

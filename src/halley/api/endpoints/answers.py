@@ -9,11 +9,11 @@ from halley.api.body import FORMS
 from halley.api.call import Call
 from halley.api.forms import read_form
 from halley.kernel.body import FormBody, JsonBody
-from halley.kernel.faults import BadRequest, NoSuchPath
+from halley.kernel.faults import BadRequest, Fault, NoSuchPath
 from halley.kernel.money import dollars
 from halley.kernel.operation import COUNTING, Operation
 from halley.limits import rate_headers
-from halley.pipeline.admit import limit
+from halley.pipeline.admit import correct, limit
 from halley.pipeline.answers import meter
 from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.call import Finished, Streaming
@@ -71,15 +71,21 @@ async def relay_content(call: Call) -> Reply:
 
 async def _answer(call: Call, ask: Ask) -> Reply:
     if ask.operation in COUNTING:
+        limit(call.world, ask.caller, 0)
         counted = await while_there(call.receive, count(call.world, ask))
         return Reply(headers=(("content-type", "application/json"), *_NO_STORE), body=counted)
     ask.limited_tokens = meter.input_estimate(ask)
     verdict = limit(call.world, ask.caller, ask.limited_tokens)
-    answered = await _while_there(call, ask)
+    try:
+        answered = await _while_there(call, ask)
+    except Fault:
+        _give_back(call, ask)
+        raise
     headers = rate_headers(verdict)
     if ask.caller.operator and not isinstance(answered, Answer):
         headers = (("halley-channel", answered.channel), *headers)
     if isinstance(answered, Answer):
+        _give_back(call, ask)
         return reply_of(msgspec.structs.replace(answered, headers={**answered.headers, **dict(headers)}))
     if isinstance(answered, Finished):
         return Reply(
@@ -92,6 +98,13 @@ async def _answer(call: Call, ask: Ask) -> Reply:
             body=answered.body,
         )
     return _streamed(answered, headers)
+
+
+def _give_back(call: Call, ask: Ask) -> None:
+    """Nothing was asked of a vendor: the tokens that were counted beforehand are free again."""
+    if ask.limited_tokens:
+        correct(call.world, call.caller, -ask.limited_tokens)
+        ask.limited_tokens = 0
 
 
 async def _while_there(call: Call, ask: Ask) -> Finished | Streaming | Answer:
@@ -132,6 +145,7 @@ def _ask(call: Call, operation: Operation, body: JsonBody | FormBody, named: str
         stream=stream,
         headers=call.incoming().headers,
         request=call.context(),
+        admitted_at=call.epoch,
     )
 
 

@@ -30,6 +30,8 @@ class Ask(msgspec.Struct, kw_only=True, eq=False):
     headers: Mapping[str, str] = {}
     """The caller's, without credentials, by lower-case name."""
     request: RequestContext
+    admitted_at: int = -1
+    """The epoch of what is known of callers when the key was let in: a stream looks again once it is over."""
     limited_tokens: int = 0
     """What was counted against the key's tokens per minute; the real figure replaces it at the end."""
     order: ChatOrder | None = None

@@ -8,7 +8,7 @@ import msgspec
 
 from halley.db import Tx
 from halley.kernel.clock import MICROSECONDS
-from halley.kernel.faults import BadRequest
+from halley.kernel.faults import BadRequest, VendorFault
 from halley.kernel.money import Nanos
 from halley.kernel.operation import Operation
 from halley.pipeline.answers import meter
@@ -18,9 +18,10 @@ from halley.pipeline.answers.choose import choose
 from halley.pipeline.answers.flow import Flow, Whole
 from halley.pipeline.answers.recall import must_be_told, recall
 from halley.pipeline.answers.reserve import Held, reserve
-from halley.pipeline.answers.send import Answered, NoAnswer, ordered, send
-from halley.pipeline.answers.settle import Also, End, reply_object, settle, used, used_so_far
+from halley.pipeline.answers.send import Answered, NoAnswer, Tries, ordered, send
+from halley.pipeline.answers.settle import Also, End, reply_facts, settle, used, used_so_far
 from halley.pipeline.answers.stored import as_asked, keep, keeping
+from halley.pipeline.vendor import note_health
 from halley.usage.model import Outcome
 from halley.wire.contract import AnswerFacts
 from halley.world import World
@@ -62,13 +63,21 @@ class Streaming:
         world, flow, answered = self._world, self._flow, self._answered
         await flow.aclose()
         world.bounds.leave(answered.attempt.channel.id)
+        if isinstance(flow.broken, VendorFault):
+            # It began well, and was noted so; a vendor that always breaks off must rest too.
+            note_health(world, answered.attempt.channel, answered.attempt.operation, well=False)
         count = used if flow.complete else used_so_far
+        try:
+            quantities = await count(self._ask, flow.pipe.usage, flow.pipe.texts(), bytes(flow.pipe.kept))
+        except BaseException:
+            await settle(world, self._ask, self._held, _lost(answered, self._held))
+            raise
         end = End(
             outcome=Outcome.SUCCEEDED if flow.complete else Outcome.CUT,
             attempt=answered.attempt,
             tries=answered.tries,
-            quantities=await count(self._ask, flow.pipe.usage, flow.pipe.texts(), bytes(flow.pipe.kept)),
-            facts=meter.facts(self._ask, {}),
+            quantities=quantities,
+            facts=meter.facts(self._ask, flow.pipe.told),
             exposure=answered.exposure,
             first_byte_us=answered.first_byte_us,
         )
@@ -88,10 +97,11 @@ async def answer(world: World, ask: Ask, keep_it: Keep | None = None) -> Finishe
         ordered(ask)
     await recall(world, ask)
     attempts = choose(world, ask)
-    held = await reserve(world, ask, meter.ceiling(ask, attempts[0].row))
+    held = await _reserved(world, ask, attempts[0])
     facts = _facts(world, ask, translated=any(one.operation is not ask.operation for one in attempts))
+    tries = Tries()
     try:
-        answered = await _send(world, ask, attempts, facts, held)
+        answered = await _send(world, ask, attempts, facts, held, tries)
     except NoAnswer as error:
         outcome = Outcome.LOST if error.lost else Outcome.FAILED
         lost = Nanos(error.lost * held.amount)
@@ -99,7 +109,9 @@ async def answer(world: World, ask: Ask, keep_it: Keep | None = None) -> Finishe
         raise error.fault from error
     except BaseException:
         # The caller left, or we are at fault: whatever a vendor did, nobody got an answer.
-        await _settle(world, ask, held, End(outcome=Outcome.CANCELLED, attempt=None, tries=0))
+        exposure = Nanos((tries.lost + tries.asking) * held.amount)
+        cancelled = End(outcome=Outcome.CANCELLED, attempt=tries.last, tries=tries.made, exposure=exposure)
+        await _settle(world, ask, held, cancelled)
         raise
     if isinstance(answered.answer, Flow):
         return Streaming(world, ask, held, answered, answered.answer)
@@ -107,14 +119,28 @@ async def answer(world: World, ask: Ask, keep_it: Keep | None = None) -> Finishe
     return await _to_its_end(_finish(world, ask, held, answered, keep_it))
 
 
-async def _send(world: World, ask: Ask, attempts: list[Attempt], facts: AnswerFacts, held: Held) -> Answered:
+async def _reserved(world: World, ask: Ask, first: Attempt) -> Held:
+    """Hold. A caller who leaves meanwhile gets it back at once: the write goes on without them."""
+    running = asyncio.ensure_future(reserve(world, ask, meter.ceiling(ask, first.row)))  # noqa: TID251 - awaited here
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait((running,))
+        if running.exception() is None:
+            await _settle(world, ask, running.result(), End(outcome=Outcome.CANCELLED, attempt=None, tries=0))
+        raise
+
+
+async def _send(
+    world: World, ask: Ask, attempts: list[Attempt], facts: AnswerFacts, held: Held, tries: Tries
+) -> Answered:
     """Send; a vendor that has lost what it kept of the conversation is told it."""
     try:
-        return await send(world, ask, attempts, facts, held.amount)
+        return await send(world, ask, attempts, facts, held.amount, tries)
     except NoAnswer as error:
         if not must_be_told(ask, error.fault):
             raise
-        return await send(world, ask, attempts, facts, held.amount)
+        return await send(world, ask, attempts, facts, held.amount, tries)
 
 
 async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
@@ -131,13 +157,17 @@ async def _finish(world: World, ask: Ask, held: Held, answered: Answered, keep_i
     whole = answered.answer
     assert isinstance(whole, Whole)
     body = await _kept(world, ask, held, answered, whole)
-    quantities = await used(ask, whole.usage, whole.texts, whole.raw)
+    try:
+        quantities = await used(ask, whole.usage, whole.texts, whole.raw)
+    except BaseException:
+        await _settle(world, ask, held, _lost(answered, held))
+        raise
     end = End(
         outcome=Outcome.SUCCEEDED,
         attempt=answered.attempt,
         tries=answered.tries,
         quantities=quantities,
-        facts=meter.facts(ask, reply_object(whole.raw)),
+        facts=meter.facts(ask, reply_facts(whole.raw)),
         exposure=answered.exposure,
         first_byte_us=answered.first_byte_us,
     )
@@ -160,10 +190,15 @@ async def _kept(world: World, ask: Ask, held: Held, answered: Answered, whole: W
         body = as_asked(ask, answered.attempt, whole.body)
         await keep(world, ask, answered.attempt, body)
     except BaseException:
-        lost = End(outcome=Outcome.LOST, attempt=answered.attempt, tries=answered.tries, exposure=held.amount)
-        await _settle(world, ask, held, lost)
+        await _settle(world, ask, held, _lost(answered, held))
         raise
     return body
+
+
+def _lost(answered: Answered, held: Held) -> End:
+    """What a vendor answered could not be given or counted: it is not charged, and listed for the operator."""
+    exposure = Nanos(answered.exposure + held.amount)
+    return End(outcome=Outcome.LOST, attempt=answered.attempt, tries=answered.tries, exposure=exposure)
 
 
 async def _settle(world: World, ask: Ask, held: Held, end: End, also: Also | None = None) -> Nanos:

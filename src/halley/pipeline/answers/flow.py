@@ -1,25 +1,33 @@
 """relay: the vendor's reply on its way to the caller, whole or piece by piece, its usage read on the way."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import msgspec
 
-from halley.kernel import codec, faults
+from halley.db import DatabaseUnavailable
+from halley.kernel import faults
 from halley.kernel.chat import ChatUsage
 from halley.kernel.clock import MICROSECONDS
 from halley.kernel.faults import Fault
 from halley.kernel.operation import Kind
+from halley.pipeline.admit import confirm
 from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.attempt import Attempt
+from halley.pipeline.answers.meter import choices
 from halley.pipeline.answers.pipe import Binary, Pipe, Translated, Unchanged, writer_of
 from halley.pipeline.answers.translate import read_reply, texts, translate_embeddings, write_reply
 from halley.upstream.client import UpstreamStream
 from halley.upstream.errors import NotSent, ReplyTooLarge, UpstreamError
+from halley.wire import watch
 from halley.wire.contract import AnswerFacts, StreamFault
 from halley.wire.formats import CHAT_FORMATS
 from halley.wire.openai.usage import read_usage
 from halley.world import World
 
+LARGE_BYTES = 256 * 1024
+"""A reply above this is read in a thread, so that nobody waits for it."""
 _JSON = "application/json"
 _EVENTS = "text/event-stream"
 _UNFRAMED = frozenset((Kind.SPEECH, Kind.TRANSCRIPTION))
@@ -47,7 +55,9 @@ async def whole_answer(ask: Ask, attempt: Attempt, stream: UpstreamStream, facts
             raise network_fault(error) from error
     content_type = stream.headers.get("content-type", _JSON)
     try:
-        return _whole(ask, attempt, data, content_type, facts)
+        if len(data) <= LARGE_BYTES:
+            return _whole(ask, attempt, data, content_type, facts)
+        return await asyncio.to_thread(_whole, ask, attempt, data, content_type, facts)
     except ValueError as error:
         raise faults.OutcomeUnknown("The vendor's answer cannot be read") from error
 
@@ -64,9 +74,11 @@ def network_fault(error: UpstreamError) -> Fault:
 class Flow:
     """A stream on its way; its first piece has come before anybody is answered."""
 
-    def __init__(self, world: World, request_id: str, stream: UpstreamStream, pipe: Pipe, content_type: str) -> None:
+    def __init__(self, world: World, ask: Ask, stream: UpstreamStream, pipe: Pipe, content_type: str) -> None:
         self._world = world
-        self._request_id = request_id
+        self._caller = ask.caller
+        self._request_id = ask.request.id
+        self._epoch = ask.admitted_at
         self._stream = stream
         self._first = b""
         self.pipe = pipe
@@ -95,20 +107,39 @@ class Flow:
         return data
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """Give all pieces; a stream that breaks ends with the words for it."""
+        """Give all pieces; a stream that breaks, or whose caller's key is revoked, ends with the words for it."""
         try:
             yield self._first
             while data := await self._stream.read():
+                await self._still_admitted()
                 out = self.pipe.take(data)
                 if out:
                     yield out
-            last = self.pipe.end()
-            self.complete = True
-        except (UpstreamError, StreamFault, ValueError) as error:
-            self.broken = _fault_of(error)
-            last = self.pipe.fault(self.broken, self._request_id)
+            last = self._end()
+        except UpstreamError as error:
+            last = self._end() if self.pipe.ended else self._break(error)
+        except (StreamFault, ValueError, faults.Unauthenticated) as error:
+            last = self._break(error)
         if last:
             yield last
+
+    async def _still_admitted(self) -> None:
+        """Raises `Unauthenticated` when the key was revoked on the way."""
+        epoch = self._world.callers.epoch
+        if epoch == self._epoch:
+            return
+        with suppress(DatabaseUnavailable):  # nobody can say: asked again at the next piece
+            await confirm(self._world, self._caller)
+            self._epoch = epoch
+
+    def _break(self, error: Exception) -> bytes:
+        self.broken = _fault_of(error)
+        return self.pipe.fault(self.broken, self._request_id)
+
+    def _end(self) -> bytes:
+        last = self.pipe.end()
+        self.complete = True
+        return last
 
     async def aclose(self) -> None:
         """Let the vendor see that nobody listens any more."""
@@ -119,21 +150,21 @@ def open_flow(world: World, ask: Ask, attempt: Attempt, stream: UpstreamStream, 
     """Give the flow of a stream; nothing of it has been read."""
     content_type = stream.headers.get("content-type", _EVENTS)
     if ask.kind in _UNFRAMED and not content_type.startswith(_EVENTS):
-        return Flow(world, ask.request.id, stream, Binary(), content_type)
+        return Flow(world, ask, stream, Binary(), content_type)
     pipe: Pipe
     if attempt.operation is ask.operation:
-        pipe = Unchanged(ask.operation, facts, as_array=ask.array)
+        pipe = Unchanged(ask.operation, facts, as_array=ask.array, choices=choices(ask))
     else:
         reader = CHAT_FORMATS[attempt.operation].read_stream()
         pipe = Translated(reader, writer_of(ask.operation, facts, as_array=ask.array))
-    return Flow(world, ask.request.id, stream, pipe, _JSON if ask.array else _EVENTS)
+    return Flow(world, ask, stream, pipe, _JSON if ask.array else _EVENTS)
 
 
 def _whole(ask: Ask, attempt: Attempt, data: bytes, content_type: str, facts: AnswerFacts) -> Whole:
     if ask.kind in _UNFRAMED and not content_type.startswith(_JSON):
         return Whole(body=data, content_type=content_type, usage=None, raw=data)
     if attempt.operation is ask.operation:
-        codec.decode(data)
+        watch.check_whole(data)
         chat = CHAT_FORMATS.get(ask.operation)
         usage = chat.read_usage(data) if chat else read_usage(data)
         generated = _texts(attempt, data) if chat and usage is None else ()
@@ -154,6 +185,8 @@ def _fault_of(error: BaseException) -> Fault:
     match error:
         case StreamFault():
             return error.fault
+        case Fault():
+            return error
         case UpstreamError():
             return faults.OutcomeUnknown("The vendor's stream broke off or stalled; what was received is charged")
         case _:

@@ -1,5 +1,6 @@
 """What a call may use at most, and what it used: by meter, in base units. Pure."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -28,8 +29,16 @@ SPEECH_TOKENS_PER_CHARACTER = 2
 COUNT_MAX = 128
 """Of `n`: more than any vendor gives."""
 
-FACTS = ("quality", "size", "service_tier")
+FACTS = ("quality", "size")
 """Fields of an order or a reply that a price may be conditional on."""
+TOLD_FACTS = ("service_tier",)
+"""Fields of a reply alone: who asks for a cheaper tier need not get it."""
+
+TOKENS_MAX = 10**9
+"""Of any bound of the output: more than any model gives."""
+DIGITS_MAX = 9
+_BASE64 = re.compile(r"[A-Za-z0-9+/=_\s-]*")
+_TOKEN_FIELDS = ("input", "prompt")
 
 _OUTPUT_LIMITS: Mapping[Operation, tuple[str, ...]] = {
     Operation.CHAT: ("max_completion_tokens", "max_tokens"),
@@ -56,17 +65,15 @@ def input_estimate(ask: Ask) -> int:
             files += 1
         else:
             text += len(string.encode("utf-8", "surrogatepass"))
-    return estimate_bytes(text) + files * FILE_TOKENS
+    return estimate_bytes(text) + files * FILE_TOKENS + token_numbers(ask)
 
 
 def facts(ask: Ask, reply: Mapping[str, Any]) -> dict[str, str]:
     """Give what prices may depend on: as the reply tells it, else as it was ordered."""
-    ordered: dict[str, Any] = {}
-    for name in FACTS:
-        ordered[name] = reply.get(name) or (
-            ask.body.text(name) if isinstance(ask.body, FormBody) else ask.body.get(name)
-        )
-    return {name: value for name, value in ordered.items() if isinstance(value, str)}
+    read = ask.body.text if isinstance(ask.body, FormBody) else ask.body.get
+    told = {name: reply.get(name) or read(name) for name in FACTS}
+    told |= {name: reply.get(name) for name in TOLD_FACTS}
+    return {name: value for name, value in told.items() if isinstance(value, str)}
 
 
 def of_usage(usage: ChatUsage) -> dict[str, int]:
@@ -110,10 +117,22 @@ def strings(value: Any) -> Iterator[str]:
 
 
 def is_file(string: str) -> bool:
-    """Whether a text is a file: a data URL or base64."""
+    """Whether a text is a file: a data URL or base64. Text without blanks, e.g. Chinese, is none."""
     return len(string) > FILE_FROM_CHARACTERS and (
-        string.startswith("data:") or " " not in string[:FILE_FROM_CHARACTERS]
+        string.startswith("data:") or _BASE64.fullmatch(string, 0, FILE_FROM_CHARACTERS) is not None
     )
+
+
+def token_numbers(ask: Ask) -> int:
+    """Count the tokens that came as numbers."""
+    if isinstance(ask.body, FormBody):
+        return 0
+    return sum(_numbers(ask.body.get(name)) for name in _TOKEN_FIELDS if name in ask.body.fields)
+
+
+def choices(ask: Ask) -> int:
+    """Count the answers that are asked for."""
+    return _count(ask)
 
 
 def _chat(ask: Ask, row: Model | None) -> dict[str, int]:
@@ -130,8 +149,9 @@ def _asked_output(ask: Ask) -> int | None:
     if ask.operation is Operation.CONTENT:
         config = as_object(ask.json.get("generationConfig") or ask.json.get("generation_config"))
         return _positive(config.get("maxOutputTokens", config.get("max_output_tokens")))
-    found = (_positive(ask.json.get(name)) for name in _OUTPUT_LIMITS.get(ask.operation, ()))
-    return next((each for each in found if each is not None), None)
+    found = [_positive(ask.json.get(name)) for name in _OUTPUT_LIMITS.get(ask.operation, ())]
+    # Of two that contradict each other a vendor may take either.
+    return max((each for each in found if each is not None), default=None)
 
 
 def _count(ask: Ask) -> int:
@@ -140,8 +160,13 @@ def _count(ask: Ask) -> int:
         return min(_positive(config.get("candidateCount", config.get("candidate_count"))) or 1, COUNT_MAX)
     if isinstance(ask.body, FormBody):
         text = ask.body.text("n") or "1"
-        return min(int(text), COUNT_MAX) if text.isascii() and text.isdigit() and int(text) else 1
-    return min(_positive(ask.body.get("n")) or 1, COUNT_MAX)
+        return min(int(text) or 1, COUNT_MAX) if text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX else 1
+    asked = min(_positive(ask.body.get("n")) or 1, COUNT_MAX)
+    if ask.operation is not Operation.COMPLETION:
+        return asked
+    prompts = ask.json.get("prompt")
+    many = len(as_list(prompts)) if any(isinstance(each, str | list) for each in as_list(prompts)) else 1
+    return max(asked, min(_positive(ask.json.get("best_of")) or 1, COUNT_MAX)) * max(1, many)
 
 
 def _input_only(ask: Ask, row: Model | None) -> dict[str, int]:
@@ -189,7 +214,15 @@ def _transcription(ask: Ask, row: Model | None) -> dict[str, int]:
 
 
 def _positive(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 1 else None
+    if not isinstance(value, int | float) or isinstance(value, bool) or value < 1:
+        return None
+    return int(min(value, TOKENS_MAX))
+
+
+def _numbers(value: Any) -> int:
+    if isinstance(value, list):
+        return sum(_numbers(each) for each in as_list(value))
+    return 1 if isinstance(value, int) else 0
 
 
 _CEILINGS: Mapping[Kind, Callable[[Ask, Model | None], dict[str, int]]] = {

@@ -41,8 +41,15 @@ class Pipe(Protocol):
         """Give what of these bytes goes to the caller now. Raises `StreamFault`, or `ValueError` for a broken frame."""
         ...
 
+    told: dict[str, str]
+    """Facts of the vendor's reply that a price may depend on."""
     kept: bytearray
     """Of sound what went through, to be measured; else nothing."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the format's own end has come: what breaks behind it breaks nothing."""
+        ...
 
     def end(self) -> bytes:
         """The vendor's stream ended: give what closes ours. Raises `ValueError` when it ended before its end."""
@@ -60,9 +67,10 @@ class Pipe(Protocol):
 class Unchanged:
     """Forwards frames as they are. Of OpenAI's chats a frame that only tells the usage may be unwanted."""
 
-    def __init__(self, operation: Operation, facts: AnswerFacts, *, as_array: bool = False) -> None:
+    def __init__(self, operation: Operation, facts: AnswerFacts, *, as_array: bool = False, choices: int = 1) -> None:
         self.usage: ChatUsage | None = None
         self.kept = bytearray()
+        self.told: dict[str, str] = {}
         self._operation = operation
         self._format: ChatFormat | None = CHAT_FORMATS.get(operation)
         self._read_usage = self._format.read_usage if self._format else read_usage
@@ -71,8 +79,11 @@ class Unchanged:
         self._splitter = Splitter()
         self._array = _Array() if as_array else None
         self._complete = not watch.has_end(operation)
+        self._choices = choices
+        self._ended = 0
         self._frames: list[Frame] = []
         self._frame_bytes = 0
+        self._before = b""
         self._error: StreamFault | ValueError | None = None
 
     def take(self, data: bytes) -> bytes:
@@ -88,6 +99,10 @@ class Unchanged:
             # What came before it is sound and goes out first.
             self._error = error
         return out[0] if len(out) == 1 else b"".join(out)
+
+    @property
+    def ended(self) -> bool:
+        return self._ended >= self._choices
 
     def end(self) -> bytes:
         if self._error is not None:
@@ -118,20 +133,31 @@ class Unchanged:
 
     def _see(self, raw: bytes, frame: Frame | None) -> bytes:
         if frame is None:
-            return b"" if self._array else raw
+            return self._comment(raw)
         watch.check(frame)
         if watch.may_be_fault(frame):
             self._raise_fault(frame)
-        if watch.ends(self._operation, frame):
-            self._complete = True
+        self._ended += watch.ends(self._operation, frame, self._choices)
+        self._complete = self._complete or self._ended >= self._choices
         counts = watch.may_count(frame)
         if counts:
             told = self._read_usage(frame.data)
             self.usage = self.usage if told is None else larger(self.usage, told)
+            self.told |= watch.facts(frame)
+        raw, self._before = self._before + raw, b""
         self._keep(frame)
         if counts and self._hides_usage and _only_counts(frame):
             return b""
         return self._array.item(frame.data) if self._array else raw
+
+    def _comment(self, raw: bytes) -> bytes:
+        """Comments before the first data are no answer yet: until it comes, another channel may be asked."""
+        if self._array:
+            return b""
+        if self._frame_bytes:
+            return raw
+        self._before += raw
+        return b""
 
     def _raise_fault(self, frame: Frame) -> None:
         reader = (self._format or CHAT_FORMATS[Operation.CHAT]).read_stream()
@@ -151,6 +177,7 @@ class Translated:
     def __init__(self, reader: ReadStream, writer: WriteStream) -> None:
         self.usage: ChatUsage | None = None
         self.kept = bytearray()
+        self.told: dict[str, str] = {}
         self._reader = reader
         self._writer = writer
         self._splitter = Splitter()
@@ -169,6 +196,10 @@ class Translated:
                 raise
             self._error = error
         return b"".join(out)
+
+    @property
+    def ended(self) -> bool:
+        return self._reader.complete
 
     def end(self) -> bytes:
         if self._error is not None:
@@ -208,11 +239,16 @@ class Binary:
     def __init__(self) -> None:
         self.usage: ChatUsage | None = None
         self.kept = bytearray()
+        self.told: dict[str, str] = {}
 
     def take(self, data: bytes) -> bytes:
         if len(self.kept) < KEPT_SOUND_BYTES_MAX:
             self.kept += data
         return data
+
+    @property
+    def ended(self) -> bool:
+        return False
 
     def end(self) -> bytes:
         return b""
@@ -276,7 +312,6 @@ def _only_counts(frame: Frame) -> bool:
 
 def _texts_of_completion(frames: Iterable[Frame]) -> Iterator[str]:
     for frame in frames:
-        if frame.data == DONE:
-            continue
-        for choice in as_list(as_object(codec.decode(frame.data)).get("choices")):
-            yield as_text(as_object(choice).get("text")) or ""
+        with suppress(ValueError):  # what is broken has no text
+            for choice in as_list(as_object(codec.decode(frame.data)).get("choices")):
+                yield as_text(as_object(choice).get("text"))

@@ -28,6 +28,7 @@ from halley.world import World
 REPLY_BYTES_MAX = 128 * 1024 * 1024
 """Ten pictures as base64, or an hour of speech."""
 ERROR_BYTES_MAX = 1024 * 1024
+SMALL_BYTES_MAX = 64 * 1024
 _SUCCESS = 2
 _NEVER_FORWARDED = frozenset(("content-type", "content-length", "accept-encoding", "host"))
 
@@ -55,16 +56,27 @@ class NoAnswer(Exception):
         """How many replies were lost: these vendors may have worked for it."""
 
 
-async def send(world: World, ask: Ask, attempts: list[Attempt], facts: AnswerFacts, price: Nanos) -> Answered:
+class Tries(msgspec.Struct, kw_only=True):
+    """How far the asking has come, for whoever must book it when it is broken off."""
+
+    made: int = 0
+    lost: int = 0
+    last: Attempt | None = None
+    asking: bool = False
+    """Whether a vendor is being asked right now: it may work for it whoever leaves."""
+
+
+async def send(
+    world: World, ask: Ask, attempts: list[Attempt], facts: AnswerFacts, price: Nanos, tries: Tries
+) -> Answered:
     """Ask the channels in turn. `price` is what a lost reply may have cost. Raises `NoAnswer`.
 
     An answer may be asked for again elsewhere when a reply was lost: nobody has seen it, and nothing is left behind.
     """
     message = f"All channels for `{ask.named}` are resting or full; try again soon"
     fault: Fault = faults.VendorUnreachable(message, retry_after_s=RESTING_RETRY_AFTER_S)
-    tries, lost, last = 0, 0, None
     for attempt in attempts:
-        if tries >= world.settings.attempts_max:
+        if tries.made >= world.settings.attempts_max:
             break
         now = world.clock.monotonic()
         if not world.bounds.enter(attempt.channel, now):
@@ -74,19 +86,24 @@ async def send(world: World, ask: Ask, attempts: list[Attempt], facts: AnswerFac
         if not may_try(world, attempt.channel, attempt.operation):
             world.bounds.leave(attempt.channel.id)
             continue
-        tries, last = tries + 1, attempt
+        tries.made, tries.last, tries.asking = tries.made + 1, attempt, True
         try:
             answer, first_byte_us = await _try(world, ask, attempt, facts)
-        except faults.OutcomeUnknown as error:
-            lost, fault = lost + 1, _broken(error)
-        except faults.VendorFault as error:
-            fault = error
         except Fault as error:
-            raise NoAnswer(error, last=attempt, tries=tries, lost=lost) from error
+            tries.asking = False
+            tries.lost += isinstance(error, faults.OutcomeUnknown)
+            fault = _broken(error) if isinstance(error, faults.OutcomeUnknown) else error
+            if not isinstance(error, faults.VendorFault):
+                raise NoAnswer(error, last=attempt, tries=tries.made, lost=tries.lost) from error
         else:
-            exposure = Nanos(lost * price)
-            return Answered(attempt=attempt, answer=answer, tries=tries, exposure=exposure, first_byte_us=first_byte_us)
-    raise NoAnswer(fault, last=last, tries=tries, lost=lost)
+            return Answered(
+                attempt=attempt,
+                answer=answer,
+                tries=tries.made,
+                exposure=Nanos(tries.lost * price),
+                first_byte_us=first_byte_us,
+            )
+    raise NoAnswer(fault, last=tries.last, tries=tries.made, lost=tries.lost)
 
 
 async def _try(world: World, ask: Ask, attempt: Attempt, facts: AnswerFacts) -> tuple[Whole | Flow, int]:
@@ -118,12 +135,19 @@ async def _try(world: World, ask: Ask, attempt: Attempt, facts: AnswerFacts) -> 
 
 async def fetch(world: World, ask: Ask, attempt: Attempt) -> bytes:
     """Ask one channel for something small and free; the reply as it is. Raises its fault."""
-    stream = await _open(world, ask, attempt)
-    async with stream:
-        try:
-            return await stream.read_all()
-        except UpstreamError as error:
-            raise network_fault(error) from error
+    if not world.bounds.enter(attempt.channel, world.clock.monotonic()):
+        raise faults.VendorBusy("The channel is busy")
+    try:
+        stream = await _open(world, ask, attempt)
+        async with stream:
+            data = await stream.read_all()
+    except UpstreamError as error:
+        raise network_fault(error) from error
+    finally:
+        world.bounds.leave(attempt.channel.id)
+    if len(data) > SMALL_BYTES_MAX:
+        raise faults.OutcomeUnknown("The vendor's answer is too large")
+    return data
 
 
 async def _open(world: World, ask: Ask, attempt: Attempt) -> UpstreamStream:

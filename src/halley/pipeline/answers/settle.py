@@ -11,13 +11,13 @@ from halley.accounts import store as accounts
 from halley.catalogue.conditions import at_size, input_tokens
 from halley.catalogue.meters import folded
 from halley.db import Tx
-from halley.kernel import codec
 from halley.kernel.body import FormBody
 from halley.kernel.chat import ChatUsage
-from halley.kernel.loose import as_list, as_object, as_text
+from halley.kernel.loose import as_object, as_text
 from halley.kernel.money import ZERO, Nanos, total
 from halley.kernel.operation import Kind
 from halley.ledger import store as ledger
+from halley.ledger.model import HoldVoided
 from halley.pipeline.admit import correct
 from halley.pipeline.answers import meter
 from halley.pipeline.answers.ask import Ask
@@ -31,6 +31,8 @@ from halley.usage.model import Outcome, Usage
 from halley.wire.openai.usage import read_counts
 from halley.world import World
 
+QUANTITY_MAX = 10**12
+"""Of any meter in one call: what a vendor tells beyond it is no count."""
 LAG_MAX = 2
 """A vendor's own count of a part is believed unless more than twice as much has come: some tell it at the end alone."""
 
@@ -58,11 +60,11 @@ async def settle(world: World, ask: Ask, held: Held, end: End, also: Also | None
     amount = price_of(held.prices, end.quantities, end.facts) if end.quantities else ZERO
 
     def unit(tx: Tx) -> Nanos:
-        if end.quantities:
-            paid = ledger.post(tx, hold_id=held.id, amount=amount, ids=world.ids, now=now).charged
-        else:
-            ledger.void(tx, hold_id=held.id, ids=world.ids, now=now)
-            paid = ZERO
+        try:
+            paid = _close(tx, world, held, amount if end.quantities else None, now)
+        except HoldVoided:
+            # Somebody took us for dead and gave it back: the answer is listed as lost, and stays so.
+            return ZERO
         written = usage_rows.insert(tx, _row(world, ask, held, end, paid, now))
         if written:
             # Only once, should the word of the first commit have been lost.
@@ -71,9 +73,17 @@ async def settle(world: World, ask: Ask, held: Held, end: End, also: Also | None
             also(tx, paid)
         return paid
 
-    if ask.caller.tokens_per_minute is not None:
+    if ask.caller.tokens_per_minute is not None and end.outcome is not Outcome.CANCELLED:
         correct(world, ask.caller, _tokens(end.quantities) - ask.limited_tokens)
+        ask.limited_tokens = 0
     return await write_surely(world, "settle_answer", unit)
+
+
+def _close(tx: Tx, world: World, held: Held, amount: Nanos | None, now: int) -> Nanos:
+    if amount is None:
+        ledger.void(tx, hold_id=held.id, ids=world.ids, now=now)
+        return ZERO
+    return ledger.post(tx, hold_id=held.id, amount=amount, ids=world.ids, now=now).charged
 
 
 def _tokens(quantities: Mapping[str, int]) -> int:
@@ -82,10 +92,9 @@ def _tokens(quantities: Mapping[str, int]) -> int:
 
 async def used(ask: Ask, usage: ChatUsage | None, generated: Iterable[str], raw: bytes = b"") -> dict[str, int]:
     """Count what a call used: by the vendor's word where there is one, else from what went both ways."""
-    quantities = {"call": 1, **_beside(ask, raw)}
-    if usage is not None:
-        return {**quantities, **meter.of_usage(usage)}
-    return {**quantities, **await asyncio.to_thread(_counted, ask, "".join(generated), raw)}
+    counted = meter.of_usage(usage) if usage else await asyncio.to_thread(_counted, ask, "".join(generated), raw)
+    quantities = {"call": 1, **await asyncio.to_thread(_beside, ask, raw), **counted}
+    return {name: min(max(count, 0), QUANTITY_MAX) for name, count in quantities.items()}
 
 
 async def used_so_far(ask: Ask, usage: ChatUsage | None, generated: Iterable[str], raw: bytes = b"") -> dict[str, int]:
@@ -130,7 +139,7 @@ def _heard(ask: Ask, transcript: str) -> dict[str, int]:
 
 def _written(ask: Ask, generated: str) -> dict[str, int]:
     text, files = _sent(ask)
-    sent = count_text(ask.model, text) + files * meter.FILE_TOKENS
+    sent = count_text(ask.model, text) + files * meter.FILE_TOKENS + meter.token_numbers(ask)
     return {"input_token": sent, "output_token": count_text(ask.model, generated) if generated else 0}
 
 
@@ -147,7 +156,7 @@ def _beside(ask: Ask, raw: bytes) -> dict[str, int]:
     """Count what is billed beside tokens: pictures, characters, seconds."""
     match ask.kind:
         case Kind.IMAGE:
-            return {"image": len(as_list(reply_object(raw).get("data")))}
+            return {"image": len(_told(raw).data)}
         case Kind.SPEECH:
             return {"character": meter.speech_characters(ask.json)}
         case Kind.TRANSCRIPTION:
@@ -163,8 +172,8 @@ def _seconds(ask: Ask, raw: bytes) -> int:
     counts = read_counts(raw)
     if counts is not None and counts.sound_ms:
         return -(-counts.sound_ms // 1000)
-    reply = reply_object(raw)
-    for told in (as_object(reply.get("usage")).get("seconds"), reply.get("duration")):
+    reply = _told(raw)
+    for told in (as_object(reply.usage).get("seconds"), reply.duration):
         if isinstance(told, int | float) and 0 < told < meter.COUNT_MAX * 3600:
             return -int(-told // 1)
     return math.ceil(seconds_of(recording(ask.body)))
@@ -172,8 +181,8 @@ def _seconds(ask: Ask, raw: bytes) -> int:
 
 def _transcript(raw: bytes) -> str:
     """Give what was heard: a field of JSON, or the text itself."""
-    reply = reply_object(raw)
-    return as_text(reply.get("text")) if reply else raw.decode("utf-8", "replace")
+    text = _told(raw).text
+    return text if isinstance(text, str) else raw.decode("utf-8", "replace")
 
 
 def _searches(raw: bytes) -> int:
@@ -181,14 +190,32 @@ def _searches(raw: bytes) -> int:
     return 0 if counts is None else counts.searches or 0
 
 
-def reply_object(raw: bytes) -> dict[str, Any]:
-    """Give a reply as an object; an empty one for what is none."""
-    if not raw.lstrip().startswith(b"{"):
-        return {}
+def reply_facts(raw: bytes) -> dict[str, Any]:
+    """Give the few fields of a reply that its price may depend on."""
+    reply = _told(raw)
+    return {"quality": reply.quality, "size": reply.size, "service_tier": reply.service_tier}
+
+
+class _Told(msgspec.Struct):
+    """What is looked at in a reply; all else is skipped, not built."""
+
+    usage: Any = None
+    duration: Any = None
+    text: Any = None
+    quality: Any = None
+    size: Any = None
+    service_tier: Any = None
+    data: list[msgspec.Raw] = []
+
+
+_decoder = msgspec.json.Decoder(_Told)
+
+
+def _told(raw: bytes) -> _Told:
     try:
-        return as_object(codec.decode(raw))
-    except ValueError:
-        return {}  # a transcript may begin so
+        return _decoder.decode(raw)
+    except (ValueError, RecursionError):
+        return _Told()  # sound, text, or another shape
 
 
 def _row(world: World, ask: Ask, held: Held, end: End, paid: Nanos, now: int) -> Usage:

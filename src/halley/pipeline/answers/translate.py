@@ -61,7 +61,7 @@ def write_body(ask: Ask, attempt: Attempt, boundary: str) -> Sent:
 
 def read_reply(attempt: Attempt, data: bytes) -> ChatReply:
     """Read a vendor's whole answer to a chat. Raises `ValueError`."""
-    value = codec.decode(data)
+    value = codec.decode_reply(data)
     if not isinstance(value, dict):
         raise ValueError("the reply is no JSON object")  # noqa: TRY004 - what a reply is made of, not what we were given
     return CHAT_FORMATS[attempt.operation].read_reply(value)  # pyright: ignore[reportUnknownArgumentType] - JSON is untyped
@@ -74,7 +74,7 @@ def write_reply(ask: Ask, reply: ChatReply, facts: AnswerFacts) -> bytes:
 
 def translate_embeddings(ask: Ask, attempt: Attempt, data: bytes) -> tuple[bytes, ChatUsage | None]:
     """Turn a vendor's vectors into the caller's format, and give what they used. Raises `ValueError`."""
-    reply = embedding.read_reply(attempt.operation, codec.decode(data))
+    reply = embedding.read_reply(attempt.operation, codec.decode_reply(data))
     usage = None if reply.usage_input is None else ChatUsage(input=reply.usage_input, output=0)
     body = embedding.write_reply(ask.operation, reply, ask.named, ask.json.whole())
     return codec.encode(body), usage
