@@ -137,8 +137,9 @@ async def _held_while(house: House, **fields: Any) -> list[int]:
 
     house.vendor.will(slow)
     calling = asyncio.ensure_future(house.chat(**fields))  # noqa: TID251 - awaited right here
+    waiting = asyncio.ensure_future(asked.wait())  # noqa: TID251 - awaited right here
     async with asyncio.timeout(5):
-        await asyncio.wait((calling, asyncio.ensure_future(asked.wait())), return_when="FIRST_COMPLETED")  # noqa: TID251
+        await asyncio.wait((calling, waiting), return_when="FIRST_COMPLETED")
         held = await house.held()
         go_on.set()
         await calling

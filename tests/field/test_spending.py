@@ -87,7 +87,7 @@ def test_use_above_a_capped_hold_takes_the_balance_and_leaves_the_rest_to_the_op
     found = booked(gateway, key_id)
     assert found.charged == credit
     assert found.shortfall == cost(path, LONG_TOKENS) - credit > 0
-    assert gateway.ask("GET", "/user/quota", key=key).json["remain_quota"] == 0
+    assert gateway.ask("GET", "/user/quota", key=key).json["total_quota"] == 0
     status, word = REFUSED[path]
     refused = gateway.ask("POST", path, body_of(path), key=key)
     assert (refused.status, word in refused.text) == (status, True)

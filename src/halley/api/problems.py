@@ -6,7 +6,7 @@ import msgspec
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """What an error of OpenAI's, Flux' and Replicate's routes and of our own says, whatever shape surrounds it."""
+    """What an error says in the formats of tasks, in OpenAI's and in our own, whatever shape surrounds it."""
 
     type: str
     code: str | None

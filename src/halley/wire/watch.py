@@ -54,7 +54,8 @@ def may_count(frame: Frame) -> bool:
 
 def ends(operation: Operation, frame: Frame, choices: int) -> int:
     """Count how many of the answers of a stream this frame ends; the end of all of them counts as many."""
-    if frame.data == DONE:
+    if frame.data == DONE or b'"blockReason"' in frame.data:
+        # The second: a prompt that is blocked gets no answer that could finish.
         return choices
     sees = _ENDS.get(operation)
     return sees(frame) if sees is not None else 0
@@ -74,6 +75,5 @@ _ENDS: Mapping[Operation, Callable[[Frame], int]] = {
     Operation.COMPLETION: _chat_ends,
     Operation.RESPONSES: lambda frame: frame.event in _ENDS_OF_RESPONSE,
     Operation.MESSAGES: lambda frame: frame.event == "message_stop",
-    # A prompt that is blocked gets no candidate that could finish.
-    Operation.CONTENT: lambda frame: frame.data.count(b'"finishReason"') + frame.data.count(b'"blockReason"'),
+    Operation.CONTENT: lambda frame: frame.data.count(b'"finishReason"'),
 }

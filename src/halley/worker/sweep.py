@@ -92,17 +92,23 @@ async def _void_answers(world: World) -> None:
     def unit(tx: Tx) -> int:
         now = world.clock.now()
         living = living_boots(tx, world.boot_id, now, alone=_alone(world))
-        holds = queries.holds_of_dead_boots(tx, order_kind="answer", living=living)
-        for hold in holds:
+        holds = queries.holds_of_dead_boots(tx, order_kind="answer", living=living - {world.boot_id})
+        lost = [hold for hold in holds if hold.boot_id != world.boot_id or _abandoned(world, hold, now)]
+        for hold in lost:
             if ledger.void(tx, hold_id=hold.hold_id, ids=world.ids, now=now).repeated:
                 continue  # another process was quicker
             accounts.settle_budget(tx, key_id=hold.key_id, held=hold.amount_nanos, spent=ZERO, now=now)
             _note_lost(tx, world, hold, now)
-        return len(holds)
+        return len(lost)
 
     voided = await world.db.write("void_answers", unit)
     if voided:
         _log.warning("answers_lost", count=voided)
+
+
+def _abandoned(world: World, hold: OpenHold, now: int) -> bool:
+    """Whether no call works on a hold of our own, e.g. because the word of its commit was lost."""
+    return hold.order_id not in world.answering and hold.created_at < now - STRANDED_US
 
 
 def _note_lost(tx: Tx, world: World, hold: OpenHold, now: int) -> None:

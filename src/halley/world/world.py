@@ -55,6 +55,8 @@ class World(msgspec.Struct, kw_only=True):
     """Channel id → the vendor's signing secret for callbacks; emptied when the channels change."""
     submitting: set[str] = set()
     """Ids of the tasks that calls of this process are submitting right now."""
+    answering: set[str] = set()
+    """Order ids of the answers that calls of this process hold money for right now."""
     ready: bool = False
     draining: bool = False
 

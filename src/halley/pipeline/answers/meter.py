@@ -131,8 +131,10 @@ def token_numbers(ask: Ask) -> int:
 
 
 def choices(ask: Ask) -> int:
-    """Count the answers that are asked for."""
-    return _count(ask)
+    """Count the answers whose ends a stream of OpenAI's must show, if it does not say itself that it is done."""
+    if ask.operation not in (Operation.CHAT, Operation.COMPLETION):
+        return 1
+    return min(_positive(ask.json.get("n")) or 1, COUNT_MAX) * _prompts(ask)
 
 
 def _chat(ask: Ask, row: Model | None) -> dict[str, int]:
@@ -164,9 +166,13 @@ def _count(ask: Ask) -> int:
     asked = min(_positive(ask.body.get("n")) or 1, COUNT_MAX)
     if ask.operation is not Operation.COMPLETION:
         return asked
-    prompts = ask.json.get("prompt")
-    many = len(as_list(prompts)) if any(isinstance(each, str | list) for each in as_list(prompts)) else 1
-    return max(asked, min(_positive(ask.json.get("best_of")) or 1, COUNT_MAX)) * max(1, many)
+    return max(asked, min(_positive(ask.json.get("best_of")) or 1, COUNT_MAX)) * _prompts(ask)
+
+
+def _prompts(ask: Ask) -> int:
+    """Count the prompts of a completion; an array of numbers is one, in tokens."""
+    prompts = as_list(ask.json.get("prompt"))
+    return len(prompts) if any(isinstance(each, str | list) for each in prompts) else 1
 
 
 def _input_only(ask: Ask, row: Model | None) -> dict[str, int]:

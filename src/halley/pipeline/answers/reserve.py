@@ -50,14 +50,25 @@ async def reserve(world: World, ask: Ask, estimate: dict[str, int]) -> Held:
         estimate=estimate,
         created_at=now,
     )
+    world.answering.add(held.order_id)
+    try:
+        return await _write(world, ask, held)
+    except BaseException:
+        # Should it have been written after all, the sweep finds that nobody works on it.
+        world.answering.discard(held.order_id)
+        raise
+
+
+async def _write(world: World, ask: Ask, held: Held) -> Held:
     try:
         await world.db.write("hold_answer", lambda tx: _hold(tx, world, ask, held))
     except OutOfFunds:
-        least = most_of(prices, {**estimate, **{meter: _little(estimate, meter) for meter in _OUTPUTS}})
+        little = {meter: _little(held.estimate, meter) for meter in _OUTPUTS}
+        least = most_of(held.prices, {**held.estimate, **little})
         if least >= held.amount:
             raise
         amount = await world.db.write("hold_what_is_left", lambda tx: _hold_left(tx, world, ask, held, least))
-        held = msgspec.structs.replace(held, amount=amount)
+        return msgspec.structs.replace(held, amount=amount)
     return held
 
 

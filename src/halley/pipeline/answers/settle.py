@@ -76,7 +76,10 @@ async def settle(world: World, ask: Ask, held: Held, end: End, also: Also | None
     if ask.caller.tokens_per_minute is not None and end.outcome is not Outcome.CANCELLED:
         correct(world, ask.caller, _tokens(end.quantities) - ask.limited_tokens)
         ask.limited_tokens = 0
-    return await write_surely(world, "settle_answer", unit)
+    try:
+        return await write_surely(world, "settle_answer", unit)
+    finally:
+        world.answering.discard(held.order_id)
 
 
 def _close(tx: Tx, world: World, held: Held, amount: Nanos | None, now: int) -> Nanos:
