@@ -1,6 +1,7 @@
 """What every test has: no network, no blocking call on the loop, generated cases that repeat.
 
-The network guard sees every socket that Python opens, those of vendor calls too. Order is random (pytest-randomly prints the seed), warnings are errors (pyproject.toml).
+The network guard sees every socket that Python opens, those of vendor calls too. Order is random (pytest-randomly
+prints the seed), warnings are errors (pyproject.toml).
 """
 
 import os

@@ -56,7 +56,7 @@ def anthropic_request(given: Any):
 def anthropic_whole(given: Any):
     messages, request = anthropic_request(given)
     message = messages.create(**request)
-    usage = (message.usage.input_tokens, message.usage.output_tokens)
+    usage = messages_usage(message.usage)
     return told("".join(block.text for block in message.content), message.stop_reason, usage)
 
 
@@ -65,7 +65,7 @@ def anthropic_streamed(given: Any):
     with messages.stream(**request) as streamed:
         pieces = list(streamed.text_stream)
         final = streamed.get_final_message()
-    usage = (final.usage.input_tokens, final.usage.output_tokens)
+    usage = messages_usage(final.usage)
     return told("".join(pieces), final.stop_reason, usage, len(pieces))
 
 
@@ -77,6 +77,11 @@ def google_request(given: Any):
     config = types.GenerateContentConfig(max_output_tokens=given["tokens_max"], temperature=0)
     used = genai.Client(api_key=given["key"], http_options=options)
     return used, {"model": given["model"], "contents": given["prompt"], "config": config}
+
+
+def messages_usage(usage: Any):
+    """This format counts what was read from a cache apart; the local model caches what it has seen."""
+    return usage.input_tokens + (usage.cache_read_input_tokens or 0), usage.output_tokens
 
 
 def google_usage(reply: Any):
