@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.clients.served import KEY, Served
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
-EXAMPLES_MAX = 10
+EXAMPLES_MAX = 6
 RUN_S_MAX = 90
 CHECKS = (
     "not_a_server_error",

@@ -149,7 +149,7 @@ async def test_a_frame_that_is_too_large_is_refused(door: Door):
 
 
 async def test_a_stopping_gateway_ends_quiet_sessions_at_once_and_lets_an_answer_end(door: Door, rig: Rig):
-    rig.world.settings = msgspec.structs.replace(rig.world.settings, drain_s=60.0)
+    rig.world.settings = msgspec.structs.replace(rig.world.settings, drain_s=3_600.0)
     async with door.talk() as quiet, door.talk() as talk:
         await quiet.started()
         await speaking(rig, talk)
