@@ -7,12 +7,11 @@ connection that one caller was allowed to make is never used for another.
 import asyncio
 import socket
 import ssl
-import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from importlib import import_module
 
+from halley.upstream import late
 from halley.upstream.address import (
     FetchPolicy,
     Policy,
@@ -133,9 +132,7 @@ class Guard:
         trusted_origins: frozenset[str],
         progress: Progress,
     ) -> Download:
-        if _HOP not in sys.modules:
-            # A third of a second of imports: not on the loop.
-            await asyncio.to_thread(import_module, _HOP)
+        await late.ready(_HOP)  # A third of a second of imports
         from halley.upstream import hop as http
 
         trusted = target.origin in trusted_origins

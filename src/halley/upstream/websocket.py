@@ -5,13 +5,12 @@ the work (`websocket_hop`), imported at the first connection: it costs memory th
 """
 
 import asyncio
-import sys
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Protocol
 
 import msgspec
 
+from halley.upstream import late
 from halley.upstream.errors import OutcomeUnknown
 
 DENIAL_BYTES_MAX = 64 * 1024
@@ -81,9 +80,7 @@ class UpstreamSocket(Protocol):
 
 async def open_socket(request: SocketRequest) -> UpstreamSocket | Denied:
     """Connect. Raises `NotSent`, and `OutcomeUnknown` when the server was reached but gave no readable answer."""
-    if _HOP not in sys.modules:
-        # A tenth of a second of imports: not on the loop.
-        await asyncio.to_thread(import_module, _HOP)
+    await late.ready(_HOP)  # A tenth of a second of imports
     from halley.upstream import websocket_hop
 
     try:
