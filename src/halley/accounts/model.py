@@ -104,6 +104,27 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Whether answers may say which channel gave them."""
 
 
+class BudgetReservation(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a key's budget to be held for one order."""
+
+    key_id: str
+    amount: Nanos
+    now: int
+
+
+class BudgetSettlement(msgspec.Struct, frozen=True, kw_only=True):
+    """What one order held of its key's budget, and what it cost in the end."""
+
+    key_id: str
+    held: Nanos
+    spent: Nanos
+    now: int
+
+
+class BudgetsInDoubt(Exception):
+    """Some of many orders cannot be counted together; one by one each will have its own answer."""
+
+
 class Act(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that somebody did to the gateway, e.g. revoked a key."""
 

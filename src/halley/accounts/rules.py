@@ -17,10 +17,11 @@ KEYS_TOPIC = "keys"
 
 _HINT_TAIL = 4
 _HINT_SECRET_MIN = 10
-_DAY_US = 86_400_000_000
-_WEEK_US = 7 * _DAY_US
+DAY_US = 86_400_000_000
+"""Within one day every period is the same."""
+_WEEK_US = 7 * DAY_US
 # 1970 began on a Thursday, three days after a Monday.
-_MONDAY_OFFSET_US = 3 * _DAY_US
+_MONDAY_OFFSET_US = 3 * DAY_US
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -57,7 +58,7 @@ def period_start(period: BudgetPeriod, now: int) -> int:
     """Tell when the budget period began that `now` is in."""
     match period:
         case BudgetPeriod.DAY:
-            return now - now % _DAY_US
+            return now - now % DAY_US
         case BudgetPeriod.WEEK:
             return now - (now + _MONDAY_OFFSET_US) % _WEEK_US
         case BudgetPeriod.MONTH:

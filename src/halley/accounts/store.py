@@ -1,12 +1,25 @@
 """Rows of accounts, projects, keys, budgets and the audit trail. A key's text never reaches a row, only its hash."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from halley.accounts import rules
-from halley.accounts.model import Account, Act, BudgetPeriod, Caller, Key, NameTaken, NewKey, Project
+from halley.accounts.model import (
+    Account,
+    Act,
+    BudgetPeriod,
+    BudgetReservation,
+    BudgetSettlement,
+    BudgetsInDoubt,
+    Caller,
+    Key,
+    NameTaken,
+    NewKey,
+    Project,
+)
 from halley.db import Row, Tx
 from halley.kernel import codec
 from halley.kernel.faults import BadRequest, NotFound, OutOfFunds
@@ -40,7 +53,7 @@ _SETTLE = f"""
     UPDATE keys SET
         held_nanos = held_nanos - :held,
         spent_nanos = spent_nanos + :spent,
-        requests = requests + 1,
+        requests = requests + :count,
         period_spent_nanos = {_SPENT_NOW} + :spent,
         period_started_at = CASE WHEN {_IS_OVER} THEN {_PERIOD_BEGAN} ELSE period_started_at END
     WHERE id = :id
@@ -226,8 +239,49 @@ def settle_budget(tx: Tx, *, key_id: str, held: Nanos, spent: Nanos, now: int) -
     """Give back what was held for one order and count what it cost. Once for each order, with its post or void."""
     assert held >= 0
     assert spent >= 0
-    touched = tx.run(_SETTLE, {"id": key_id, "held": held, "spent": spent, **_period_starts(now)})
+    touched = tx.run(_SETTLE, {"id": key_id, "held": held, "spent": spent, "count": 1, **_period_starts(now)})
     assert touched == 1, "keys are never deleted"
+
+
+def reserve_budgets(tx: Tx, reservations: Sequence[BudgetReservation]) -> None:
+    """Hold a part of many budgets, by one statement per key. One alone goes the way of `reserve_budget`.
+
+    Many may raise whenever in doubt: to be undone then, and asked for again one by one.
+    """
+    if len(reservations) == 1:
+        (one,) = reservations
+        return reserve_budget(tx, key_id=one.key_id, amount=one.amount, now=one.now)
+    starts = _period_starts(_one_day(reservations))
+    sums: dict[str, int] = {}
+    for each in reservations:
+        assert each.amount >= 0
+        sums[each.key_id] = sums.get(each.key_id, 0) + each.amount
+    for key_id, amount in sorted(sums.items()):
+        if amount > AMOUNT_MAX or not tx.run(_RESERVE, {"id": key_id, "amount": amount, **starts}):
+            raise BudgetsInDoubt(key_id)
+    return None
+
+
+def settle_budgets(tx: Tx, settlements: Sequence[BudgetSettlement]) -> None:
+    """Give back and count for many orders, by one statement per key. Alone or in doubt: as `reserve_budgets`."""
+    if len(settlements) == 1:
+        (one,) = settlements
+        return settle_budget(tx, key_id=one.key_id, held=one.held, spent=one.spent, now=one.now)
+    starts = _period_starts(_one_day(settlements))
+    sums: dict[str, list[int]] = {}
+    for each in settlements:
+        assert each.held >= 0
+        assert each.spent >= 0
+        sum_ = sums.setdefault(each.key_id, [0, 0, 0])
+        sum_[0] += each.held
+        sum_[1] += each.spent
+        sum_[2] += 1
+    for key_id, (held, spent, count) in sorted(sums.items()):
+        if max(held, spent) > AMOUNT_MAX:
+            raise BudgetsInDoubt(key_id)
+        touched = tx.run(_SETTLE, {"id": key_id, "held": held, "spent": spent, "count": count, **starts})
+        assert touched == 1, "keys are never deleted"
+    return None
 
 
 def budget_left(key: Key, now: int) -> Nanos | None:
@@ -306,9 +360,21 @@ def _check_limits(requests_per_minute: int | None, tokens_per_minute: int | None
             raise BadRequest(message, param=param)
 
 
+def _one_day(orders: Sequence[BudgetReservation] | Sequence[BudgetSettlement]) -> int:
+    """Give a moment of the day that all of them are of."""
+    if len({order.now // rules.DAY_US for order in orders}) > 1:
+        raise BudgetsInDoubt("some came before midnight")
+    return orders[0].now
+
+
 def _period_starts(now: int) -> dict[str, int]:
+    return _starts_in_day(now // rules.DAY_US)
+
+
+@lru_cache(maxsize=16)
+def _starts_in_day(day: int) -> dict[str, int]:
     dated = (BudgetPeriod.DAY, BudgetPeriod.WEEK, BudgetPeriod.MONTH)
-    return {period.value: rules.period_start(period, now) for period in dated}
+    return {period.value: rules.period_start(period, day * rules.DAY_US) for period in dated}
 
 
 def _key(row: Row) -> Key:

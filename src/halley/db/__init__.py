@@ -2,11 +2,13 @@
 
 from halley.db.engine import Database, Row, Tx, open_database
 from halley.db.errors import DatabaseUnavailable, WriterClosed, WriterOverloaded
+from halley.db.group import Group
 from halley.db.wakeups import Wakeups
 
 __all__ = [
     "Database",
     "DatabaseUnavailable",
+    "Group",
     "Row",
     "Tx",
     "Wakeups",

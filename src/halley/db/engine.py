@@ -3,17 +3,22 @@
 SQL is written once, with `:name` parameters, in the words that SQLite and PostgreSQL share.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, Protocol, TypeVar
 
 from halley.db.errors import DatabaseUnavailable
+from halley.db.group import Group
 from halley.db.wakeups import Wakeups
 from halley.db.writer import Writer
 from halley.kernel.failpoints import Failpoints
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 Params = Mapping[str, int | str | bytes | None]
+Value = int | str | bytes | None
+Values = Sequence[Value]
+"""One row, in the order of its columns."""
 NO_PARAMS: Params = {}
 
 
@@ -43,6 +48,17 @@ class Tx(Protocol):
 
     def many(self, sql: str, rows: Sequence[Params]) -> None:
         """Execute once for each set of parameters."""
+        ...
+
+    def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Values]) -> None:
+        """Insert many rows by as few statements as can be. A conflict raises the driver's error.
+
+        Names of table and columns are constants of the source, never a caller's words.
+        """
+        ...
+
+    def take(self, table: str, columns: tuple[str, ...], keys: Sequence[str]) -> Sequence[Values]:
+        """Delete the rows whose first column is among the keys, and give these columns of them, in any order."""
         ...
 
     def wake(self, topic: str) -> None:
@@ -139,6 +155,14 @@ class Database:
         `name` is what failpoints and metrics call it.
         """
         return await self._writer.run(name, unit)
+
+    def write_together(self, group: Group[Item, T], item: Item) -> Awaitable[T]:
+        """Let the group do the work of one item, together with whatever other items of it wait for the same commit.
+
+        The same is promised as by `write`, to each item: its own result once it is on disk, or its own error.
+        Steps of one commit run in the order in which they came, a group at the place of its first item.
+        """
+        return self._writer.run_together(group, item)
 
     async def read(self, query: Callable[[Tx], T]) -> T:
         """Run a query that changes nothing, on one snapshot."""

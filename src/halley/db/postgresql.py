@@ -10,7 +10,7 @@ import psycopg
 from psycopg import errors
 from psycopg.rows import DictRow, dict_row
 
-from halley.db.engine import NO_PARAMS, Params, Row, Tx
+from halley.db.engine import NO_PARAMS, Params, Row, Tx, Value, Values
 from halley.db.wakeups import Wakeups
 
 T = TypeVar("T")
@@ -20,6 +20,10 @@ LISTEN_TURN_S = 1.0
 RECONNECT_AFTER_S = 1.0
 _PARAMETER = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
 _BEGIN_READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_TYPES = """
+    SELECT attname AS name, format_type(atttypid, NULL) AS type FROM pg_attribute
+    WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped
+"""
 _Connection = psycopg.Connection[DictRow]
 
 
@@ -31,6 +35,7 @@ class PostgresTx:
 
     def __init__(self, connection: _Connection) -> None:
         self._connection = connection
+        self._columns: dict[str, dict[str, str]] = {}
         self.topics: set[str] = set()
 
     def all(self, sql: str, params: Params = NO_PARAMS) -> Sequence[Row]:
@@ -46,8 +51,24 @@ class PostgresTx:
         with self._connection.cursor() as cursor:
             cursor.executemany(_spelled(sql), rows)
 
+    def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Values]) -> None:
+        # One statement whatever the number of rows, so that it is prepared once: a column is an array.
+        sql = _insertion(table, tuple(zip(columns, self._types(table, columns), strict=True)))
+        self._connection.execute(sql, [_array(column) for column in zip(*rows, strict=True)], prepare=True)
+
+    def take(self, table: str, columns: tuple[str, ...], keys: Sequence[str]) -> Sequence[Values]:
+        cursor = self._connection.execute(_taking(table, columns), (_array(keys),), prepare=True)
+        return [tuple(row.values()) for row in cursor.fetchall()]
+
     def wake(self, topic: str) -> None:
         self.topics.add(topic)
+
+    def _types(self, table: str, columns: tuple[str, ...]) -> tuple[str, ...]:
+        types = self._columns.get(table)
+        if types is None:
+            types = {row["name"]: row["type"] for row in self.all(_TYPES, {"table": table})}
+            self._columns[table] = types
+        return tuple(types[column] for column in columns)
 
     def _execute(self, sql: str, params: Params) -> psycopg.Cursor[DictRow]:
         return self._connection.execute(_spelled(sql), params)
@@ -176,3 +197,31 @@ def _connect(url: str) -> _Connection:
 def _spelled(sql: str) -> Any:
     """Put our `:name` parameters into psycopg's `%(name)s`. The SQL is ours; values only ever travel as parameters."""
     return _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%")).encode()
+
+
+@lru_cache(maxsize=64)
+def _insertion(table: str, columns: tuple[tuple[str, str], ...]) -> bytes:
+    names = ", ".join(name for name, _ in columns)
+    arrays = ", ".join(f"%s::{type_}[]" for _, type_ in columns)
+    return f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays})".encode()  # noqa: S608 - constants
+
+
+@lru_cache(maxsize=64)
+def _taking(table: str, columns: tuple[str, ...]) -> bytes:
+    names = ", ".join(columns)
+    return f"DELETE FROM {table} WHERE {columns[0]} = ANY(%s::text[]) RETURNING {names}".encode()  # noqa: S608 - constants
+
+
+def _array(values: Values) -> str:
+    """Spell an array as PostgreSQL reads it; the driver's own way of doing so takes many times as long."""
+    return f"{{{','.join(map(_element, values))}}}"
+
+
+def _element(value: Value) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, bytes):
+        return rf'"\\x{value.hex()}"'
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -3,16 +3,35 @@
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from itertools import chain
+from itertools import count as number_from
 from typing import Literal, TypeVar
 
-from halley.db.engine import NO_PARAMS, Params, Row, Tx
+import msgspec
+
+from halley.db.engine import NO_PARAMS, Params, Row, Tx, Value, Values
 from halley.db.wakeups import Wakeups
 
 T = TypeVar("T")
+_taken = msgspec.json.Decoder(list[list[int | str | None]])
 CHECKPOINT_EVERY_S = 5.0
+"""The log is copied into the database at least so often."""
+CHECKPOINT_ROWS = 20_000
+"""Rows changed since the last time that make it due earlier."""
+LOG_FRAMES_MAX = 1_000
+"""Pages in the log from which on it is worth a pause of the writer to begin it anew."""
+LOG_BYTES_MAX = 64 * 1024 * 1024
+"""What the log's file is cut to when it begins anew; it is not made smaller, since growing costs more than reusing."""
 BUSY_TIMEOUT_S = 10.0
 READERS_MAX = 2
+STATEMENTS_CACHED = 1024
+"""Prepared statements kept per connection: each number of rows is a statement of its own."""
+SHARING_ROWS_MIN = 8
+"""From here on it is worth looking for columns that are the same in all rows."""
+ROWS_MAX = 64
+"""Rows in one statement. Each number up to here is prepared once; more rows are cut into pieces of this size."""
 _DISK_TROUBLE = ("disk is full", "disk I/O error", "unable to open")
 
 
@@ -38,6 +57,21 @@ class SqliteTx:
     def many(self, sql: str, rows: Sequence[Params]) -> None:
         self._connection.executemany(sql, rows)
 
+    def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Values]) -> None:
+        # One statement for many rows: sqlite3 gives up and takes back the interpreter's lock around each step.
+        for piece in _pieces(rows):
+            sql, values = _insertion(table, columns, piece)
+            self._connection.execute(sql, values)
+
+    def take(self, table: str, columns: tuple[str, ...], keys: Sequence[str]) -> Sequence[Values]:
+        taken: list[list[int | str | None]] = []
+        for piece in _pieces(keys):
+            # All rows as one, for the same reason. This connection is the only one that writes: none comes between.
+            reading, deleting = _taking(table, columns, len(piece))
+            taken += _taken.decode(self._connection.execute(reading, piece).fetchone()[0])
+            self._connection.execute(deleting, piece)
+        return taken
+
     def wake(self, topic: str) -> None:
         self.topics.add(topic)
 
@@ -45,41 +79,61 @@ class SqliteTx:
 class SqliteConnection:
     """The writer's connection."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, log: "_Log | None" = None) -> None:
         self._connection = _connect(path)
+        self._connection.execute(f"PRAGMA journal_size_limit={LOG_BYTES_MAX}")
+        self._execute = self._connection.execute
         self._tx = SqliteTx(self._connection)
+        self._log = log or _Log()
+        self._copied = 0
         self._marked: set[str] = set()
 
     def begin(self) -> Tx:
-        self._connection.execute("BEGIN IMMEDIATE")
+        if self._log.behind:
+            self._log.behind = False
+            self._execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        self._execute("BEGIN IMMEDIATE")
         self._tx.topics = set()
         return self._tx
 
     def savepoint(self) -> None:
-        self._connection.execute("SAVEPOINT unit")
+        self._execute("SAVEPOINT unit")
         self._marked = set(self._tx.topics)
 
     def release(self) -> None:
-        self._connection.execute("RELEASE unit")
+        self._execute("RELEASE unit")
 
     def undo(self) -> None:
-        self._connection.execute("ROLLBACK TO unit")
-        self._connection.execute("RELEASE unit")
+        self._execute("ROLLBACK TO unit")
+        self._execute("RELEASE unit")
         self._tx.topics = set(self._marked)
 
     def commit(self) -> frozenset[str]:
-        self._connection.execute("COMMIT")
+        self._execute("COMMIT")
+        if self._connection.total_changes - self._copied > CHECKPOINT_ROWS:
+            self._copied = self._connection.total_changes
+            self._log.due.set()
         return frozenset(self._tx.topics)
 
     def rollback(self) -> None:
         if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+            self._execute("ROLLBACK")
 
     def clashed(self, error: Exception) -> bool:
         return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
 
     def close(self) -> None:
         self._connection.close()
+
+
+class _Log:
+    """What the writer and the thread that empties its log tell each other."""
+
+    def __init__(self) -> None:
+        self.due = threading.Event()
+        """Much was written."""
+        self.behind = False
+        """Only the writer itself can copy the rest, while it writes nothing: then it begins the log anew."""
 
 
 class SqliteDriver:
@@ -92,12 +146,13 @@ class SqliteDriver:
         self._path = path
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
-        self._stop = threading.Event()
+        self._log = _Log()
+        self._stopped = False
         self._checkpoints = threading.Thread(target=self._checkpoint, name="halley-checkpoint", daemon=True)
         self._checkpoints.start()
 
     def writer(self) -> SqliteConnection:
-        return SqliteConnection(self._path)
+        return SqliteConnection(self._path, self._log)
 
     def read(self, query: Callable[[Tx], T]) -> T:
         connection = self._reader()
@@ -114,7 +169,8 @@ class SqliteDriver:
         return isinstance(error, sqlite3.OperationalError) and any(words in str(error) for words in _DISK_TROUBLE)
 
     def close(self) -> None:
-        self._stop.set()
+        self._stopped = True
+        self._log.due.set()
         self._checkpoints.join()
         for connection in self._opened:
             connection.close()
@@ -129,18 +185,28 @@ class SqliteDriver:
         return connection
 
     def _checkpoint(self) -> None:
-        while not self._stop.wait(CHECKPOINT_EVERY_S):
+        while not self._stopped:
+            self._log.due.wait(CHECKPOINT_EVERY_S)
+            self._log.due.clear()
             with contextlib.suppress(sqlite3.OperationalError):  # locked or full: the log grows until the next time
                 self._checkpoint_once()
 
     def _checkpoint_once(self) -> None:
         with contextlib.closing(_connect(self._path)) as connection:
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            _, frames, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        # Under load new pages come while others are copied, and a log that is never copied whole grows without end.
+        self._log.behind = frames > LOG_FRAMES_MAX
 
 
 def _connect(path: str) -> sqlite3.Connection:
     # Opened on one thread, closed on another when the process stops; never used by two at once.
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        path,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=STATEMENTS_CACHED,
+    )
     connection.row_factory = sqlite3.Row
     for pragma in (
         "journal_mode=WAL",
@@ -151,3 +217,40 @@ def _connect(path: str) -> sqlite3.Connection:
     ):
         connection.execute(f"PRAGMA {pragma}")
     return connection
+
+
+def _pieces(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(rows), ROWS_MAX):
+        yield tuple(rows[start : start + ROWS_MAX])
+
+
+def _insertion(table: str, columns: tuple[str, ...], rows: Sequence[Values]) -> tuple[str, tuple[Value, ...]]:
+    """Give a statement and what is bound to it. What is the same in all of many rows is bound once."""
+    count = len(rows)
+    if count < SHARING_ROWS_MIN:
+        return _spelled(table, columns, count, ()), tuple(chain.from_iterable(rows))
+    shared: list[Value] = []
+    places: list[int] = []
+    varying: list[tuple[Value, ...]] = []
+    for place, column in enumerate(zip(*rows, strict=True)):
+        if column.count(column[0]) == count:
+            shared.append(column[0])
+            places.append(place)
+        else:
+            varying.append(column)
+    return _spelled(table, columns, count, tuple(places)), (*shared, *chain.from_iterable(zip(*varying, strict=True)))
+
+
+@lru_cache(maxsize=STATEMENTS_CACHED)
+def _spelled(table: str, columns: tuple[str, ...], count: int, shared: tuple[int, ...]) -> str:
+    numbers = number_from(len(shared) + 1)
+    names = {place: f"?{number}" for number, place in enumerate(shared, 1)}
+    rows = (", ".join(names.get(place) or f"?{next(numbers)}" for place in range(len(columns))) for _ in range(count))
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({'), ('.join(rows)})"  # noqa: S608 - constants
+
+
+@lru_cache(maxsize=STATEMENTS_CACHED)
+def _taking(table: str, columns: tuple[str, ...], count: int) -> tuple[str, str]:
+    where = f"WHERE {columns[0]} IN ({', '.join('?' * count)})"
+    reading = f"SELECT json_group_array(json_array({', '.join(columns)})) FROM {table} {where}"  # noqa: S608 - constants
+    return reading, f"DELETE FROM {table} {where}"  # noqa: S608 - constants

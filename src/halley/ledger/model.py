@@ -85,6 +85,15 @@ class HoldRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What it is for, e.g. the model: all that is known of an answer whose process died."""
 
 
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of one hold."""
+
+    hold_id: str
+    amount: Nanos | None
+    """What was used; None to give the hold back whole."""
+    now: int
+
+
 class OpenHold(msgspec.Struct, frozen=True, kw_only=True):
     """A hold that was neither posted nor voided yet."""
 
@@ -185,3 +194,7 @@ class AmountOutOfRange(BadRequest):
     """The amount, or what the account would come to, does not fit the books."""
 
     code = "amount_out_of_range"
+
+
+class InDoubt(Exception):
+    """Some of many cannot be done together with the others; one by one each will have its own answer."""

@@ -4,13 +4,12 @@ No function here changes or deletes a transfer. What may run at the same time in
 updates; each unit locks the caller's account before it adds rows, so that holds of one account never deadlock.
 """
 
-from typing import Literal
+from collections.abc import Sequence
 
 from halley.db import Tx
-from halley.db.engine import Params
 from halley.kernel.ids import Ids
 from halley.kernel.money import ZERO, Nanos
-from halley.ledger import rules
+from halley.ledger import rules, together
 from halley.ledger.model import (
     AccountKind,
     Adjustment,
@@ -23,6 +22,7 @@ from halley.ledger.model import (
     NoLedgerAccount,
     OpenHold,
     Posted,
+    Settlement,
     Transfer,
     TransferIdReused,
     TransferKind,
@@ -42,6 +42,18 @@ from halley.ledger.queries import (
     system_balances,
     transfers_of_hold,
 )
+from halley.ledger.statements import (
+    ADD,
+    INSERT_ACCOUNT,
+    INSERT_OPEN,
+    INSERT_TRANSFER,
+    SETTLE,
+    TAKE_BACK,
+    Column,
+    addition,
+    listed,
+    written,
+)
 
 __all__ = [
     "account",
@@ -51,18 +63,18 @@ __all__ = [
     "find_transfer",
     "history",
     "hold",
+    "hold_together",
     "holds_of_dead_boots",
     "left",
     "list_accounts",
     "open_account",
     "open_holds",
     "post",
+    "settle_together",
     "system_balances",
     "transfers_of_hold",
     "void",
 ]
-
-_Column = Literal["debits_pending", "debits_posted", "credits_posted"]
 
 
 def open_account(
@@ -80,7 +92,7 @@ def open_account(
         "limit_nanos": limit_nanos,
         "now": now,
     }
-    tx.run(_INSERT_ACCOUNT, params)
+    tx.run(INSERT_ACCOUNT, params)
     return account(tx, str(params["id"]))
 
 
@@ -148,7 +160,7 @@ def hold(tx: Tx, request: HoldRequest) -> Transfer:
     )
     transfer = _move(tx, wanted, request.ledger_account_id, column="debits_pending")
     if transfer is wanted:
-        tx.run(_INSERT_OPEN, _listed(request))
+        tx.run(INSERT_OPEN, listed(request))
     return transfer
 
 
@@ -184,24 +196,48 @@ def void(tx: Tx, *, hold_id: str, ids: Ids, now: int) -> Voided:
     return Voided(held=open_hold.amount_nanos)
 
 
+# --- many at once ---
+
+
+def hold_together(tx: Tx, requests: Sequence[HoldRequest]) -> None:
+    """Hold for many callers by few statements. One alone goes the way of `hold`; many may raise whenever in doubt."""
+    if len(requests) == 1:
+        hold(tx, requests[0])
+    else:
+        together.hold(tx, requests)
+
+
+def settle_together(tx: Tx, settlements: Sequence[Settlement], ids: Ids) -> Sequence[Nanos]:
+    """Post or void many holds by few statements, and give what each caller was charged. Alone or in doubt: the same."""
+    if len(settlements) > 1:
+        return together.settle(tx, settlements, ids)
+    (end,) = settlements
+    if end.amount is None:
+        void(tx, hold_id=end.hold_id, ids=ids, now=end.now)
+        return (ZERO,)
+    return (post(tx, hold_id=end.hold_id, amount=end.amount, ids=ids, now=end.now).charged,)
+
+
 # --- writing ---
 
 
-def _move(tx: Tx, wanted: Transfer, ledger_account_id: str, *, column: _Column) -> Transfer:
+def _move(tx: Tx, wanted: Transfer, ledger_account_id: str, *, column: Column) -> Transfer:
     """Add to one column of the caller's account and write the transfer; or give the transfer that has its id.
 
     The account comes first: its lock makes two replicas that bring the same id wait for each other. Whatever this
     raises, nothing is changed, so that a caller may go on with its unit.
     """
-    params = _addition(wanted, ledger_account_id)
-    if not tx.run(_ADD[column], params):
+    params = addition(
+        ledger_account_id, account_id=wanted.account_id, livemode=wanted.livemode, amount=wanted.amount_nanos
+    )
+    if not tx.run(ADD[column], params):
         first = find_transfer(tx, wanted.id)
         if first is None:
             raise _refusal(account(tx, ledger_account_id), wanted)
         return _same(first, wanted)
     if _write(tx, wanted):
         return wanted
-    tx.run(_TAKE_BACK[column], params)
+    tx.run(TAKE_BACK[column], params)
     first = find_transfer(tx, wanted.id)
     assert first is not None
     return _same(first, wanted)
@@ -209,21 +245,7 @@ def _move(tx: Tx, wanted: Transfer, ledger_account_id: str, *, column: _Column) 
 
 def _write(tx: Tx, transfer: Transfer) -> bool:
     """Insert a transfer; False when its id is taken."""
-    params: Params = {
-        "id": transfer.id,
-        "kind": transfer.kind.value,
-        "debit_account": transfer.debit_account,
-        "credit_account": transfer.credit_account,
-        "amount_nanos": transfer.amount_nanos,
-        "hold_id": transfer.hold_id,
-        "account_id": transfer.account_id,
-        "livemode": int(transfer.livemode),
-        "order_id": transfer.order_id,
-        "boot_id": transfer.boot_id,
-        "note": transfer.note,
-        "created_at": transfer.created_at,
-    }
-    return tx.run(_INSERT_TRANSFER, params) == 1
+    return tx.run(INSERT_TRANSFER, written(transfer)) == 1
 
 
 def _close(tx: Tx, hold_id: str) -> OpenHold | None:
@@ -235,7 +257,7 @@ def _close(tx: Tx, hold_id: str) -> OpenHold | None:
 def _settle(tx: Tx, open_hold: OpenHold, posted: Nanos) -> LedgerAccount:
     """Free the hold, post what was used of it, and give the account as it is then."""
     params = {"id": open_hold.ledger_account_id, "held": open_hold.amount_nanos, "posted": posted}
-    row = tx.one(_SETTLE, params)
+    row = tx.one(SETTLE, params)
     assert row is not None, "a hold's account is never deleted"
     return account_of(row)
 
@@ -296,71 +318,3 @@ def _refusal(refusing: LedgerAccount, wanted: Transfer) -> Exception:
     if wanted.credit_account == refusing.id or rules.is_full(refusing, wanted.amount_nanos):
         return AmountOutOfRange("The account would come to more than the books can carry", param="amount")
     return rules.out_of_funds(refusing, wanted.amount_nanos)
-
-
-# --- SQL and its parameters ---
-
-_INSERT_ACCOUNT = """
-    INSERT INTO ledger_accounts (id, account_id, livemode, kind, limit_nanos, created_at)
-    VALUES (:id, :account_id, :livemode, :kind, :limit_nanos, :now)
-    ON CONFLICT DO NOTHING
-"""
-_INSERT_TRANSFER = """
-    INSERT INTO transfers (id, kind, debit_account, credit_account, amount_nanos, hold_id, account_id, livemode,
-        order_id, boot_id, note, created_at)
-    VALUES (:id, :kind, :debit_account, :credit_account, :amount_nanos, :hold_id, :account_id, :livemode,
-        :order_id, :boot_id, :note, :created_at)
-    ON CONFLICT (id) DO NOTHING
-"""
-_INSERT_OPEN = """
-    INSERT INTO open_holds (hold_id, ledger_account_id, amount_nanos, order_kind, order_id, key_id, boot_id, created_at)
-    VALUES (:hold_id, :ledger_account_id, :amount_nanos, :order_kind, :order_id, :key_id, :boot_id, :created_at)
-"""
-_OF_CALLER = "WHERE id = :id AND account_id = :account_id AND livemode = :livemode"
-_DEBITS_FIT = """
-    AND debits_pending + debits_posted <= :room
-    AND (
-        (kind = 'postpaid' AND limit_nanos IS NULL)
-        OR debits_pending + debits_posted - credits_posted + :amount
-            <= CASE kind WHEN 'postpaid' THEN limit_nanos ELSE 0 END
-    )
-"""
-_DEBIT = _OF_CALLER + _DEBITS_FIT
-_CREDIT = _OF_CALLER + " AND credits_posted <= :room"
-_ADD: dict[_Column, str] = {
-    "debits_pending": f"UPDATE ledger_accounts SET debits_pending = debits_pending + :amount {_DEBIT}",  # noqa: S608 - constants
-    "debits_posted": f"UPDATE ledger_accounts SET debits_posted = debits_posted + :amount {_DEBIT}",  # noqa: S608 - constants
-    "credits_posted": f"UPDATE ledger_accounts SET credits_posted = credits_posted + :amount {_CREDIT}",  # noqa: S608 - constants
-}
-_TAKE_BACK: dict[_Column, str] = {
-    "debits_pending": "UPDATE ledger_accounts SET debits_pending = debits_pending - :amount WHERE id = :id",
-    "debits_posted": "UPDATE ledger_accounts SET debits_posted = debits_posted - :amount WHERE id = :id",
-    "credits_posted": "UPDATE ledger_accounts SET credits_posted = credits_posted - :amount WHERE id = :id",
-}
-_SETTLE = """
-    UPDATE ledger_accounts SET debits_pending = debits_pending - :held, debits_posted = debits_posted + :posted
-    WHERE id = :id RETURNING *
-"""
-
-
-def _addition(wanted: Transfer, ledger_account_id: str) -> Params:
-    return {
-        "id": ledger_account_id,
-        "account_id": wanted.account_id,
-        "livemode": int(wanted.livemode),
-        "amount": wanted.amount_nanos,
-        "room": rules.BALANCE_MAX - wanted.amount_nanos,
-    }
-
-
-def _listed(request: HoldRequest) -> Params:
-    return {
-        "hold_id": request.id,
-        "ledger_account_id": request.ledger_account_id,
-        "amount_nanos": request.amount,
-        "order_kind": request.order_kind,
-        "order_id": request.order_id,
-        "key_id": request.key_id,
-        "boot_id": request.boot_id,
-        "created_at": request.now,
-    }

@@ -1,0 +1,177 @@
+"""Items of one kind that are written together: one call for many, and each still has its own result or error."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
+from typing import Any
+
+import pytest
+from tests.database import opened
+
+from halley.db import Database, Group, Tx, Wakeups
+from halley.kernel.failpoints import Failpoints
+
+PATIENCE_S = 30
+"""Real seconds until a test that hangs fails."""
+
+
+class Puts:
+    """A group that writes names, and notes how many items came in each call."""
+
+    def __init__(self, name: str = "put") -> None:
+        self.sizes: list[int] = []
+        self.group = Group(name, self.run)
+
+    def run(self, tx: Tx, items: Sequence[str]) -> Sequence[str]:
+        self.sizes.append(len(items))
+        for item in items:
+            put(tx, item)
+        return [item.upper() for item in items]
+
+
+def put(tx: Tx, name: str) -> None:
+    if name.startswith("bad"):
+        raise KeyError(name)
+    tx.run("INSERT INTO meta (name, value) VALUES (:name, 'x')", {"name": name})
+    tx.wake(name)
+
+
+async def names(db: Database) -> list[str]:
+    rows = await db.read(lambda tx: tx.all("SELECT name FROM meta ORDER BY name"))
+    return [row["name"] for row in rows]
+
+
+async def at_once(db: Database, *writes: Callable[[], Awaitable[Any]]) -> list[Any]:
+    """Ask for all of them while the writer is busy, so that they are of one batch."""
+    gate, begun = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def hold_up(_tx: Tx) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        gate.wait(PATIENCE_S)
+
+    async def ask(write: Callable[[], Awaitable[Any]]) -> Any:
+        return await write()
+
+    busy = asyncio.gather(db.write("gate", hold_up))
+    await begun.wait()
+    rest = asyncio.gather(*(ask(write) for write in writes), return_exceptions=True)
+    await asyncio.sleep(0)
+    gate.set()
+    await busy
+    return await rest
+
+
+async def test_items_of_one_batch_are_done_by_one_call_and_each_has_its_result(db: Database):
+    puts = Puts()
+    results = await at_once(db, *(lambda n=n: db.write_together(puts.group, f"n{n:02}") for n in range(40)))
+    assert results == [f"N{n:02}" for n in range(40)]
+    assert puts.sizes == [40]
+    assert await names(db) == [f"n{n:02}" for n in range(40)]
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["alone in the batch", "with others in the batch"])
+async def test_an_item_that_fails_has_its_own_error_and_leaves_the_others_alone(db: Database, beside: bool):
+    puts = Puts()
+    asked = ["a", "bad1", "b", "bad2", "a"]
+    writes: list[Callable[[], Awaitable[Any]]] = [lambda n=n: db.write_together(puts.group, n) for n in asked]
+    if beside:
+        writes.append(lambda: db.write("single", lambda tx: put(tx, "c")))
+    results = await at_once(db, *writes)
+    assert [results[0], results[2]] == ["A", "B"]
+    assert [str(results[1]), str(results[3])] == ["'bad1'", "'bad2'"]
+    assert "unique" in str(results[4]).lower()
+    assert puts.sizes == [5, 1, 1, 1, 1, 1]
+    assert await names(db) == ["a", "b", *(["c"] if beside else [])]
+
+
+async def test_steps_run_in_the_order_of_their_first_item(db: Database):
+    order = count()
+    seen: dict[str, int] = {}
+
+    def note(_tx: Tx, items: Sequence[str]) -> Sequence[None]:
+        for item in items:
+            seen[item] = next(order)
+        return [None] * len(items)
+
+    one, other = Group("one", note), Group("other", note)
+    await at_once(
+        db,
+        lambda: db.write_together(one, "a1"),
+        lambda: db.write("single", lambda tx: note(tx, ["single"])),
+        lambda: db.write_together(other, "b1"),
+        lambda: db.write_together(one, "a2"),
+        lambda: db.write_together(other, "b2"),
+    )
+    assert sorted(seen, key=lambda item: seen[item]) == ["a1", "a2", "single", "b1", "b2"]
+
+
+async def test_a_unit_that_fails_alone_in_its_batch_keeps_nothing(db: Database):
+    def failing(tx: Tx) -> None:
+        put(tx, "lost")
+        raise KeyError("this unit")
+
+    with pytest.raises(KeyError):
+        await db.write("fail", failing)
+    assert await db.write_together(Puts().group, "a") == "A"
+    assert await names(db) == ["a"]
+
+
+async def test_only_items_that_were_kept_wake_who_waits(db: Database, wakeups: Wakeups):
+    puts = Puts()
+
+    def half(tx: Tx, items: Sequence[str]) -> Sequence[str]:
+        tx.wake("of the first try")
+        return puts.run(tx, items)
+
+    group = Group("half", half)
+    woken: list[tuple[str, ...]] = []
+    publish = wakeups.publish
+    wakeups.publish = lambda topics: woken.append(tuple(sorted(topics))) or publish(())
+    await at_once(db, lambda: db.write_together(group, "a"), lambda: db.write_together(group, "bad"))
+    assert woken[-1] == ("a", "of the first try")
+
+
+async def test_a_group_that_owes_a_result_fails(db: Database):
+    group: Group[str, str] = Group("short", lambda _tx, _items: [])
+    results = await at_once(db, lambda: db.write_together(group, "a"), lambda: db.write_together(group, "b"))
+    assert [type(result) for result in results] == [AssertionError, AssertionError]
+
+
+async def test_failpoints_are_passed_for_each_item_and_once_for_the_commit(database_url: str, wakeups: Wakeups):
+    passed: list[str] = []
+
+    class Counting(Failpoints):
+        def hit(self, name: str) -> None:
+            passed.append(name)
+
+    async with opened(database_url, wakeups, Counting("nowhere")) as db:
+        puts = Puts()
+        await at_once(db, *(lambda n=n: db.write_together(puts.group, f"n{n}") for n in range(3)))
+    assert passed[3:] == ["writer.in_unit.put"] * 3 + ["writer.before_commit.put", "writer.after_commit.put"]
+
+
+@pytest.mark.parametrize("database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True)
+async def test_groups_that_deadlock_with_another_replica_are_run_again(
+    db: Database, database_url: str, wakeups: Wakeups
+):
+    await db.write("put", lambda tx: [put(tx, name) for name in ("a", "b")])
+    both_hold = threading.Barrier(2)
+    meets = [2]
+
+    def add(tx: Tx, items: Sequence[str]) -> Sequence[None]:
+        for n, item in enumerate(items):
+            tx.run("UPDATE meta SET value = value || 'x' WHERE name = :name", {"name": item})
+            if n == 0 and meets[0]:
+                meets[0] -= 1
+                both_hold.wait(PATIENCE_S)
+        return [None] * len(items)
+
+    group = Group("add", add)
+    async with opened(database_url, wakeups) as replica:
+        writes = [db.write_together(group, name) for name in ("a", "b")]
+        writes += [replica.write_together(group, name) for name in ("b", "a")]
+        assert await asyncio.gather(*writes) == [None] * 4
+    rows = await db.read(lambda tx: tx.all("SELECT value FROM meta ORDER BY name"))
+    assert [row["value"] for row in rows] == ["xxx", "xxx"]
