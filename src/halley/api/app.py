@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote
@@ -12,10 +11,11 @@ import msgspec
 from halley.accounts import Caller
 from halley.api import errors
 from halley.api.answer_routes import GEMINI
-from halley.api.asgi import ClientLeft, Receive, Reply, Scope, Send, send_reply
+from halley.api.asgi import ClientLeft, Receive, Reply, Scope, Send
 from halley.api.base_url import Address, base_url
 from halley.api.call import Access, Call, Entry
-from halley.api.credentials import KEY_HEADERS, find_key, without_key
+from halley.api.client import Answers, Client
+from halley.api.credentials import KEY_HEADERS, find_key, key_in, without_key
 from halley.api.dispatch import Dispatch, Match
 from halley.api.gate import BodyGates, Share
 from halley.api.paths import first_segment, normal_path
@@ -23,8 +23,10 @@ from halley.api.routes import table
 from halley.api.websocket import PATH as WEBSOCKET_PATH
 from halley.api.websocket import Upgrade, deny, serve_websocket
 from halley.kernel.faults import BadRequest, Draining, Fault, NoSuchPath, NotAllowed, Unauthenticated
+from halley.kernel.headers import header_name
 from halley.pipeline.admit import admit
 from halley.world import World
+from halley.world.access import AccessLog
 
 if TYPE_CHECKING:
     from halley.api.call import RenderFault
@@ -65,10 +67,8 @@ _PREFLIGHT = (
     ("access-control-allow-headers", "authorization, *"),
     ("access-control-max-age", "86400"),
 )
-_CLIENT_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
 
 _log = logging.getLogger("halley.api")
-_access_log = logging.getLogger("halley.access")
 
 
 class _Visit(msgspec.Struct, kw_only=True, eq=False):
@@ -78,6 +78,8 @@ class _Visit(msgspec.Struct, kw_only=True, eq=False):
     method: str
     path: str | None
     headers: dict[str, str]
+    repeats: bool
+    """Whether a header came more than once."""
     received_at: int
     match: Match[Entry] | None = None
     allowed: tuple[str, ...] = ()
@@ -105,7 +107,11 @@ class Api:
         self._dispatch = Dispatch(entries)
         self._renders = _renders(entries)
         self._key_headers = KEY_HEADERS.union(*(dialect.key_headers for dialect in world.dialects.values()))
+        self._plain_paths = {entry.path.encode(): entry.path for entry in entries if "{" not in entry.path}
         self._gates = BodyGates()
+        self._answers = Answers(_ON_ALL)
+        self._access = AccessLog(world.clock)
+        self._address = Address(public_url=None, bound_url="", trusted_proxies=())
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -131,13 +137,14 @@ class Api:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = self._world.clock.monotonic()
         visit = self._visit(scope)
+        client = self._answers.client(scope, receive, send)
         self._running += 1
         self._idle.clear()
         status = CLIENT_LEFT
         try:
-            reply = await self._reply(visit, scope, receive)
+            reply = await self._reply(visit, scope, client)
             status = reply.status
-            await _send(visit, reply, receive, send)
+            await _send(visit, reply, client)
         except ClientLeft:
             _log.debug("the caller hung up", extra={"request_id": visit.id})
         except asyncio.CancelledError:
@@ -145,7 +152,7 @@ class Api:
             if not visit.answered:
                 reply = errors.reply_to_fault(_cut(visit), visit.id, visit.render)
                 status = reply.status
-                await _send(visit, reply, receive, send)
+                await _send(visit, reply, client)
             raise
         except Exception:
             # The answer has begun, so all that is left is to cut the connection: the server does when we raise.
@@ -201,14 +208,15 @@ class Api:
         return await admit(self._world, key), dict(without_key(fields))
 
     def _visit(self, scope: Scope) -> _Visit:
-        headers = _headers(scope["headers"])
+        headers, repeats = _headers(scope["headers"])
         raw: bytes | None = scope.get("raw_path")
-        path = normal_path(raw or quote(scope["path"]).encode())
+        path = self._plain_paths.get(raw or b"") or normal_path(raw or quote(scope["path"]).encode())
         visit = _Visit(
             id=f"req_{self._world.ids.new()}",
             method=scope["method"],
             path=path,
             headers=headers,
+            repeats=repeats,
             received_at=self._world.clock.now(),
         )
         if path is None:
@@ -228,9 +236,9 @@ class Api:
         visit.allowed = _methods(entries)
         visit.render = entries[0].render_fault if entries else self._renders.get(first_segment(path), visit.render)
 
-    async def _reply(self, visit: _Visit, scope: Scope, receive: Receive) -> Reply:
+    async def _reply(self, visit: _Visit, scope: Scope, client: Client) -> Reply:
         try:
-            return await self._handle(visit, scope, receive)
+            return await self._handle(visit, scope, client)
         except ClientLeft:
             raise
         except Exception as error:  # noqa: BLE001 - the edge of the ASGI app: what nobody foresaw is logged, then a 500
@@ -240,7 +248,7 @@ class Api:
                 fault = errors.internal()
             return errors.reply_to_fault(fault, visit.id, visit.render)
 
-    async def _handle(self, visit: _Visit, scope: Scope, receive: Receive) -> Reply:
+    async def _handle(self, visit: _Visit, scope: Scope, client: Client) -> Reply:
         if visit.match is None or visit.path is None:
             return _unrouted(visit)
         entry = visit.match.entry
@@ -248,24 +256,20 @@ class Api:
             message = "The gateway is starting or stopping; try again in a moment"
             raise Draining(message, retry_after_s=DRAIN_RETRY_S)
         fields = _query(scope["query_string"])
-        call = self._call(visit, visit.match, visit.path, scope, receive)
-        call.query = dict(without_key(fields))
-        await self._admit(call, scope, fields)
+        call = self._call(visit, visit.match, visit.path, scope, client)
+        if fields:
+            call.query = dict(without_key(fields))
+        await self._admit(call, visit, scope, fields)
         visit.key_id = call.admitted.key_id if call.admitted else None
         try:
             return await entry.handler(call)
         finally:
             call.share.release()
 
-    def _call(self, visit: _Visit, match: Match[Entry], path: str, scope: Scope, receive: Receive) -> Call:
-        settings = self._world.settings
-        client = scope.get("client")
-        peer: str | None = client[0] if client else None
-        address = Address(
-            public_url=settings.public_url,
-            bound_url=self._world.bound_url or settings.bound_url,
-            trusted_proxies=settings.trusted_proxies,
-        )
+    def _call(self, visit: _Visit, match: Match[Entry], path: str, scope: Scope, client: Client) -> Call:
+        peer = scope.get("client")
+        host: str | None = peer[0] if peer else None
+        address = self._place()
         return Call(
             world=self._world,
             entry=match.entry,
@@ -276,20 +280,32 @@ class Api:
             query={},
             query_text=scope["query_string"].decode("latin-1"),
             headers=visit.headers,
-            peer=peer,
+            peer=host,
             address=address,
-            base_url=base_url(address, peer, visit.headers),
+            base_url=base_url(address, host, visit.headers),
             received_at=visit.received_at,
-            receive=receive,
+            client=client,
             share=Share(self._gates),
         )
 
-    async def _admit(self, call: Call, scope: Scope, fields: list[tuple[str, str]]) -> None:
+    def _place(self) -> Address:
+        """Where we are reached; where the server listens may be known late."""
+        settings = self._world.settings
+        bound_url = self._world.bound_url or settings.bound_url
+        if self._address.bound_url != bound_url:
+            self._address = Address(
+                public_url=settings.public_url, bound_url=bound_url, trusted_proxies=settings.trusted_proxies
+            )
+        return self._address
+
+    async def _admit(self, call: Call, visit: _Visit, scope: Scope, fields: list[tuple[str, str]]) -> None:
         access = call.entry.access
         if access in (Access.OPEN, Access.LINK):
             return
         try:
-            key = find_key(_pairs(scope["headers"]), fields, self._key_headers)
+            key = None if fields or visit.repeats else key_in(visit.headers, self._key_headers)
+            if key is None:
+                key = find_key(_pairs(scope["headers"]), fields, self._key_headers)
         except Unauthenticated:
             if access is Access.KEY_OR_LINK and "signature" in call.query:
                 return
@@ -298,32 +314,20 @@ class Api:
         call.admitted = await admit(self._world, key)
 
     def _note(self, visit: _Visit, status: int, seconds: float) -> None:
-        method = visit.method if visit.method in METHODS else "other"
+        method, route = visit.method if visit.method in METHODS else "other", visit.route
         metrics = self._world.metrics
-        metrics.requests.labels(visit.route, method, str(status)).inc()
-        metrics.latency.labels(visit.route).observe(seconds)
-        if not _access_log.isEnabledFor(logging.INFO):
-            return
-        theirs = visit.headers.get("x-request-id", "")
-        facts = {
-            "request_id": visit.id,
-            "method": method,
-            "route": visit.route,
-            "status": status,
-            "ms": round(seconds * 1_000, 3),
-            "key_id": visit.key_id,
-            "client_request_id": theirs if _CLIENT_REQUEST_ID.fullmatch(theirs) else None,
-        }
-        _access_log.info("request", extra=facts)
+        metrics.requests.labels(route, method, str(status)).inc()
+        metrics.latency.labels(route).observe(seconds)
+        theirs = visit.headers.get("x-request-id")
+        self._access.note((route, method, status), visit.id, seconds, visit.key_id, theirs)
 
 
-async def _send(visit: _Visit, reply: Reply, receive: Receive, send: Send) -> None:
+async def _send(visit: _Visit, reply: Reply, client: Client) -> None:
     visit.answered = True
     identity = visit.id.encode()
     # The last two are where the SDKs of OpenAI and of Anthropic look for it.
-    names = (b"halley-request-id", b"x-request-id", b"request-id")
-    extra = (*_ON_ALL, *((name, identity) for name in names))
-    await send_reply(reply, receive, send, extra, is_head=visit.method == "HEAD")
+    extra = ((b"halley-request-id", identity), (b"x-request-id", identity), (b"request-id", identity))
+    await client.answer(reply, extra, is_head=visit.method == "HEAD")
 
 
 class _MayBeDone(Draining):
@@ -373,12 +377,17 @@ def _pairs(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
     return [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in raw]
 
 
-def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """By lower-case name; a repeated header is one with a comma, as HTTP reads it."""
+def _headers(raw: Iterable[tuple[bytes, bytes]]) -> tuple[dict[str, str], bool]:
+    """By lower-case name; a repeated header is one with a comma, as HTTP reads it. The second tells of such a one."""
     headers: dict[str, str] = {}
-    for name, value in _pairs(raw):
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
+    repeats = False
+    for name, value in raw:
+        key = header_name(name)
+        text = value.decode("latin-1")
+        if key in headers:
+            text, repeats = f"{headers[key]}, {text}", True
+        headers[key] = text
+    return headers, repeats
 
 
 def _query(raw: bytes) -> list[tuple[str, str]]:

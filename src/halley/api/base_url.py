@@ -14,12 +14,17 @@ _HOST = re.compile(
 _FORWARDING = ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded", "x-real-ip", "via")
 
 
+HOSTS_REMEMBERED_MAX = 1_024
+
+
 class Address(msgspec.Struct, frozen=True, kw_only=True):
     """What the operator said of where the gateway is reached."""
 
     public_url: str | None
     bound_url: str
     trusted_proxies: Sequence[Network]
+    by_host: dict[str, str] = {}
+    """What is known of the base URL where nothing but `Host` decides it."""
 
 
 def base_url(address: Address, peer: str | None, headers: Mapping[str, str]) -> str:
@@ -34,7 +39,13 @@ def base_url(address: Address, peer: str | None, headers: Mapping[str, str]) -> 
     if forwarded is not None:
         return forwarded
     host = headers.get("host", "")
-    return f"http://{host}" if _is_loopback_host(host) else address.bound_url.rstrip("/")
+    known = address.by_host.get(host)
+    if known is None:
+        if len(address.by_host) >= HOSTS_REMEMBERED_MAX:
+            address.by_host.clear()
+        known = f"http://{host}" if _is_loopback_host(host) else address.bound_url.rstrip("/")
+        address.by_host[host] = known
+    return known
 
 
 def is_operator(address: Address, peer: str | None, headers: Mapping[str, str]) -> bool:

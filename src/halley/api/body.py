@@ -39,20 +39,25 @@ class UnsupportedType(BadRequest):
 class BodyReader:
     """The body of one request, read at most once."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - bounds, all by name
         self,
         receive: Receive,
         headers: Mapping[str, str],
         *,
         bytes_max: int,
+        came: bytes | None = None,
         share: Share | None = None,
         idle_s: float = IDLE_S,
         whole_s: float = WHOLE_S,
     ) -> None:
-        """`share` is what the call holds of what all bodies may be together; without it there is no such bound."""
+        """`came` is the whole body where it is there already.
+
+        `share` is what the call holds of what all bodies may be together; without it there is no such bound.
+        """
         self._receive = receive
         self._headers = headers
         self._bytes_max = bytes_max
+        self._came = came
         self._share = share or Share(BodyGates())
         self._idle_s = idle_s
         self._whole_s = whole_s
@@ -76,6 +81,9 @@ class BodyReader:
     async def read(self) -> bytes:
         """Read it whole and unpacked. Raises `Draining` when all bodies together are too many."""
         encoding = self._encoding()
+        came, self._came = self._came, None
+        if came is not None and encoding is None and len(came) <= self._bytes_max and self._share.need_now(len(came)):
+            return came
         data = await self._whole(packed=encoding is not None)
         if encoding is not None and data:
             data = await self._unpacked(data, encoding)
@@ -151,7 +159,10 @@ class BodyReader:
         return int(text)
 
     def _encoding(self) -> str | None:
-        name = self._headers.get("content-encoding", "identity").strip().lower()
+        name = self._headers.get("content-encoding")
+        if name is None:
+            return None
+        name = name.strip().lower()
         if name in ("", "identity"):
             return None
         if name not in ("gzip", "x-gzip", "deflate"):

@@ -6,13 +6,14 @@ from enum import StrEnum
 import msgspec
 
 from halley.accounts import Caller
-from halley.api.asgi import Receive, Reply
+from halley.api.asgi import Reply
 from halley.api.base_url import Address
 from halley.api.body import IDLE_S, WHOLE_S, BodyReader
+from halley.api.client import Client
 from halley.api.gate import Share
 from halley.idempotency.rules import checked_value
 from halley.kernel.faults import Fault
-from halley.pipeline.request import RequestContext
+from halley.pipeline.request import CREDENTIALS, RequestContext
 from halley.vendors.contract import Answer, Dialect, Incoming, Route
 from halley.world import World
 
@@ -79,7 +80,7 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
     address: Address
     base_url: str
     received_at: int
-    receive: Receive
+    client: Client
     share: Share
     """Of the bytes that all bodies may be together."""
     admitted: Caller | None = None
@@ -100,8 +101,10 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
 
     def body(self, bytes_max: int, *, whole_s: float = WHOLE_S) -> BodyReader:
         """Give access to the body; nothing of it has been read."""
-        limits = {"idle_s": min(IDLE_S, whole_s), "whole_s": whole_s}
-        return BodyReader(self.receive, self.headers, bytes_max=bytes_max, share=self.share, **limits)
+        client, limits = self.client, {"idle_s": min(IDLE_S, whole_s), "whole_s": whole_s}
+        return BodyReader(
+            client.receive, self.headers, bytes_max=bytes_max, came=client.body, share=self.share, **limits
+        )
 
     def context(self) -> RequestContext:
         """Say what the pipeline may know of this request. Raises `BadRequest` for a bad idempotency key."""
@@ -118,7 +121,7 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
 
     def incoming(self, body: dict[str, object] | None = None) -> Incoming:
         """Hand the request to a dialect, without its credentials."""
-        headers = {name: value for name, value in self.headers.items() if name not in _CREDENTIALS}
+        headers = {name: value for name, value in self.headers.items() if name not in CREDENTIALS}
         return Incoming(
             method=self.method,
             path=self.path,
@@ -130,10 +133,3 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
 
 
 Handler = Callable[[Call], Awaitable[Reply]]
-
-_CREDENTIALS = frozenset(
-    (
-        *("authorization", "x-key", "x-api-key", "x-goog-api-key", "api-key", "mj-api-secret"),
-        *("sec-websocket-protocol", "cookie", "proxy-authorization"),
-    )
-)

@@ -3,7 +3,7 @@
 The text is taken as it is: a key is hashed whole, so a missing `sk-` is part of another key.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from halley.kernel.faults import Unauthenticated
 
@@ -24,6 +24,17 @@ def find_key(
     keys = {key for name, value in headers if (key := _from_header(name, value, key_headers))}
     keys |= {value for name, value in query if name == QUERY_FIELD and value}
     return only_key(keys)
+
+
+def key_in(headers: Mapping[str, str], key_headers: frozenset[str] = KEY_HEADERS) -> str | None:
+    """Give the key of a request whose headers each came once, if it stands in `Authorization` alone.
+
+    The commonest case, at a fraction of the price; None is for `find_key` to look into.
+    """
+    authorization = headers.get("authorization")
+    if authorization is None or "sec-websocket-protocol" in headers or not key_headers.isdisjoint(headers):
+        return None
+    return _from_authorization(authorization)
 
 
 def only_key(keys: set[str]) -> str:

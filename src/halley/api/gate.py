@@ -31,11 +31,17 @@ class Gate:
         """Bytes that may still come in."""
         return self._free
 
+    def take_now(self, size: int) -> bool:
+        """Get in with so many bytes; False where others wait or there is no room."""
+        if self._waiting or size > self._free:
+            return False
+        self._free -= size
+        return True
+
     async def take(self, size: int) -> int:
         """Get in with so many bytes, and give how many to give back. Raises `Draining` when it is too full."""
         size = min(size, self._bytes_max)  # a body larger than all is allowed by the settings: it comes in alone
-        if not self._waiting and size <= self._free:
-            self._free -= size
+        if self.take_now(size):
             return size
         if len(self._waiting) >= WAITING_MAX:
             raise _full()
@@ -101,6 +107,13 @@ class Share:
         size = await gate.take(size)
         self.release()
         self._gate, self._size = gate, size
+
+    def need_now(self, size: int) -> bool:
+        """The same for a small body, where it needs no waiting; False, having taken nothing, where it does."""
+        if self._size or size > LARGE_FROM_BYTES or not self._gates.small.take_now(size):
+            return False
+        self._size = size
+        return True
 
     def keep(self, size: int) -> None:
         """Give back what turned out not to be needed."""

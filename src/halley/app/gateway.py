@@ -27,6 +27,7 @@ from halley.console.server import ConsoleServer
 from halley.db import Tx
 from halley.kernel.clock import Clock
 from halley.pipeline.reload import reload
+from halley.server import HttpProtocol
 from halley.settings import Settings, SettingsError
 from halley.tasks import store as tasks
 from halley.webhooks import store as outbox
@@ -173,7 +174,7 @@ class Gateway:
         server = _Server(
             uvicorn.Config(
                 api,
-                http="httptools",
+                http=HttpProtocol,
                 **websocket_options(),
                 lifespan="off",
                 log_config=None,

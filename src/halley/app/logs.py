@@ -1,5 +1,9 @@
-"""How the process logs: one event a line, JSON for machines or columns for people, our own and the libraries' alike."""
+"""How the process logs: one event a line, JSON for machines or columns for people, our own and the libraries' alike.
 
+For machines, `world.access.AccessLog` spells the line of an answer itself; its fields are few, and none is a secret.
+"""
+
+import contextlib
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
@@ -8,6 +12,7 @@ from typing import Any
 import structlog
 
 from halley.settings import Settings
+from halley.world.lines import LineHandler, Lines
 
 _HIDDEN = ("key", "secret", "token", "authorization", "password", "credential")
 """A field so named is never printed; what our own code logs has none, this is the second lock."""
@@ -28,7 +33,7 @@ def configure_logs(settings: Settings) -> None:
     rendering: list[Any] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()] if machine else [_for_people()]
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _handler(machine=machine)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -47,6 +52,14 @@ def configure_logs(settings: Settings) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def _handler(*, machine: bool) -> logging.Handler:
+    # People get each line as it comes, among what else is printed to their terminal.
+    if machine:
+        with contextlib.suppress(OSError, ValueError):  # a stderr that is no file, as in a test or a notebook
+            return LineHandler(Lines(sys.stderr.fileno()))
+    return logging.StreamHandler(sys.stderr)
 
 
 def _for_people() -> structlog.dev.ConsoleRenderer:

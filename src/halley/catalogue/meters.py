@@ -44,9 +44,9 @@ def folded(quantities: Mapping[str, int], prices: Mapping[str, int]) -> dict[str
     """
     counted: dict[str, int] = {}
     for meter, count in quantities.items():
-        candidates = (meter, *FALLBACKS.get(meter, ()))
-        charged = next((each for each in candidates if each in prices), meter)
-        counted[charged] = counted.get(charged, 0) + count
+        if meter not in prices:
+            meter = next((each for each in FALLBACKS.get(meter, ()) if each in prices), meter)  # noqa: PLW2901 - the same count elsewhere
+        counted[meter] = counted.get(meter, 0) + count
     return counted
 
 

@@ -3,12 +3,14 @@
 import tomllib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from functools import cached_property
 from importlib.resources import files
 from typing import Annotated, Literal
 
 import msgspec
 
 from halley.catalogue.meters import nanos_per_million
+from halley.catalogue.tariff import Tariff
 from halley.kernel.operation import Kind, Operation
 from halley.vendors.contract import ModelView, Vendor
 
@@ -17,7 +19,7 @@ Input = Literal["text", "image", "audio", "video", "file"]
 Tokens = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class Model(msgspec.Struct, frozen=True, kw_only=True):
+class Model(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One model at one vendor."""
 
     id: str
@@ -45,6 +47,11 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     """Seed price to callers, price key → nano-dollars per million base units; only its home vendor's row has one."""
     cost: dict[str, int] = {}
     """What the vendor bills the operator, in the same form; the price where the vendor's row says nothing else."""
+
+    @cached_property
+    def cost_tariff(self) -> Tariff:
+        """What the vendor bills, ready to charge by."""
+        return Tariff(self.cost)
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,9 +1,11 @@
 """Prices are immutable rows, grouped in sets: the newest set of a model that is valid now is its price."""
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import msgspec
 
+from halley.catalogue.tariff import Tariff
 from halley.db import Tx
 from halley.kernel.ids import Ids
 
@@ -16,7 +18,7 @@ IMPORT_PREFIX = "import:"
 """What the source of an imported price begins with; the name of the imported file follows."""
 
 
-class PriceSet(msgspec.Struct, frozen=True, kw_only=True):
+class PriceSet(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What a model costs a caller."""
 
     id: str
@@ -25,6 +27,11 @@ class PriceSet(msgspec.Struct, frozen=True, kw_only=True):
     valid_from: int
     meters: dict[str, int]
     """Meter → nano-dollars per million base units."""
+
+    @cached_property
+    def tariff(self) -> Tariff:
+        """The same, ready to charge by; not to be asked for before `meters` is complete."""
+        return Tariff(self.meters)
 
 
 class PriceBook(msgspec.Struct, frozen=True, kw_only=True):

@@ -37,7 +37,7 @@ class JsonBody:
     def get(self, name: str) -> Any:
         """Decode one field; None when it is missing."""
         raw = self.fields.get(name)
-        return None if raw is None else codec.decode(bytes(raw))
+        return None if raw is None else codec.decode_part(bytes(raw))
 
     def text(self, name: str) -> str | None:
         """Give a text field. Raises `BadRequest` when it is something else; null is as if it were missing."""

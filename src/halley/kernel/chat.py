@@ -202,11 +202,25 @@ class ChatUsage(msgspec.Struct, frozen=True, kw_only=True):
     image_output: int = 0
 
 
+class Citation(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of the web that an answer rests on."""
+
+    url: str
+    title: str | None = None
+    start: int
+    """The first of the characters that rest on it, counted over all texts of the answer in a row."""
+    end: int
+    """Behind the last of them."""
+    quote: str = ""
+    """The page's own words, where the vendor tells them."""
+
+
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """One of the answers. Its parts stand in the order in which they came."""
 
     index: int = 0
     parts: tuple[Part, ...]
+    citations: tuple[Citation, ...] = ()
     stop: StopReason
     stop_sequence: str | None = None
 
@@ -279,6 +293,13 @@ class BlobPiece(msgspec.Struct, frozen=True, kw_only=True, tag="blob"):
     choice: int = 0
 
 
+class Cited(msgspec.Struct, frozen=True, kw_only=True, tag="cited"):
+    """What rests on a page; all of its words have come already."""
+
+    citation: Citation
+    choice: int = 0
+
+
 class Stopped(msgspec.Struct, frozen=True, kw_only=True, tag="stopped"):
     """One choice is complete."""
 
@@ -293,4 +314,4 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True, tag="counted"):
     usage: ChatUsage
 
 
-Delta = Began | TextPiece | RefusalPiece | ThinkingPiece | CallBegan | CallPiece | BlobPiece | Stopped | Counted
+Delta = Began | TextPiece | RefusalPiece | ThinkingPiece | CallBegan | CallPiece | BlobPiece | Cited | Stopped | Counted

@@ -7,6 +7,9 @@ from typing import Protocol
 
 MICROSECONDS = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_UTC = _EPOCH.replace(tzinfo=None)
+"""Without its zone, which `isoformat` would spell as `+00:00`."""
+_PRECISION = {0: "seconds", 3: "milliseconds", 6: "microseconds"}
 
 
 class Clock(Protocol):
@@ -43,9 +46,8 @@ class SystemClock:
 
 def rfc3339(microseconds: int, *, digits: int = 6) -> str:
     """Spell a time as RFC 3339 in UTC, e.g. `2026-11-22T19:08:00.123456Z`, with 0, 3 or 6 digits of the second."""
-    moment = _EPOCH + timedelta(microseconds=microseconds)
-    text = moment.strftime("%Y-%m-%dT%H:%M:%S")
-    return text + "Z" if digits == 0 else f"{text}.{moment.microsecond:06d}"[: 20 + digits] + "Z"
+    moment = _EPOCH_UTC + timedelta(0, *divmod(microseconds, MICROSECONDS))
+    return moment.isoformat(timespec=_PRECISION[digits]) + "Z"
 
 
 def parse_time(text: str) -> int:

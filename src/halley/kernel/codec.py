@@ -35,6 +35,11 @@ def decode(data: bytes | str) -> Any:
     return _decoder.decode(raw)
 
 
+def decode_part(data: bytes) -> Any:
+    """Read a part of a document that is known not to be too deep. Raises `ValueError`."""
+    return _decoder.decode(data) if len(data) <= JSON_MARKS_MAX else decode(data)
+
+
 def decode_reply(data: bytes) -> Any:
     """Read a vendor's JSON: a thousand vectors have more marks than any caller's body. Raises `ValueError`."""
     if too_deep(data):

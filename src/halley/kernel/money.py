@@ -54,4 +54,9 @@ def total(quantities: Mapping[str, int], prices: Mapping[str, int]) -> Nanos:
 
     A meter without a price costs nothing; a priced meter that nothing was counted on costs nothing.
     """
-    return Nanos(sum(charge(quantities.get(meter, 0), price) for meter, price in prices.items()))
+    amount = 0
+    for meter, quantity in quantities.items():
+        price = prices.get(meter)
+        if price:
+            amount += charge(quantity, price)
+    return Nanos(amount)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cached_property
 
 
 class Operation(StrEnum):
@@ -27,7 +28,7 @@ class Operation(StrEnum):
     EMBED_CONTENT = "gemini.embed"
     EMBED_CONTENTS = "gemini.embed_batch"
 
-    @property
+    @cached_property
     def dialect(self) -> str:
         """The family of formats that it belongs to."""
         return self.value.partition(".")[0]

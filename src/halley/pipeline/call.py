@@ -4,11 +4,12 @@ The worker settles. Nothing is sent before the hold and the task's row are on di
 """
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 
 from halley.accounts.model import Caller
-from halley.db import Tx
+from halley.db import Group, Tx
 from halley.idempotency.model import Existing
 from halley.kernel.clock import MICROSECONDS
 from halley.kernel.faults import BadRequest, Fault
@@ -20,17 +21,18 @@ from halley.pipeline.admit import limit
 from halley.pipeline.choose import Attempt, choose
 from halley.pipeline.events import tell
 from halley.pipeline.inputs import OwnInputs, load_own_inputs
-from halley.pipeline.persist import write_surely
+from halley.pipeline.persist import write_surely, write_to_the_end
 from halley.pipeline.request import RequestContext, Submission
 from halley.pipeline.reserve import reserve
 from halley.pipeline.send import Sent, read_directive, send
 from halley.pipeline.task import wait_ended
 from halley.pipeline.vendor import same_site
 from halley.pipeline.view import show
-from halley.tasks import Task, TaskState
+from halley.tasks import Task, TaskState, together
 from halley.tasks import store as tasks
+from halley.tasks.together import Taken
 from halley.upstream.errors import Refused as UpstreamRefused
-from halley.vendors.contract import Answer, Dialect, Incoming, TaskView, WebhookEvent, tasks_of
+from halley.vendors.contract import Accepted, Answer, Dialect, Incoming, TaskView, WebhookEvent, tasks_of
 from halley.world import World
 
 LOST_REPLY_LOOK_AFTER_S = 5
@@ -72,10 +74,33 @@ async def _see_through(
         # Our own mistake, at a moment when the vendor may have been asked: never guess.
         await _note_sent(world, submission, task, None)
         raise
-    view, answer = await _note_sent(world, submission, task, sent)
+    noted = await _note_taken(world, submission, task, sent) if sent.first else None
+    view, answer = noted or await _note_sent(world, submission, task, sent)
     if submission.order.wait_s:
         return await _wait(world, submission, view)
     return answer
+
+
+async def _note_taken(world: World, submission: Submission, task: Task, sent: Sent) -> tuple[TaskView, Answer] | None:
+    """Write that the first vendor asked took the order: nearly always that is all, and goes with others in one write.
+
+    None where there is more to write, or where somebody has moved the task meanwhile.
+    """
+    if sent.accepted is None or submission.request.idempotency_key is not None or submission.order.webhook is not None:
+        return None
+    running = _as_running(world, task, sent.attempt, sent.accepted)
+    if not await write_to_the_end(world, _ACCEPT, together.taken(running)):
+        return None
+    view = show(world, running, (), base_url=submission.request.base_url, body=submission.order.body)
+    return view, submission.dialect.render_accepted(view)
+
+
+def _accept(tx: Tx, taken: Sequence[Taken]) -> Sequence[bool]:
+    tx.wake(tasks.DUE_TOPIC)
+    return together.accept(tx, taken)
+
+
+_ACCEPT: Group[Taken, bool] = Group("accept", _accept)
 
 
 async def _note_sent(world: World, submission: Submission, task: Task, sent: Sent | None) -> tuple[TaskView, Answer]:
@@ -111,7 +136,25 @@ def _move_sent(tx: Tx, world: World, task: Task, sent: Sent | None) -> None:
         if task.state == TaskState.SUBMITTING:
             tasks.move(tx, task, TaskState.UNKNOWN, due_at=now + LOST_REPLY_LOOK_AFTER_S * MICROSECONDS)
         return
-    accepted, vendor, channel = sent.accepted, sent.attempt.vendor, sent.attempt.channel
+    running = _as_running(world, task, sent.attempt, sent.accepted)
+    tasks.move(
+        tx,
+        task,
+        TaskState.RUNNING,
+        vendor_task_id=running.vendor_task_id,
+        poll_url=running.poll_url,
+        measured=running.measured,
+        vendor_cost_nanos=running.vendor_cost,
+        report=running.report,
+        word=running.word,
+        deadline_at=running.deadline_at,
+        due_at=running.due_at,
+    )
+
+
+def _as_running(world: World, task: Task, attempt: Attempt, accepted: Accepted) -> Task:
+    """Give a task as it stands once its vendor took it."""
+    now, vendor, channel = world.clock.now(), tasks_of(attempt.vendor), attempt.channel
     poll_url = accepted.poll_url
     if poll_url is not None and not same_site(channel.base_url, poll_url):
         # Our credentials do not go there; the vendor is asked at its own address.
@@ -119,18 +162,17 @@ def _move_sent(tx: Tx, world: World, task: Task, sent: Sent | None) -> None:
     if poll_url is not None and channel.simulated:
         # A simulator may come back on another port; its own address is added at each poll.
         poll_url = poll_url.removeprefix(channel.base_url)
-    tasks.move(
-        tx,
+    return msgspec.structs.replace(
         task,
-        TaskState.RUNNING,
+        state=TaskState.RUNNING,
         vendor_task_id=accepted.vendor_task_id,
         poll_url=poll_url,
         measured=accepted.measured,
-        vendor_cost_nanos=accepted.vendor_cost,
+        vendor_cost=accepted.vendor_cost,
         report=accepted.report,
         word=accepted.report.word if accepted.report else "",
-        deadline_at=now + tasks_of(vendor).deadline_s * MICROSECONDS,
-        due_at=now + int(tasks_of(vendor).poll_after_s[0] * MICROSECONDS),
+        deadline_at=now + vendor.deadline_s * MICROSECONDS,
+        due_at=now + int(vendor.poll_after_s[0] * MICROSECONDS),
     )
 
 

@@ -1,14 +1,16 @@
 """Writes that must not be given up: until it is on disk, only this process knows what a vendor took or refused."""
 
-from collections.abc import Callable
-from typing import TypeVar
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 import structlog
 
-from halley.db import DatabaseUnavailable, Tx, WriterOverloaded
+from halley.db import DatabaseUnavailable, Group, Tx, WriterOverloaded
 from halley.world import World
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 PAUSE_S_MIN = 0.1
 PAUSE_S_MAX = 5.0
 _log = structlog.get_logger("halley.persist")
@@ -16,10 +18,50 @@ _log = structlog.get_logger("halley.persist")
 
 async def write_surely(world: World, name: str, unit: Callable[[Tx], T]) -> T:
     """Write, again and again while the database is away. `unit` looks at the state anew each time."""
+    return await _surely(world, name, lambda: world.db.write(name, unit))
+
+
+async def write_to_the_end(world: World, group: Group[Item, T], item: Item) -> T:
+    """The same for an item of a group, whether or not whoever asked still waits: they leave once it is on disk."""
+    try:
+        queued = world.db.write_together(group, item)
+    except WriterOverloaded:
+        return await to_its_end(_again(world, group, item))
+    try:
+        return await asyncio.shield(queued)
+    except DatabaseUnavailable:
+        return await to_its_end(_again(world, group, item))
+    except asyncio.CancelledError:
+        await to_its_end(_again(world, group, item, queued))
+        raise
+
+
+async def _again(world: World, group: Group[Item, T], item: Item, queued: Awaitable[T] | None = None) -> T:
+    first = queued
+
+    def write() -> Awaitable[T]:
+        nonlocal first
+        waiting, first = first, None
+        return world.db.write_together(group, item) if waiting is None else waiting
+
+    return await _surely(world, group.name, write)
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Do something whole, and only then notice that nobody waits for it."""
+    running = asyncio.ensure_future(work)  # noqa: TID251 - awaited right here
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait((running,))
+        raise
+
+
+async def _surely(world: World, name: str, write: Callable[[], Awaitable[T]]) -> T:
     pause = PAUSE_S_MIN
     while True:
         try:
-            return await world.db.write(name, unit)
+            return await write()
         except (DatabaseUnavailable, WriterOverloaded):
             _log.warning("write_postponed", unit=name, again_in_s=pause)
             await world.clock.sleep(pause)

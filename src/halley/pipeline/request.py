@@ -6,6 +6,14 @@ from halley.accounts.model import Caller
 from halley.kernel.order import ImageOrder
 from halley.vendors.contract import Dialect
 
+CREDENTIALS = frozenset(
+    (
+        *("authorization", "x-key", "x-api-key", "x-goog-api-key", "api-key", "mj-api-secret"),
+        *("sec-websocket-protocol", "cookie", "proxy-authorization"),
+    )
+)
+"""Headers of a caller that hold a secret: they end with us."""
+
 
 class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
     """Facts of one request."""

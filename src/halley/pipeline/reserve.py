@@ -1,14 +1,17 @@
 """reserve: the ceiling of the price becomes a hold, on disk with the task's row, before any vendor is called."""
 
 import asyncio
+from collections.abc import Sequence
+
+import msgspec
 
 from halley.accounts import store as accounts
-from halley.accounts.model import Caller
+from halley.accounts.model import BudgetReservation, Caller
 from halley.assets.objects import put_bytes
 from halley.assets.rules import body_key
 from halley.catalogue import PriceSet
 from halley.catalogue.meters import estimate
-from halley.db import Tx
+from halley.db import Group, Tx
 from halley.idempotency import store as idempotency
 from halley.idempotency.model import Attempt as Claim
 from halley.idempotency.model import Existing
@@ -25,8 +28,8 @@ from halley.pipeline.choose import Attempt
 from halley.pipeline.events import seal_webhook
 from halley.pipeline.request import Submission
 from halley.tasks import NewTask, Task
-from halley.tasks import store as tasks
 from halley.tasks.model import Pinned
+from halley.tasks.together import born, insert_tasks
 from halley.vendors.contract import tasks_of
 from halley.world import World
 
@@ -53,25 +56,15 @@ async def reserve(world: World, submission: Submission, first: Attempt, task_id:
             task_id=task.id,
             now=task.created_at,
         )
-
-    def unit(tx: Tx) -> Task | Existing:
-        claimed = None if claim is None else idempotency.begin(tx, claim)
-        if isinstance(claimed, Existing):
-            return claimed
-        _hold(tx, caller, task)
-        tasks.insert_task(tx, task)
-        written = tasks.find_task(tx, task.id)
-        assert written is not None
-        return written
-
     try:
-        written = await world.db.write("reserve", unit)
+        existing = await world.db.write_together(_RESERVE, _Reservation(caller=caller, task=task, claim=claim))
     except Fault:
         await _drop_body(world, task)
         raise
-    if isinstance(written, Existing):
+    if existing is not None:
         await _drop_body(world, task)
-    return written
+        return existing
+    return born(task)
 
 
 def ceiling(world: World, caller: Caller, order: ImageOrder) -> tuple[PriceSet, dict[str, int], Nanos]:
@@ -132,21 +125,41 @@ async def _drop_body(world: World, task: NewTask) -> None:
         await world.objects.delete([task.body_object])
 
 
-def _hold(tx: Tx, caller: Caller, task: NewTask) -> None:
-    # The ledger first, here as at the end: two processes that lock in one order never wait for each other.
-    ledger.hold(
-        tx,
-        HoldRequest(
-            id=task.hold_id,
-            ledger_account_id=caller.ledger_account_id,
-            account_id=caller.account_id,
-            livemode=caller.livemode,
-            amount=task.held,
-            order_id=task.id,
-            order_kind="task",
-            key_id=caller.key_id,
-            boot_id=task.boot_id,
-            now=task.created_at,
-        ),
+class _Reservation(msgspec.Struct, frozen=True, kw_only=True):
+    caller: Caller
+    task: NewTask
+    claim: Claim | None
+
+
+def _reserve(tx: Tx, wanted: Sequence[_Reservation]) -> Sequence[Existing | None]:
+    claimed = [None if one.claim is None else idempotency.begin(tx, one.claim) for one in wanted]
+    existing = [each if isinstance(each, Existing) else None for each in claimed]
+    new = [one for one, found in zip(wanted, existing, strict=True) if found is None]
+    if new:
+        # The ledger first, here as at the end: two processes that lock in one order never wait for each other.
+        ledger.hold_together(tx, [_hold(one.caller, one.task) for one in new])
+        accounts.reserve_budgets(tx, [_budget(one.task) for one in new])
+        insert_tasks(tx, [one.task for one in new])
+    return existing
+
+
+_RESERVE: Group[_Reservation, Existing | None] = Group("reserve", _reserve)
+
+
+def _hold(caller: Caller, task: NewTask) -> HoldRequest:
+    return HoldRequest(
+        id=task.hold_id,
+        ledger_account_id=caller.ledger_account_id,
+        account_id=caller.account_id,
+        livemode=caller.livemode,
+        amount=task.held,
+        order_id=task.id,
+        order_kind="task",
+        key_id=caller.key_id,
+        boot_id=task.boot_id,
+        now=task.created_at,
     )
-    accounts.reserve_budget(tx, key_id=caller.key_id, amount=task.held, now=task.created_at)
+
+
+def _budget(task: NewTask) -> BudgetReservation:
+    return BudgetReservation(key_id=task.key_id, amount=task.held, now=task.created_at)

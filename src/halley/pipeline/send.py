@@ -25,6 +25,8 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
 
     attempt: Attempt
     accepted: Accepted | None
+    first: bool
+    """Whether no other was tried before it."""
 
 
 async def send(world: World, submission: Submission, task: Task, attempts: list[Attempt], own: OwnInputs) -> Sent:
@@ -39,15 +41,18 @@ async def send(world: World, submission: Submission, task: Task, attempts: list[
     for attempt in attempts:
         if not may_try(world, attempt.channel, SUBMIT):
             continue
-        if tried:
-            await _note_next(world, task.id, attempt)
         tried += 1
+        if attempt is not attempts[0]:
+            # Also where the first was passed over: the row names the one that was asked.
+            await _note_next(world, task.id, attempt, tried)
         try:
-            return Sent(attempt=attempt, accepted=await _ask(world, submission, task.id, attempt, own))
+            accepted = await _ask(world, submission, task.id, attempt, own)
         except faults.OutcomeUnknown:
-            return Sent(attempt=attempt, accepted=None)
+            accepted = None
         except faults.VendorFault as error:
             last = error
+            continue
+        return Sent(attempt=attempt, accepted=accepted, first=attempt is attempts[0])
     raise last
 
 
@@ -103,7 +108,7 @@ def _ordered_base(channel: Channel, order: ImageOrder, request: RequestContext) 
     return channel.refused_url if refused else channel.base_url
 
 
-async def _note_next(world: World, task_id: TaskId, attempt: Attempt) -> None:
+async def _note_next(world: World, task_id: TaskId, attempt: Attempt, tried: int) -> None:
     await world.db.write(
         "set_channel",
         lambda tx: tasks.set_channel(
@@ -112,5 +117,6 @@ async def _note_next(world: World, task_id: TaskId, attempt: Attempt) -> None:
             channel_id=attempt.channel.id,
             vendor=attempt.vendor.name,
             vendor_model=attempt.vendor_model,
+            attempts=tried,
         ),
     )

@@ -1,7 +1,8 @@
 """What callers do with tasks once they are taken: fetch, wait, list, cancel; and what operators do: resolve."""
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 import msgspec
 
@@ -12,44 +13,67 @@ from halley.assets import store as assets
 from halley.db import Tx
 from halley.kernel.clock import MICROSECONDS
 from halley.kernel.faults import CancelNotSupported, Conflict, NotFound, Unauthenticated
-from halley.kernel.ids import parse_task_id
+from halley.kernel.ids import TaskId, parse_task_id
 from halley.kernel.money import Nanos
 from halley.kernel.order import Failure, FailureCode
 from halley.pipeline.admit import confirm
+from halley.pipeline.lookup import Asked, Found, lookup_of
 from halley.pipeline.request import RequestContext
 from halley.pipeline.settle import End, end_in, quantities_of
 from halley.pipeline.vendor import call_vendor, same_site
 from halley.pipeline.view import read_body, show
 from halley.routing import Channel
-from halley.tasks import Task, TaskFilter, TaskState
+from halley.tasks import Task, TaskFilter, TaskState, Version
 from halley.tasks import store as tasks
 from halley.tasks.states import ended
-from halley.vendors.contract import Dialect, Page, TaskRef, TaskView, Vendor, tasks_of
+from halley.vendors.contract import Answer, Dialect, Page, TaskRef, TaskView, Vendor, tasks_of
 from halley.world import World
 
-WAIT_S_MAX = 60.0
+DAY_US = 24 * 3600 * MICROSECONDS
+ID_LENGTH_REMEMBERED_MAX = 64
+IDS_REMEMBERED_MAX = 8_192
 CANCEL_WAIT_S = 5.0
 """How long a cancel waits for the vendor's confirmation before it answers the state as it stands."""
 WEBHOOK_SECRET_BYTES = 32
 
 
 async def fetch(
+    world: World, caller: Caller, task_id: str, request: RequestContext, *, dialect: Dialect | None = None
+) -> TaskView | None:
+    """Show a task in any of its id's spellings; None when it is unknown or not this caller's."""
+    found = await _find(world, caller, task_id)
+    return None if found is None else await _view(world, *found, request, dialect)
+
+
+async def answer(
     world: World,
     caller: Caller,
     task_id: str,
     request: RequestContext,
+    render: Callable[[TaskView], Answer],
     *,
-    wait_s: float = 0,
     dialect: Dialect | None = None,
-) -> TaskView | None:
-    """Show a task in any of its id's spellings; None when it is unknown or not this caller's.
+) -> Answer | None:
+    """Fetch and render. Who asks again and again gets the answer of before, as long as the task's row is the same.
 
-    With `wait_s` it is held open until the task has ended, at most that long, and no longer than its key is good.
+    `render` may look at nothing but the view; it is told by `dialect`, or is our own shape without one.
     """
-    if wait_s > 0:
-        return await wait_ended(world, caller, task_id, request, seconds=min(wait_s, WAIT_S_MAX), dialect=dialect)
-    found = await _find(world, caller, task_id)
-    return None if found is None else await _view(world, *found, request, dialect)
+    known = _known_id(task_id)
+    if known is None:
+        return None
+    lookup = lookup_of(world.db)
+    now = world.clock.now()
+    # Links are the same all day long, see `links.link_expiry`.
+    shape = (None if dialect is None else dialect.name, request.base_url, now // DAY_US)
+    kept = lookup.kept(known, shape)
+    found = await lookup.find(_asked(caller, known, None if kept is None else kept[0]))
+    if found is None:
+        return None
+    if found.task is None:
+        assert kept is not None
+        return kept[1]
+    shown = render(await _view(world, found.task, found.assets, request, dialect))
+    return lookup.keep(known, found.version, shape, shown) if _lasts(found, now) else shown
 
 
 async def wait_ended(
@@ -61,8 +85,8 @@ async def wait_ended(
     seconds: float,
     dialect: Dialect | None = None,
 ) -> TaskView | None:
-    """Show a task once it has ended, or as it stands when the time is over."""
-    known = parse_task_id(task_id)
+    """Show a task once it has ended, or as it stands when the time is over, and no longer than its key is good."""
+    known = _known_id(task_id)
     if known is None:
         return None
     until = world.clock.monotonic() + seconds
@@ -235,18 +259,33 @@ def _resolve(tx: Tx, world: World, task: Task, post: Nanos | None, attach: str |
 
 
 async def _find(world: World, caller: Caller, task_id: str) -> tuple[Task, tuple[Asset, ...]] | None:
-    known = parse_task_id(task_id)
-    if known is None:
+    known = _known_id(task_id)
+    found = None if known is None else await lookup_of(world.db).find(_asked(caller, known))
+    if found is None:
         return None
+    assert found.task is not None, "the asker knew nothing"
+    return found.task, found.assets
 
-    def query(tx: Tx) -> tuple[Task, tuple[Asset, ...]] | None:
-        task = tasks.find_own(tx, known, project_id=caller.project_id, livemode=caller.livemode)
-        if task is None:
-            return None
-        made = assets.assets_of(tx, [known]) if task.state == TaskState.SUCCEEDED else {}
-        return task, made.get(known, ())
 
-    return await world.db.read(query)
+def _asked(caller: Caller, known: TaskId, version: Version | None = None) -> Asked:
+    return Asked(task_id=known, project_id=caller.project_id, livemode=caller.livemode, known=version)
+
+
+def _known_id(text: str) -> TaskId | None:
+    return _remembered_id(text) if len(text) <= ID_LENGTH_REMEMBERED_MAX else parse_task_id(text)
+
+
+_remembered_id = lru_cache(IDS_REMEMBERED_MAX)(parse_task_id)
+"""Who waits for a task spells its id again and again."""
+
+
+def _lasts(found: Found, now: int) -> bool:
+    """Whether nothing but a change of its row can change how a task is shown today."""
+    assert found.task is not None
+    tomorrow = (now // DAY_US + 1) * DAY_US
+    return found.task.body_object is None and all(
+        asset.deleted_at is None and asset.expires_at > tomorrow for asset in found.assets
+    )
 
 
 async def _view(

@@ -87,6 +87,17 @@ def _request(world: World, channel: Channel, vendor: Vendor, call: VendorCall, b
 
 def credentials(world: World, channel: Channel, vendor: Vendor) -> tuple[tuple[str, str], ...]:
     """Give the header that holds the operator's key for this channel."""
+    opened = world.config.opened
+    known = opened.get(channel.id)
+    if known is None:
+        known = _credentials(world, channel, vendor)
+        if world.config.by_id.get(channel.id) is channel:
+            # A task may still be on its way with a channel of before the last reload.
+            opened[channel.id] = known
+    return known
+
+
+def _credentials(world: World, channel: Channel, vendor: Vendor) -> tuple[tuple[str, str], ...]:
     if channel.credential is not None:
         secret = world.vault.open(channel.credential, context=f"channel:{channel.id}").decode()
         return ((vendor.auth_header, vendor.auth_prefix + secret),)

@@ -1,5 +1,7 @@
 """A task's row, read whole."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from halley.kernel.ids import TaskId
@@ -68,6 +70,18 @@ class Task(NewTask, frozen=True, kw_only=True):
     """Which lease this reading belongs to: a change names it."""
 
 
+Version = tuple[str, int, int, int]
+"""State, polls, fence, attempts: every change of what a caller may see changes one of them, and none comes back."""
+
+
+class Seen(msgspec.Struct, frozen=True, gc=False):
+    """Whose a task is and which version it is, without reading it."""
+
+    project_id: str
+    livemode: bool
+    version: Version
+
+
 class Boot(msgspec.Struct, frozen=True, kw_only=True):
     """This process, as it looks for tasks that nobody works on."""
 
@@ -85,8 +99,10 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     """Tasks at real vendors: any process can look at them."""
     simulators: tuple[str, ...] = ()
     """Channel ids of its own simulators: nobody else knows their jobs."""
-    full: tuple[str, ...] = ()
-    """Channels at which it is busy enough."""
+    room: Mapping[str, int] = {}
+    """Channel id → how many more of its tasks may be taken."""
+    room_of_others: int = 32
+    """The same for a channel that is not in `room`."""
 
 
 class TaskFilter(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """Tasks in the database. Every change names the state it saw; a lease adds the fence it was given."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -9,26 +9,22 @@ from halley.db import Row, Tx
 from halley.kernel.ids import TaskId
 from halley.kernel.money import Nanos
 from halley.kernel.order import Failure, Report
-from halley.tasks.model import Boot, Due, NewTask, Pinned, Task, TaskFilter
+from halley.tasks.model import Boot, Due, NewTask, Pinned, Seen, Task, TaskFilter
 from halley.tasks.states import OPEN, TaskState, may_move
+from halley.tasks.together import PPM, insert_tasks
 
 PAGE_MAX = 100
-PPM = 1_000_000
+DUE_HEAD_MAX = 256
+"""How much of the queue of due tasks a worker looks at for its next leases."""
+HINT_AHEAD_US = 3600 * 1_000_000
+"""A task that its vendor gave a hint of goes before all that have been due for less than this."""
+_TOGETHER = (1, 16, 64, 256)
+"""So many tasks are read at once: few spellings of one statement, so that each is prepared once."""
 _encode = msgspec.json.Encoder().encode
 _counts = msgspec.json.Decoder(dict[str, int]).decode
 _pinned = msgspec.json.Decoder(Pinned).decode
 _report = msgspec.json.Decoder(Report).decode
 _failure = msgspec.json.Decoder(Failure).decode
-
-_INSERT = """
-INSERT INTO tasks (id, account_id, project_id, key_id, livemode, request_id, boot_id, dialect, kind, model, state,
-    channel_id, vendor, vendor_model, hold_id, held_nanos, prices, estimate, body, body_object, webhook,
-    created_at, deadline_at)
-VALUES (:id, :account_id, :project_id, :key_id, :livemode, :request_id, :boot_id, :dialect, :kind, :model, 'submitting',
-    :channel_id, :vendor, :vendor_model, :hold_id, :held, :prices, :estimate, :body, :body_object, :webhook,
-    :created_at, :deadline_at)
-"""
-
 
 def topic(task_id: str) -> str:
     """Name the wake-up of one task."""
@@ -41,13 +37,7 @@ DUE_TOPIC = "tasks.due"
 
 def insert_task(tx: Tx, task: NewTask) -> None:
     """Write the row, before any vendor is called."""
-    row = {name: getattr(task, name) for name in task.__struct_fields__}
-    row |= {
-        "livemode": int(task.livemode),
-        "prices": _encode(task.prices).decode(),
-        "estimate": _encode(task.estimate).decode(),
-    }
-    tx.run(_INSERT, row)
+    insert_tasks(tx, [task])
 
 
 def find_task(tx: Tx, task_id: str) -> Task | None:
@@ -65,6 +55,26 @@ def find_own(tx: Tx, task_id: str, *, project_id: str, livemode: bool) -> Task |
     return None if row is None else _task(row)
 
 
+def see(tx: Tx, task_ids: Sequence[str]) -> dict[str, Seen]:
+    """Tell whose some tasks are and which version each is; one that is not there is not in it."""
+    found: dict[str, Seen] = {}
+    for names, params in _several(task_ids):
+        query = f"SELECT {_SEEN} FROM tasks WHERE id IN ({names})"  # noqa: S608 - own names of parameters
+        for row in tx.all(query, params):
+            version = (row["state"], row["polls"], row["fence"], row["attempts"])
+            found[row["id"]] = Seen(row["project_id"], bool(row["livemode"]), version)
+    return found
+
+
+def find_tasks(tx: Tx, task_ids: Sequence[str]) -> dict[TaskId, Task]:
+    """Read several tasks, whoever they belong to."""
+    found: dict[TaskId, Task] = {}
+    for names, params in _several(task_ids):
+        rows = tx.all(f"SELECT * FROM tasks WHERE id IN ({names})", params)  # noqa: S608 - own names of parameters
+        found |= {row["id"]: _task(row) for row in rows}
+    return found
+
+
 def list_tasks(tx: Tx, which: TaskFilter, limit: int = PAGE_MAX) -> list[Task]:
     """List newest first (with `before`: those next to the cursor, still newest first)."""
     clauses, params = _where(which)
@@ -75,13 +85,19 @@ def list_tasks(tx: Tx, which: TaskFilter, limit: int = PAGE_MAX) -> list[Task]:
     return tasks[::-1] if which.before else tasks
 
 
-def set_channel(tx: Tx, task_id: TaskId, *, channel_id: str, vendor: str, vendor_model: str) -> bool:
-    """Note that another channel is tried now; before it is called."""
+def set_channel(tx: Tx, task_id: TaskId, *, channel_id: str, vendor: str, vendor_model: str, attempts: int) -> bool:
+    """Note that another channel is tried now, as the so-manieth; before it is called."""
     return bool(
         tx.run(
             "UPDATE tasks SET channel_id = :channel_id, vendor = :vendor, vendor_model = :vendor_model,"
-            " attempts = attempts + 1 WHERE id = :id AND state = 'submitting'",
-            {"id": task_id, "channel_id": channel_id, "vendor": vendor, "vendor_model": vendor_model},
+            " attempts = :attempts WHERE id = :id AND state = 'submitting'",
+            {
+                "id": task_id,
+                "channel_id": channel_id,
+                "vendor": vendor,
+                "vendor_model": vendor_model,
+                "attempts": attempts,
+            },
         )
     )
 
@@ -94,7 +110,8 @@ def move(tx: Tx, task: Task, to: TaskState, **columns: Any) -> bool:
     assert may_move(task.state, to), f"{task.state} → {to}"
     if to not in OPEN:
         columns = {"due_at": None, "lease_until": 0} | columns
-    tx.wake(topic(task.id))
+        # Who waits for a task waits for its end.
+        tx.wake(topic(task.id))
     return _update(tx, task, {"state": to} | columns)
 
 
@@ -108,35 +125,21 @@ def set_cost(tx: Tx, task_id: TaskId, cost: Nanos) -> None:
     tx.run("UPDATE tasks SET cost_nanos = :cost WHERE id = :id", {"id": task_id, "cost": cost})
 
 
-def look_again(tx: Tx, task: Task, due_at: int, **columns: Any) -> bool:
-    """End a lease and say when to look next. A hint that came while the task was leased (`make_due`) stands."""
-    params: dict[str, Any] = {name: _plain(value) for name, value in columns.items()}
-    assigned = "".join(f", {name} = :{name}" for name in columns)
-    params |= {"seen_id": task.id, "seen_state": task.state, "seen_fence": task.fence, "seen_due": task.due_at}
-    return bool(
-        tx.run(
-            "UPDATE tasks SET lease_until = 0, polls = polls + 1,"  # noqa: S608 - own columns
-            f" due_at = CASE WHEN due_at = :seen_due THEN :next_due ELSE due_at END{assigned}"
-            " WHERE id = :seen_id AND state = :seen_state AND fence = :seen_fence",
-            params | {"next_due": due_at},
-        )
-    )
+def lease_due(tx: Tx, which: Due, *, now: int, lease_us: int, limit: int, thorough: bool = True) -> list[Task]:
+    """Take due tasks for a while, of each channel as many as it has room for, the longest due first.
 
-
-def lease_due(tx: Tx, which: Due, *, now: int, lease_us: int, limit: int) -> list[Task]:
-    """Take due tasks for a while. Each lease raises the fence, so that a worker that lost its lease changes nothing."""
-    clause, params = _due_clause(which, now)
-    rows = tx.all(
-        f"SELECT id FROM tasks WHERE {clause} ORDER BY due_at LIMIT :limit{tx.skip_locked}",  # noqa: S608 - own clause
-        params | {"limit": limit},
-    )
-    leased: list[Task] = []
-    for row in rows:
-        until = {"id": row["id"], "until": now + lease_us}
-        taken = tx.one("UPDATE tasks SET lease_until = :until, fence = fence + 1 WHERE id = :id RETURNING *", until)
-        assert taken is not None
-        leased.append(_task(taken))
-    return leased
+    Each lease raises the fence, so that a worker that lost its lease changes nothing. Where the first of the queue are
+    all of channels that are busy, only `thorough` looks behind them: that reads past each of them.
+    """
+    head = _due_head(tx, which, now, ())
+    picked, full = _pick(which, head, limit)
+    if thorough and full and len(head) == DUE_HEAD_MAX and len(picked) < limit:
+        picked += _pick(which, _due_head(tx, which, now, full), limit - len(picked))[0]
+    leased: dict[str, Task] = {}
+    for names, params in _several(picked):
+        query = f"UPDATE tasks SET lease_until = :until, fence = fence + 1 WHERE id IN ({names}) RETURNING *"  # noqa: S608 - own names of parameters
+        leased |= {row["id"]: _task(row) for row in tx.all(query, {**params, "until": now + lease_us})}
+    return [leased[each] for each in picked]
 
 
 def release_lease(tx: Tx, task: Task) -> bool:
@@ -151,19 +154,22 @@ def release_all_leases(tx: Tx) -> None:
 
 def next_due(tx: Tx, which: Due, now: int) -> int | None:
     """When the next task that nobody has leased wants attention."""
-    clause, params = _due_clause(which, now, due_only=False)
-    query = f"SELECT due_at FROM tasks WHERE {clause} ORDER BY due_at LIMIT 1"  # noqa: S608 - own clause
-    row = tx.one(query, params)
+    scope, params = _scope(which)
+    row = tx.one(
+        f"SELECT due_at FROM tasks WHERE due_at IS NOT NULL AND lease_until <= :now AND {scope}"  # noqa: S608 - own clause
+        " ORDER BY due_at LIMIT 1",
+        {**params, "now": now},
+    )
     return None if row is None else row["due_at"]
 
 
 def make_due(tx: Tx, task_id: str, now: int) -> bool:
-    """Let the worker look at this task now."""
+    """Let the worker look at this task now, before all that merely had their turn."""
     tx.wake(DUE_TOPIC)
     return bool(
         tx.run(
-            "UPDATE tasks SET due_at = :now WHERE id = :id AND state IN ('running', 'unknown')",
-            {"id": task_id, "now": now},
+            "UPDATE tasks SET due_at = :due WHERE id = :id AND state IN ('running', 'unknown')",
+            {"id": task_id, "due": now - HINT_AHEAD_US},
         )
     )
 
@@ -205,20 +211,45 @@ def counts(tx: Tx) -> Sequence[Row]:
     )
 
 
-def _due_clause(which: Due, now: int, *, due_only: bool = True) -> tuple[str, dict[str, Any]]:
-    params: dict[str, Any] = {"now": now}
-    clauses = ["due_at IS NOT NULL", "lease_until <= :now"]
-    if due_only:
-        clauses.append("due_at <= :now")
+def _several(task_ids: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Give the names and values of parameters, batch by batch; the last id fills up what is left of a batch."""
+    for start in range(0, len(task_ids), _TOGETHER[-1]):
+        batch = task_ids[start : start + _TOGETHER[-1]]
+        size = next(each for each in _TOGETHER if each >= len(batch))
+        padded = (*batch, *batch[-1:] * (size - len(batch)))
+        yield _NAMES[size], dict(zip(_KEYS, padded, strict=False))
+
+
+def _pick(which: Due, head: Sequence[Row], limit: int) -> tuple[list[str], tuple[str, ...]]:
+    """Choose from the head of the queue; give also the channels that have no room left."""
+    picked: list[str] = []
+    left = dict(which.room)
+    for row in head:
+        channel = row["channel_id"]
+        left[channel] = left.get(channel, which.room_of_others) - 1
+        if left[channel] >= 0 and len(picked) < limit:
+            picked.append(row["id"])
+    return picked, tuple(channel for channel, room in left.items() if room <= 0)
+
+
+def _due_head(tx: Tx, which: Due, now: int, without: Sequence[str]) -> Sequence[Row]:
+    """Read the first of what is due and not leased, locked where there are several workers."""
+    scope, params = _scope(which)
+    names = [f":without_{n}" for n in range(len(without))]
+    params |= {f"without_{n}": channel for n, channel in enumerate(without)}
+    others = f" AND channel_id NOT IN ({', '.join(names)})" if names else ""
+    return tx.all(
+        f"SELECT id, channel_id FROM tasks WHERE due_at IS NOT NULL AND due_at <= :now AND lease_until <= :now"  # noqa: S608 - own clause
+        f" AND {scope}{others} ORDER BY due_at LIMIT {DUE_HEAD_MAX}{tx.skip_locked}",
+        {**params, "now": now},
+    )
+
+
+def _scope(which: Due) -> tuple[str, dict[str, Any]]:
     mine = [f":mine_{n}" for n in range(len(which.simulators))]
-    params |= {f"mine_{n}": channel for n, channel in enumerate(which.simulators)}
     scopes = [*(["livemode = 1"] if which.live else []), *([f"channel_id IN ({', '.join(mine)})"] if mine else [])]
-    clauses.append(f"({' OR '.join(scopes)})" if scopes else "1 = 0")
-    full = [f":full_{n}" for n in range(len(which.full))]
-    params |= {f"full_{n}": channel for n, channel in enumerate(which.full)}
-    if full:
-        clauses.append(f"channel_id NOT IN ({', '.join(full)})")
-    return " AND ".join(clauses), params
+    params: dict[str, Any] = {f"mine_{n}": channel for n, channel in enumerate(which.simulators)}
+    return f"({' OR '.join(scopes)})" if scopes else "1 = 0", params
 
 
 def _update(tx: Tx, task: Task, columns: dict[str, Any]) -> bool:
@@ -274,6 +305,9 @@ def _task(row: Row) -> Task:
     )
 
 
+_SEEN = "id, project_id, livemode, state, polls, fence, attempts"
+_KEYS = tuple(f"id_{n}" for n in range(_TOGETHER[-1]))
+_NAMES = {size: ", ".join(f":{key}" for key in _KEYS[:size]) for size in _TOGETHER}
 _SAME = (
     *("id", "account_id", "project_id", "key_id", "request_id", "boot_id", "dialect", "kind", "model", "channel_id"),
     *("vendor", "vendor_model", "attempts", "vendor_task_id", "poll_url", "hold_id", "body_object", "word"),

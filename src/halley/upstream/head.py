@@ -15,6 +15,7 @@ from halley.upstream.messages import UpstreamRequest
 _T = TypeVar("_T")
 
 MEMO_ENTRIES_MAX = 1_024
+HEADS_MAX = 256
 PORT_MAX = 65_535
 _DEFAULT_PORT = {"http": 80, "https": 443}
 _URL = re.compile(
@@ -63,11 +64,12 @@ class Place(NamedTuple):
 
 
 class HeadWriter:
-    """Writes heads, and remembers URLs and header names that it has checked before."""
+    """Writes heads, and remembers URLs, header names and whole heads that it has checked before."""
 
     def __init__(self) -> None:
         self._places: dict[str, Place] = {}
         self._names: dict[str, str] = {}
+        self._heads: dict[tuple[str, str, tuple[tuple[str, str], ...]], bytes] = {}
 
     def place(self, url: str) -> Place:
         """Read a URL. Raises `NotSent`."""
@@ -75,6 +77,18 @@ class HeadWriter:
 
     def write(self, request: UpstreamRequest, place: Place) -> bytes:
         """Spell the request's head. Raises `NotSent`."""
+        case = (request.method, request.url, request.headers)
+        head = self._heads.get(case)
+        if head is None:
+            if len(self._heads) >= HEADS_MAX:
+                self._heads.clear()
+            head = self._heads[case] = self._spell(request, place)
+        if request.body is not None:
+            return b"%bcontent-length: %d\r\n\r\n" % (head, len(request.body))
+        return head + (b"content-length: 0\r\n\r\n" if request.method in _WITH_BODY else b"\r\n")
+
+    def _spell(self, request: UpstreamRequest, place: Place) -> bytes:
+        """Spell all but the length of the body and the end."""
         if request.method not in _METHODS:
             raise NotSent("the request's method is none of HTTP's")
         lines = [f"{request.method} {place.target} HTTP/1.1\r\nhost: {place.authority}\r\n"]
@@ -89,7 +103,9 @@ class HeadWriter:
             if key:
                 seen.add(key)
                 lines.append(f"{name}: {value}\r\n")
-        lines.append(_own_lines(request, seen))
+        accept = "" if "accept" in seen else "accept: */*\r\n"
+        agent = "" if "user-agent" in seen else "user-agent: halley\r\n"
+        lines.append(f"{accept}accept-encoding: identity\r\n{agent}")
         try:
             return "".join(lines).encode()
         except UnicodeEncodeError as error:
@@ -112,16 +128,6 @@ def read_url(url: str) -> Place:
     except UnicodeEncodeError as error:
         raise _malformed("it holds a character that cannot be written") from error
     return Place(Origin(scheme, host.strip("[]"), port), authority, target)
-
-
-def _own_lines(request: UpstreamRequest, seen: set[str]) -> str:
-    accept = "" if "accept" in seen else "accept: */*\r\n"
-    agent = "" if "user-agent" in seen else "user-agent: halley\r\n"
-    if request.body is not None:
-        length = f"content-length: {len(request.body)}\r\n"
-    else:
-        length = "content-length: 0\r\n" if request.method in _WITH_BODY else ""
-    return f"{accept}accept-encoding: identity\r\n{agent}{length}\r\n"
 
 
 def _learn(memo: dict[str, _T], text: str, read: Callable[[str], _T]) -> _T:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
+from halley.kernel.headers import header_name
 from halley.upstream.encoding import BadEncoding, Unpacker, decode_body
 from halley.upstream.errors import OutcomeUnknown, ReplyTooLarge
 from halley.upstream.incoming import READ_AHEAD_BYTES, Incoming
@@ -135,6 +136,6 @@ def _joined(received: list[tuple[bytes, bytes]]) -> dict[str, str]:
     for name, value in received:
         if not value.isascii():
             continue
-        key, text = name.decode("latin-1").lower(), value.decode("ascii")
+        key, text = header_name(name), value.decode("ascii")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return headers

@@ -1,6 +1,7 @@
 """Channels and prices as they stand in the database, in memory; replaced whole when either changes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -10,6 +11,8 @@ from halley.db import Tx
 from halley.routing import Channel
 from halley.routing.store import all_channels
 
+ROUTES_MAX = 10_000
+
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """One consistent reading."""
@@ -18,6 +21,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     by_id: Mapping[str, Channel]
     prices: PriceBook
     generations: Mapping[str, int]
+    opened: dict[str, tuple[tuple[str, str], ...]] = {}
+    """Channel id → the headers that hold its credentials, once they were needed. Not to be logged."""
+    routes: dict[Hashable, Any] = {}
+    """What the pipeline has worked out from this reading and nothing else, by what it was worked out for; it is
+    forgotten with this reading."""
+
+    def remember(self, case: Hashable, worked_out: Any) -> None:
+        """Keep it in `routes`, which holds so many and begins anew when it is full."""
+        if len(self.routes) >= ROUTES_MAX:
+            self.routes.clear()
+        self.routes[case] = worked_out
 
 
 def load_config(tx: Tx, now: int, sandbox: Sequence[Channel]) -> Config:

@@ -1,35 +1,34 @@
 """What Prometheus may read. Labels are closed sets (routes, models, states): never a key, an id or a URL."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge
 
-LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+from halley.kernel.clock import Clock, SystemClock
+from halley.world.figures import Counts, Times
 
 
 class Metrics:
-    """All series of one process."""
+    """All series of one process. Counts and times are for the event loop's thread only."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        clock = clock or SystemClock()
         self.registry = registry = CollectorRegistry()
-        self.requests = Counter(
-            "halley_requests_total", "Requests answered", ("route", "method", "status"), registry=registry
+        self.requests = Counts("halley_requests", "Requests answered", ("route", "method", "status"), clock)
+        self.latency = Times("halley_request_seconds", "Time to answer", ("route",), clock)
+        self.vendor_calls = Counts("halley_vendor_calls", "Calls to vendors", ("vendor", "operation", "outcome"), clock)
+        self.vendor_latency = Times(
+            "halley_vendor_call_seconds", "Time of calls to vendors", ("vendor", "operation"), clock
         )
-        self.latency = Histogram(
-            "halley_request_seconds", "Time to answer", ("route",), registry=registry, buckets=LATENCY_BUCKETS_S
-        )
-        self.vendor_calls = Counter(
-            "halley_vendor_calls_total", "Calls to vendors", ("vendor", "operation", "outcome"), registry=registry
-        )
-        self.vendor_latency = Histogram(
-            "halley_vendor_call_seconds",
-            "Time of calls to vendors",
-            ("vendor", "operation"),
-            registry=registry,
-            buckets=LATENCY_BUCKETS_S,
-        )
-        self.tasks_ended = Counter(
-            "halley_tasks_ended_total", "Tasks by their end", ("model", "state"), registry=registry
-        )
-        self.webhooks = Counter("halley_webhooks_total", "Webhook attempts", ("outcome",), registry=registry)
+        self.tasks_ended = Counts("halley_tasks_ended", "Tasks by their end", ("model", "state"), clock)
+        self.webhooks = Counts("halley_webhooks", "Webhook attempts", ("outcome",), clock)
+        for figures in (
+            self.requests,
+            self.latency,
+            self.vendor_calls,
+            self.vendor_latency,
+            self.tasks_ended,
+            self.webhooks,
+        ):
+            registry.register(figures)
         self.tasks = Gauge("halley_tasks", "Open tasks", ("state",), registry=registry)
         self.task_age = Gauge("halley_task_age_seconds", "Age of the oldest open task", ("state",), registry=registry)
         self.holds = Gauge("halley_holds", "Open holds", registry=registry)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from halley.api.asgi import Reply, reply_of, while_there
+from halley.api.asgi import Reply, reply_of
 from halley.api.body import FORMS
 from halley.api.call import Call
 from halley.api.forms import read_form
@@ -72,7 +72,7 @@ async def relay_content(call: Call) -> Reply:
 async def _answer(call: Call, ask: Ask) -> Reply:
     if ask.operation in COUNTING:
         limit(call.world, ask.caller, 0)
-        counted = await while_there(call.receive, count(call.world, ask))
+        counted = await call.client.while_there(count(call.world, ask))
         return Reply(headers=(("content-type", "application/json"), *_NO_STORE), body=counted)
     ask.limited_tokens = meter.input_estimate(ask)
     verdict = limit(call.world, ask.caller, ask.limited_tokens)
@@ -118,7 +118,7 @@ async def _while_there(call: Call, ask: Ask) -> Finished | Streaming | Answer:
         return answered
 
     try:
-        return await while_there(call.receive, work())
+        return await call.client.while_there(work())
     except BaseException:
         for stream in begun:
             await stream.aclose()
@@ -143,7 +143,7 @@ def _ask(call: Call, operation: Operation, body: JsonBody | FormBody, named: str
         named=named,
         body=body,
         stream=stream,
-        headers=call.incoming().headers,
+        headers=call.headers,
         request=call.context(),
         admitted_at=call.epoch,
     )

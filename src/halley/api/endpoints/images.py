@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from halley.api.asgi import Reply, reply_of, while_there
+from halley.api.asgi import Reply, reply_of
 from halley.api.call import Call
 from halley.api.endpoints.answers import DEFAULT_MODELS, public_model, read_body, relay_body
 from halley.assets import store as assets
@@ -33,7 +33,7 @@ async def draw(call: Call) -> Reply:
         return await relay_body(call, operation, body)
     fields: dict[str, object] = {**_fields(body), "model": named}
     work = orders.submit(call.world, call.caller, call.world.dialects[DIALECT], call.incoming(fields), call.context())
-    answer = await while_there(call.receive, work)
+    answer = await call.client.while_there(work)
     if answer.status == _OK and fields.get("response_format") == "b64_json":
         answer = await _inlined(call, answer)
     return reply_of(answer)

@@ -1,6 +1,7 @@
 """The operations of every dialect: order, fetch, list, cancel, look up."""
 
 from fnmatch import fnmatchcase
+from functools import partial
 
 import msgspec
 
@@ -13,7 +14,7 @@ from halley.kernel.money import dollars
 from halley.pipeline import call as orders
 from halley.pipeline import once, task
 from halley.tasks import TaskFilter
-from halley.vendors.contract import Answer, ModelView, Page, TaskView
+from halley.vendors.contract import Answer, Dialect, ModelView, Page, TaskView
 
 PAGE_SIZE = 100
 FAILED = 400
@@ -33,9 +34,11 @@ async def submit(call: Call) -> Reply:
 
 async def fetch(call: Call) -> Reply:
     """Show a task in this format, whichever it was ordered in."""
-    asked = task_id(call)
-    view = await task.fetch(call.world, call.caller, asked, call.context(), dialect=call.dialect)
-    return reply_of(_shown(call, asked, view))
+    asked, dialect = task_id(call), call.dialect
+    answer = await task.answer(
+        call.world, call.caller, asked, call.context(), partial(_rendered, dialect), dialect=dialect
+    )
+    return reply_of(dialect.render_missing(asked, call.id) if answer is None else answer)
 
 
 async def list_page(call: Call) -> Reply:
@@ -114,5 +117,9 @@ def with_cursors(page: Page) -> Page:
 def _shown(call: Call, asked: str, view: TaskView | None) -> Answer:
     if view is None:
         return call.dialect.render_missing(asked, call.id)
-    answer = call.dialect.render_task(view)
+    return _rendered(call.dialect, view)
+
+
+def _rendered(dialect: Dialect, view: TaskView) -> Answer:
+    answer = dialect.render_task(view)
     return msgspec.structs.replace(answer, headers={**answer.headers, **cost_headers(view)})

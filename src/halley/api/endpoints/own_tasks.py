@@ -42,8 +42,13 @@ async def list_page(call: Call) -> Reply:
 async def fetch(call: Call) -> Reply:
     """Show a task; `wait` holds the answer until it has ended, at most so many seconds."""
     wait_s = whole_number(call.query, "wait", 0, (0, WAIT_S_MAX))
-    view = await task.fetch(call.world, call.caller, call.params["id"], call.context(), wait_s=wait_s)
-    return reply_of(_shown(view))
+    asked, context = call.params["id"], call.context()
+    if wait_s:
+        return reply_of(_shown(await task.wait_ended(call.world, call.caller, asked, context, seconds=wait_s)))
+    answer = await task.answer(call.world, call.caller, asked, context, _shown)
+    if answer is None:
+        raise _missing()
+    return reply_of(answer)
 
 
 async def cancel(call: Call) -> Reply:

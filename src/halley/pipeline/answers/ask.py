@@ -28,7 +28,7 @@ class Ask(msgspec.Struct, kw_only=True, eq=False):
     array: bool = False
     """Whether the stream is to be written as one JSON array (Gemini without `alt=sse`)."""
     headers: Mapping[str, str] = {}
-    """The caller's, without credentials, by lower-case name."""
+    """The caller's, by lower-case name. Credentials may be among them, which are never passed on."""
     request: RequestContext
     admitted_at: int = -1
     """The epoch of what is known of callers when the key was let in: a stream looks again once it is over."""

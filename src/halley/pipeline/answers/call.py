@@ -1,14 +1,13 @@
 """The way of a call that is answered at once: choose, reserve, send, relay, settle."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
 from halley.db import Tx
 from halley.kernel.clock import MICROSECONDS
-from halley.kernel.faults import BadRequest, VendorFault
+from halley.kernel.faults import BadRequest, OutOfFunds, VendorFault
 from halley.kernel.money import Nanos
 from halley.kernel.operation import Operation
 from halley.pipeline.answers import meter
@@ -17,16 +16,16 @@ from halley.pipeline.answers.attempt import Attempt
 from halley.pipeline.answers.choose import choose
 from halley.pipeline.answers.flow import Flow, Whole
 from halley.pipeline.answers.recall import must_be_told, recall
-from halley.pipeline.answers.reserve import Held, reserve
+from halley.pipeline.answers.reserve import ORDER_PREFIX, Held, hold, hold_what_is_left
 from halley.pipeline.answers.send import Answered, NoAnswer, Tries, ordered, send
-from halley.pipeline.answers.settle import Also, End, reply_facts, settle, used, used_so_far
+from halley.pipeline.answers.settle import End, settle
 from halley.pipeline.answers.stored import as_asked, keep, keeping
+from halley.pipeline.answers.used import is_told, used, used_so_far
+from halley.pipeline.persist import to_its_end
 from halley.pipeline.vendor import note_health
 from halley.usage.model import Outcome
 from halley.wire.contract import AnswerFacts
 from halley.world import World
-
-T = TypeVar("T")
 
 
 class Finished(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +76,7 @@ class Streaming:
             attempt=answered.attempt,
             tries=answered.tries,
             quantities=quantities,
-            facts=meter.facts(self._ask, flow.pipe.told),
+            told=flow.pipe.told.get,
             exposure=answered.exposure,
             first_byte_us=answered.first_byte_us,
         )
@@ -98,37 +97,61 @@ async def answer(world: World, ask: Ask, keep_it: Keep | None = None) -> Finishe
     await recall(world, ask)
     attempts = choose(world, ask)
     held = await _reserved(world, ask, attempts[0])
-    facts = _facts(world, ask, translated=any(one.operation is not ask.operation for one in attempts))
+    facts = _facts(ask, held, translated=any(one.operation is not ask.operation for one in attempts))
     tries = Tries()
     try:
         answered = await _send(world, ask, attempts, facts, held, tries)
     except NoAnswer as error:
         outcome = Outcome.LOST if error.lost else Outcome.FAILED
         lost = Nanos(error.lost * held.amount)
-        await _settle(world, ask, held, End(outcome=outcome, attempt=error.last, tries=error.tries, exposure=lost))
+        await settle(world, ask, held, End(outcome=outcome, attempt=error.last, tries=error.tries, exposure=lost))
         raise error.fault from error
     except BaseException:
         # The caller left, or we are at fault: whatever a vendor did, nobody got an answer.
         exposure = Nanos((tries.lost + tries.asking) * held.amount)
         cancelled = End(outcome=Outcome.CANCELLED, attempt=tries.last, tries=tries.made, exposure=exposure)
-        await _settle(world, ask, held, cancelled)
+        await settle(world, ask, held, cancelled)
         raise
     if isinstance(answered.answer, Flow):
         return Streaming(world, ask, held, answered, answered.answer)
     # To its end, also when the caller leaves: the vendor has answered.
-    return await _to_its_end(_finish(world, ask, held, answered, keep_it))
+    finishing = _finish(world, ask, held, answered, keep_it)
+    at_once = is_told(ask, answered.answer.usage) and ask.operation is not Operation.RESPONSES
+    return await (finishing if at_once else to_its_end(finishing))
 
 
 async def _reserved(world: World, ask: Ask, first: Attempt) -> Held:
     """Hold. A caller who leaves meanwhile gets it back at once: the write goes on without them."""
-    running = asyncio.ensure_future(reserve(world, ask, meter.ceiling(ask, first.row)))  # noqa: TID251 - awaited here
+    held, written = hold(world, ask, meter.ceiling(ask, first.row))
+    try:
+        await asyncio.shield(written)
+    except OutOfFunds:
+        running = asyncio.ensure_future(hold_what_is_left(world, ask, held))  # noqa: TID251 - awaited here
+    except asyncio.CancelledError:
+        running = asyncio.ensure_future(_as_held(held, written))  # noqa: TID251 - awaited here
+        await _given_back(world, ask, running)
+        raise
+    except BaseException:
+        world.answering.discard(held.order_id)
+        raise
+    else:
+        return held
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
-        await asyncio.wait((running,))
-        if running.exception() is None:
-            await _settle(world, ask, running.result(), End(outcome=Outcome.CANCELLED, attempt=None, tries=0))
+        await _given_back(world, ask, running)
         raise
+
+
+async def _as_held(held: Held, written: Awaitable[None]) -> Held:
+    await written
+    return held
+
+
+async def _given_back(world: World, ask: Ask, running: asyncio.Future[Held]) -> None:
+    await asyncio.wait((running,))
+    if running.exception() is None:
+        await settle(world, ask, running.result(), End(outcome=Outcome.CANCELLED, attempt=None, tries=0))
 
 
 async def _send(
@@ -143,31 +166,21 @@ async def _send(
         return await send(world, ask, attempts, facts, held.amount, tries)
 
 
-async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """Do something whole, and only then notice that nobody waits for it."""
-    running = asyncio.ensure_future(work)  # noqa: TID251 - awaited right here
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait((running,))
-        raise
-
-
 async def _finish(world: World, ask: Ask, held: Held, answered: Answered, keep_it: Keep | None) -> Finished:
     whole = answered.answer
     assert isinstance(whole, Whole)
     body = await _kept(world, ask, held, answered, whole)
     try:
-        quantities = await used(ask, whole.usage, whole.texts, whole.raw)
+        quantities = await used(ask, whole.usage, whole.texts, whole.raw, whole.outline)
     except BaseException:
-        await _settle(world, ask, held, _lost(answered, held))
+        await settle(world, ask, held, _lost(answered, held))
         raise
     end = End(
         outcome=Outcome.SUCCEEDED,
         attempt=answered.attempt,
         tries=answered.tries,
         quantities=quantities,
-        facts=meter.facts(ask, reply_facts(whole.raw)),
+        told=whole.outline.value,
         exposure=answered.exposure,
         first_byte_us=answered.first_byte_us,
     )
@@ -175,11 +188,10 @@ async def _finish(world: World, ask: Ask, held: Held, answered: Answered, keep_i
     def finished(paid: Nanos) -> Finished:
         return Finished(body=body, content_type=whole.content_type, cost=paid, channel=answered.attempt.channel.name)
 
-    def also(tx: Tx, paid: Nanos) -> None:
-        if keep_it is not None:
-            keep_it(tx, finished(paid))
-
-    return finished(await _settle(world, ask, held, end, also))
+    if keep_it is None:
+        return finished(await settle(world, ask, held, end))
+    keep = keep_it
+    return finished(await settle(world, ask, held, end, lambda tx, paid: keep(tx, finished(paid))))
 
 
 async def _kept(world: World, ask: Ask, held: Held, answered: Answered, whole: Whole) -> bytes:
@@ -190,7 +202,7 @@ async def _kept(world: World, ask: Ask, held: Held, answered: Answered, whole: W
         body = as_asked(ask, answered.attempt, whole.body)
         await keep(world, ask, answered.attempt, body)
     except BaseException:
-        await _settle(world, ask, held, _lost(answered, held))
+        await settle(world, ask, held, _lost(answered, held))
         raise
     return body
 
@@ -201,14 +213,9 @@ def _lost(answered: Answered, held: Held) -> End:
     return End(outcome=Outcome.LOST, attempt=answered.attempt, tries=answered.tries, exposure=exposure)
 
 
-async def _settle(world: World, ask: Ask, held: Held, end: End, also: Also | None = None) -> Nanos:
-    """Book, whether or not the caller still waits."""
-    return await asyncio.shield(settle(world, ask, held, end, also))
-
-
-def _facts(world: World, ask: Ask, *, translated: bool) -> AnswerFacts:
+def _facts(ask: Ask, held: Held, *, translated: bool) -> AnswerFacts:
     return AnswerFacts(
-        id=world.ids.new(),
+        id=held.order_id.removeprefix(ORDER_PREFIX),
         model=ask.named,
         created_s=ask.request.received_at // MICROSECONDS,
         body=ask.sent.whole() if translated else {},

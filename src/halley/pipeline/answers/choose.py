@@ -19,8 +19,24 @@ TRANSLATED = frozenset((Kind.CHAT, Kind.EMBEDDING))
 
 
 def choose(world: World, ask: Ask) -> list[Attempt]:
-    """List who can answer. Raises `NoChannel`, or `NotConveyed` when a field stands in everybody's way."""
+    """List who can answer, as a list that is not to be changed.
+
+    Raises `NoChannel`, or `NotConveyed` when a field stands in everybody's way.
+    """
     allow_model(ask.caller, ask.model)
+    if ask.history is not None:
+        return _choose(world, ask)[0]
+    case = (ask.caller.key_id, ask.caller.livemode, ask.model, ask.operation)
+    known: list[Attempt] | None = world.config.routes.get(case)
+    if known is None:
+        known, for_any_body = _choose(world, ask)
+        if for_any_body:
+            world.config.remember(case, known)
+    return known
+
+
+def _choose(world: World, ask: Ask) -> tuple[list[Attempt], bool]:
+    """List who can answer, and say whether they could whatever the body says: what is translated may not convey it."""
     key = ask.caller.key_id
     found = candidates(
         world.config.channels,
@@ -40,14 +56,14 @@ def choose(world: World, ask: Ask) -> list[Attempt]:
     if attempts:
         # Where priority leaves a choice, who speaks the caller's format gets the call as it was written.
         # Among these one that knows what was said before.
-        return sorted(
-            attempts,
+        attempts.sort(
             key=lambda one: (
                 -one.channel.priority,
                 not ask.recalled_by(one.channel.id, one.operation),
                 one.operation != ask.operation,
             ),
         )
+        return attempts, obstacle is None and all(one.operation is ask.operation for one in attempts)
     if obstacle is not None:
         raise obstacle
     raise _nobody(world, ask)

@@ -20,10 +20,9 @@ from halley.pipeline.answers.pipe import Binary, Pipe, Translated, Unchanged, wr
 from halley.pipeline.answers.translate import read_reply, texts, translate_embeddings, write_reply
 from halley.upstream.client import UpstreamStream
 from halley.upstream.errors import NotSent, ReplyTooLarge, UpstreamError
-from halley.wire import watch
 from halley.wire.contract import AnswerFacts, StreamFault
 from halley.wire.formats import CHAT_FORMATS
-from halley.wire.openai.usage import read_usage
+from halley.wire.openai.usage import NO_OUTLINE, Outline, counts_in, read_outline, read_usage
 from halley.world import World
 
 LARGE_BYTES = 256 * 1024
@@ -44,6 +43,7 @@ class Whole(msgspec.Struct, frozen=True, kw_only=True):
     """What was generated, where it is known and the vendor told no usage."""
     raw: bytes = b""
     """The vendor's own reply, where meters are read from more of it."""
+    outline: Outline = NO_OUTLINE
 
 
 async def whole_answer(ask: Ask, attempt: Attempt, stream: UpstreamStream, facts: AnswerFacts) -> Whole:
@@ -163,18 +163,24 @@ def open_flow(world: World, ask: Ask, attempt: Attempt, stream: UpstreamStream, 
 def _whole(ask: Ask, attempt: Attempt, data: bytes, content_type: str, facts: AnswerFacts) -> Whole:
     if ask.kind in _UNFRAMED and not content_type.startswith(_JSON):
         return Whole(body=data, content_type=content_type, usage=None, raw=data)
+    outline = read_outline(data)
     if attempt.operation is ask.operation:
-        watch.check_whole(data)
         chat = CHAT_FORMATS.get(ask.operation)
-        usage = chat.read_usage(data) if chat else read_usage(data)
+        usage = chat.read_usage(data) if chat and chat.read_usage is not read_usage else _told(outline)
         generated = _texts(attempt, data) if chat and usage is None else ()
-        return Whole(body=data, content_type=_JSON, usage=usage, texts=generated, raw=data)
+        return Whole(body=data, content_type=_JSON, usage=usage, texts=generated, raw=data, outline=outline)
     if ask.kind is Kind.EMBEDDING:
         body, usage = translate_embeddings(ask, attempt, data)
-        return Whole(body=body, content_type=_JSON, usage=usage, raw=data)
+        return Whole(body=body, content_type=_JSON, usage=usage, raw=data, outline=outline)
     reply = read_reply(attempt, data)
     body = write_reply(ask, reply, facts)
-    return Whole(body=body, content_type=_JSON, usage=reply.usage, texts=tuple(texts(reply)), raw=data)
+    generated = () if reply.usage is not None else tuple(texts(reply))
+    return Whole(body=body, content_type=_JSON, usage=reply.usage, texts=generated, raw=data, outline=outline)
+
+
+def _told(outline: Outline) -> ChatUsage | None:
+    counts = counts_in(outline)
+    return None if counts is None else counts.usage
 
 
 def _texts(attempt: Attempt, data: bytes) -> tuple[str, ...]:

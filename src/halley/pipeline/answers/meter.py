@@ -1,7 +1,7 @@
 """What a call may use at most, and what it used: by meter, in base units. Pure."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from halley.catalogue.model import Model
@@ -68,16 +68,22 @@ def input_estimate(ask: Ask) -> int:
     return estimate_bytes(text) + files * FILE_TOKENS + token_numbers(ask)
 
 
-def facts(ask: Ask, reply: Mapping[str, Any]) -> dict[str, str]:
-    """Give what prices may depend on: as the reply tells it, else as it was ordered."""
-    read = ask.body.text if isinstance(ask.body, FormBody) else ask.body.get
-    told = {name: reply.get(name) or read(name) for name in FACTS}
-    told |= {name: reply.get(name) for name in TOLD_FACTS}
-    return {name: value for name, value in told.items() if isinstance(value, str)}
+def facts(ask: Ask, told: Callable[[str], Any], names: Iterable[str]) -> dict[str, str]:
+    """Give those of these facts that are known: as the reply tells them, else as they were ordered."""
+    found: dict[str, str] = {}
+    for name in names:
+        value = told(name)
+        if not value and name in FACTS:
+            value = ask.body.text(name) if isinstance(ask.body, FormBody) else ask.body.get(name)
+        if isinstance(value, str) and (name in FACTS or name in TOLD_FACTS):
+            found[name] = value
+    return found
 
 
 def of_usage(usage: ChatUsage) -> dict[str, int]:
     """Part a usage into meters that do not overlap. What a vendor tells of details never exceeds its totals here."""
+    if not (usage.cached or usage.cache_write or usage.reasoning or _has_media(usage)):
+        return {"input_token": usage.input, "output_token": usage.output}
     rest_in, rest_out = usage.input, usage.output
     quantities: dict[str, int] = {}
     for meter, count in (
@@ -101,6 +107,10 @@ def of_usage(usage: ChatUsage) -> dict[str, int]:
         if part:
             quantities[meter] = part
     return {"input_token": rest_in, **quantities, "output_token": rest_out}
+
+
+def _has_media(usage: ChatUsage) -> bool:
+    return bool(usage.audio_input or usage.audio_output or usage.image_input or usage.image_output)
 
 
 def strings(value: Any) -> Iterator[str]:

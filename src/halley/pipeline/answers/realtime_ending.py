@@ -10,7 +10,7 @@ from halley.kernel import codec
 from halley.kernel.faults import CallerFault, Draining, Fault, VendorBroken, VendorRejectsUs
 from halley.upstream.websocket import Closed
 from halley.wire.openai.errors import read_refusal
-from halley.wire.openai.words import masked
+from halley.wire.words import masked
 
 REASON_BYTES_MAX = 123
 """What fits into a closing frame."""

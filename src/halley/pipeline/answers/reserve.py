@@ -1,17 +1,15 @@
 """reserve: the most that a call may cost becomes a hold, on disk before any vendor is called."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Sequence
 
 import msgspec
 
 from halley.accounts import store as accounts
-from halley.accounts.model import Caller
+from halley.accounts.model import BudgetReservation, Caller
 from halley.catalogue import PriceSet
-from halley.catalogue.conditions import at_size, dearest, input_tokens
-from halley.catalogue.meters import folded
-from halley.db import Tx
+from halley.db import Group, Tx
 from halley.kernel.faults import NoPrice, OutOfFunds
-from halley.kernel.money import ZERO, Nanos, total
+from halley.kernel.money import ZERO, Nanos
 from halley.ledger import queries
 from halley.ledger import store as ledger
 from halley.ledger.model import HoldRequest
@@ -21,6 +19,7 @@ from halley.world import World
 LITTLE_OUTPUT_TOKENS = 64
 """An account that cannot pay the input and this much output is out of funds."""
 ORDER_KIND = "answer"
+ORDER_PREFIX = "ans_"
 _OUTPUTS = ("output_token", "image_output_token", "audio_output_token")
 
 
@@ -40,48 +39,47 @@ async def reserve(world: World, ask: Ask, estimate: dict[str, int]) -> Held:
 
     Raises `NoPrice`, and `OutOfFunds` naming what was needed and what is left: then nothing was written.
     """
-    prices = _prices(world, ask, estimate)
-    now = world.clock.now()
-    held = Held(
-        id=f"hold_{world.ids.new()}",
-        order_id=f"ans_{world.ids.new()}",
-        amount=most_of(prices, estimate),
-        prices=prices,
-        estimate=estimate,
-        created_at=now,
-    )
-    world.answering.add(held.order_id)
+    held, written = hold(world, ask, estimate)
     try:
-        return await _write(world, ask, held)
+        await written
+    except OutOfFunds:
+        return await hold_what_is_left(world, ask, held)
     except BaseException:
         # Should it have been written after all, the sweep finds that nobody works on it.
         world.answering.discard(held.order_id)
         raise
-
-
-async def _write(world: World, ask: Ask, held: Held) -> Held:
-    try:
-        await world.db.write("hold_answer", lambda tx: _hold(tx, world, ask, held))
-    except OutOfFunds:
-        little = {meter: _little(held.estimate, meter) for meter in _OUTPUTS}
-        least = most_of(held.prices, {**held.estimate, **little})
-        if least >= held.amount:
-            raise
-        amount = await world.db.write("hold_what_is_left", lambda tx: _hold_left(tx, world, ask, held, least))
-        return msgspec.structs.replace(held, amount=amount)
     return held
 
 
-def price_of(prices: PriceSet, quantities: Mapping[str, int], facts: Mapping[str, str]) -> Nanos:
-    """Price what was counted: a meter without a price of its own counts with its parent's."""
-    meters = at_size(prices.meters, input_tokens(quantities), facts)
-    return total(folded(quantities, meters), meters)
+def hold(world: World, ask: Ask, estimate: dict[str, int]) -> tuple[Held, Awaitable[None]]:
+    """Begin to hold the ceiling; the second is done once it is on disk, and raises `OutOfFunds`. Raises `NoPrice`."""
+    prices = _prices(world, ask, estimate)
+    identity, now = world.ids.new(), world.clock.now()
+    amount = prices.tariff.most(estimate)
+    held = Held(
+        id=f"hold_{identity}",
+        order_id=ORDER_PREFIX + identity,
+        amount=amount,
+        prices=prices,
+        estimate=estimate,
+        created_at=now,
+    )
+    written = world.db.write_together(_HOLD, _request(world, ask, held, amount))
+    world.answering.add(held.order_id)
+    return held, written
 
 
-def most_of(prices: PriceSet, quantities: Mapping[str, int]) -> Nanos:
-    """Price what may be counted, under the dearest conditions."""
-    meters = dearest(prices.meters)
-    return total(folded(quantities, meters), meters)
+async def hold_what_is_left(world: World, ask: Ask, held: Held) -> Held:
+    """Hold less than was refused, when it pays for the least that is worth a call. Raises `OutOfFunds`."""
+    try:
+        little = {meter: _little(held.estimate, meter) for meter in _OUTPUTS}
+        least = held.prices.tariff.most({**held.estimate, **little})
+        least = min(held.amount, least)
+        amount = await world.db.write("hold_what_is_left", lambda tx: _hold_left(tx, world, ask, held, least))
+    except BaseException:
+        world.answering.discard(held.order_id)
+        raise
+    return msgspec.structs.replace(held, amount=amount)
 
 
 def _prices(world: World, ask: Ask, estimate: dict[str, int]) -> PriceSet:
@@ -91,8 +89,7 @@ def _prices(world: World, ask: Ask, estimate: dict[str, int]) -> PriceSet:
             message = f"Model `{ask.model}` has no price; the operator sets one under `[[prices]]` in halley.toml"
             raise NoPrice(message, param="model")
         return PriceSet(id="", model=ask.model, source="none", valid_from=0, meters={})
-    known = dearest(prices.meters)
-    if known and not known.keys() & folded(estimate, known).keys():
+    if prices.tariff.counts_nothing_of(estimate):
         message = f"The price of `{ask.model}` counts nothing of this call; set one of {', '.join(estimate)}"
         raise NoPrice(message, param="model")
     return prices
@@ -102,10 +99,16 @@ def _little(estimate: dict[str, int], meter: str) -> int:
     return min(estimate.get(meter, 0), LITTLE_OUTPUT_TOKENS)
 
 
-def _hold(tx: Tx, world: World, ask: Ask, held: Held) -> None:
+def _hold_together(tx: Tx, requests: Sequence[HoldRequest]) -> Sequence[None]:
     # The ledger first, here as at the end: two processes that lock in one order never wait for each other.
-    ledger.hold(tx, _request(world, ask, held, held.amount))
-    accounts.reserve_budget(tx, key_id=ask.caller.key_id, amount=held.amount, now=held.created_at)
+    ledger.hold_together(tx, requests)
+    accounts.reserve_budgets(
+        tx, [BudgetReservation(key_id=one.key_id, amount=one.amount, now=one.now) for one in requests]
+    )
+    return [None] * len(requests)
+
+
+_HOLD: Group[HoldRequest, None] = Group("hold_answer", _hold_together)
 
 
 def _hold_left(tx: Tx, world: World, ask: Ask, held: Held, least: Nanos) -> Nanos:

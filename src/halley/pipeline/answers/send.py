@@ -14,7 +14,8 @@ from halley.kernel.operation import Operation
 from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.attempt import Attempt
 from halley.pipeline.answers.flow import Flow, Whole, network_fault, open_flow, whole_answer
-from halley.pipeline.answers.translate import write_body
+from halley.pipeline.answers.translate import JSON_TYPE, write_body
+from halley.pipeline.request import CREDENTIALS
 from halley.pipeline.send import RESTING_RETRY_AFTER_S
 from halley.pipeline.vendor import credentials, may_try, note_health
 from halley.routing.headers import open_headers
@@ -30,7 +31,7 @@ REPLY_BYTES_MAX = 128 * 1024 * 1024
 ERROR_BYTES_MAX = 1024 * 1024
 SMALL_BYTES_MAX = 64 * 1024
 _SUCCESS = 2
-_NEVER_FORWARDED = frozenset(("content-type", "content-length", "accept-encoding", "host"))
+_NEVER_FORWARDED = CREDENTIALS | {"content-type", "content-length", "accept-encoding", "host"}
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,15 +180,18 @@ async def _no_page(stream: UpstreamStream) -> UpstreamStream:
 
 
 def _request(world: World, ask: Ask, attempt: Attempt) -> UpstreamRequest:
-    settings, channel = world.settings, attempt.channel
-    sent = write_body(ask, attempt, boundary=f"halley-{world.ids.new()}")
-    url = _base(ask, attempt) + _path(ask, attempt)
-    headers = _headers(world, ask, attempt)
-    headers["content-type"] = sent.content_type
+    settings, way = world.settings, _way(world, ask, attempt)
+    headers, url = way.headers, way.url
+    if isinstance(ask.body, FormBody):
+        sent = write_body(ask, attempt, boundary=f"halley-{world.ids.new()}")
+    else:
+        sent = write_body(ask, attempt)
+    if not way.forwarded.isdisjoint(ask.headers) or attempt.channel.simulated or sent.content_type != JSON_TYPE:
+        headers, url = _headers(world, ask, attempt, sent.content_type), _base(ask, attempt) + _path(ask, attempt)
     return UpstreamRequest(
         method="POST",
         url=url,
-        headers=(*headers.items(), *credentials(world, channel, attempt.vendor)),
+        headers=headers,
         body=sent.data,
         connect_timeout_s=settings.connect_timeout_s,
         answer_timeout_s=settings.total_timeout_s,
@@ -195,6 +199,29 @@ def _request(world: World, ask: Ask, attempt: Attempt) -> UpstreamRequest:
         stall_timeout_s=settings.stall_timeout_s,
         reply_bytes_max=REPLY_BYTES_MAX,
     )
+
+
+class _Way(msgspec.Struct, frozen=True):
+    """What is the same in all calls of one kind to one channel whose callers' clients say nothing special."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    forwarded: frozenset[str]
+    """Headers of a caller that are passed on."""
+
+
+def _way(world: World, ask: Ask, attempt: Attempt) -> _Way:
+    case = (attempt.channel.id, attempt.operation, attempt.vendor_model, ask.operation, ask.stream)
+    way: _Way | None = world.config.routes.get(case)
+    if way is None:
+        plain = msgspec.structs.replace(ask, headers={})
+        way = _Way(
+            attempt.channel.base_url + _path(ask, attempt),
+            _headers(world, plain, attempt, JSON_TYPE),
+            _forwarded(ask, attempt),
+        )
+        world.config.remember(case, way)
+    return way
 
 
 def _path(ask: Ask, attempt: Attempt) -> str:
@@ -205,17 +232,22 @@ def _path(ask: Ask, attempt: Attempt) -> str:
     return path.replace("{model}", quote(attempt.vendor_model, safe="")).replace("{verb}", verb)
 
 
-def _headers(world: World, ask: Ask, attempt: Attempt) -> dict[str, str]:
+def _headers(world: World, ask: Ask, attempt: Attempt, content_type: str) -> tuple[tuple[str, str], ...]:
     """Those of the vendor, those of the caller that it understands, the operator's own, and a test's order."""
-    headers: dict[str, str] = dict(attempt.answers.headers)
-    if attempt.operation is ask.operation:
-        known = attempt.answers.forward_headers - _NEVER_FORWARDED
-        headers |= {name: value for name, value in ask.headers.items() if name in known}
+    known = _forwarded(ask, attempt)
+    headers = dict(attempt.answers.headers)
+    headers |= {name: value for name, value in ask.headers.items() if name in known}
     headers.update(open_headers(world.vault, attempt.channel))
     if attempt.channel.simulated and ask.request.directive is not None:
         headers["halley-test"] = ask.request.directive
     headers["accept"] = "text/event-stream" if ask.stream else "*/*"
-    return headers
+    headers["content-type"] = content_type
+    return (*headers.items(), *credentials(world, attempt.channel, attempt.vendor))
+
+
+def _forwarded(ask: Ask, attempt: Attempt) -> frozenset[str]:
+    same = attempt.operation is ask.operation
+    return attempt.answers.forward_headers - _NEVER_FORWARDED if same else frozenset()
 
 
 def _base(ask: Ask, attempt: Attempt) -> str:

@@ -18,6 +18,7 @@ from halley.wire import embedding
 from halley.wire.contract import AnswerFacts
 from halley.wire.formats import CHAT_FORMATS
 
+JSON_TYPE = "application/json"
 STREAM_USAGE = ("stream_options", "include_usage")
 _CHATS = frozenset((Operation.CHAT, Operation.COMPLETION))
 
@@ -26,7 +27,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     """A body for a vendor."""
 
     data: bytes
-    content_type: str = "application/json"
+    content_type: str = JSON_TYPE
 
 
 def conveys(ask: Ask, operation: Operation) -> None:
@@ -41,8 +42,8 @@ def conveys(ask: Ask, operation: Operation) -> None:
         raise NotConveyed(f"`{operation}` cannot stand for `{ask.operation}`")
 
 
-def write_body(ask: Ask, attempt: Attempt, boundary: str) -> Sent:
-    """Write the body for this attempt."""
+def write_body(ask: Ask, attempt: Attempt, boundary: str = "") -> Sent:
+    """Write the body for this attempt; a form needs a boundary."""
     if isinstance(ask.body, FormBody):
         data = ask.body.patched({"model": attempt.vendor_model}, boundary=boundary)
         return Sent(data=data, content_type=f"multipart/form-data; boundary={boundary}")

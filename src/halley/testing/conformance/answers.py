@@ -15,7 +15,6 @@ import msgspec
 from halley.kernel.chat import ChatUsage, StopReason
 from halley.kernel.operation import COUNTING, KINDS, Kind, Operation
 from halley.pipeline.answers.meter import FACTS
-from halley.pipeline.answers.reserve import price_of
 from halley.pipeline.answers.settle import ORDER_KIND
 from halley.routing import Channel
 from halley.testing.client import Reply, order_headers
@@ -216,7 +215,7 @@ class _Drive:
         told: dict[str, Any] = reply.json if whole and reply is not None else {}
         asked = self.sample.json or self.sample.form or {}
         facts = {name: value for name in FACTS if isinstance(value := told.get(name) or asked.get(name), str)}
-        assert usage.price_nanos == price_of(prices, usage.meters, facts), (usage, facts)
+        assert usage.price_nanos == prices.tariff.price(usage.meters, facts), (usage, facts)
         if any(prices.meters.values()):
             assert 0 < usage.price_nanos <= held, (usage, held)
         if self.expected.is_cut and prices.meters.get("output_token") and self._is_words:

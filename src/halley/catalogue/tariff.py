@@ -1,0 +1,91 @@
+"""A set of prices as calls are charged by it: what can be known of it beforehand is worked out once. Pure."""
+
+from collections.abc import Mapping
+
+from halley.catalogue.conditions import at_size, dearest, input_tokens, parse_key
+from halley.catalogue.units import FALLBACKS
+from halley.kernel.money import Nanos, charge
+
+CASES_REMEMBERED_MAX = 256
+"""Facts may come from a vendor's reply, and so be anything."""
+METERS_REMEMBERED_MAX = 256
+
+_Case = tuple[int, tuple[str | None, ...]]
+"""How many of the sizes are exceeded, and the facts that conditions name: requests that agree in these pay alike."""
+
+
+class _Rates:
+    """Prices without conditions, and what a meter without one is charged as."""
+
+    def __init__(self, prices: Mapping[str, int]) -> None:
+        self._prices = prices
+        self._charged_as: dict[str, str] = {}
+
+    def total(self, quantities: Mapping[str, int]) -> Nanos:
+        """Price what was counted. What is charged as the same meter is added up before it is rounded."""
+        prices, charged_as = self._prices, self._charged_as
+        counted: dict[str, int] = {}
+        for meter, count in quantities.items():
+            charged = charged_as.get(meter)
+            if charged is None:
+                charged = self._learn(meter)
+            if charged in counted:
+                counted[charged] += count
+            elif charged in prices:
+                counted[charged] = count
+        amount = 0
+        for meter, count in counted.items():
+            amount += charge(count, prices[meter])
+        return Nanos(amount)
+
+    def counts_any_of(self, quantities: Mapping[str, int]) -> bool:
+        """Whether there is a price for any of it."""
+        return any(self._learn(meter) in self._prices for meter in quantities)
+
+    def _learn(self, meter: str) -> str:
+        charged = meter
+        if meter not in self._prices:
+            charged = next((each for each in FALLBACKS.get(meter, ()) if each in self._prices), meter)
+        if len(self._charged_as) < METERS_REMEMBERED_MAX:
+            self._charged_as[meter] = charged
+        return charged
+
+
+class Tariff:
+    """Prices by price key (`meter` or `meter@condition`), in nano-dollars per million base units. Never changed."""
+
+    def __init__(self, meters: Mapping[str, int]) -> None:
+        self._meters = meters
+        self._dearest = _Rates(dearest(meters))
+        conditional = [parse_key(key) for key in meters if "@" in key]
+        self._sizes = sorted({key.above for key in conditional if key.above is not None})
+        self.facts = tuple(sorted({name for key in conditional for name, _ in key.facts}))
+        """What the price may depend on beside quantities."""
+        self._holding: dict[_Case, _Rates] = {}
+        self._plain = None if conditional else _Rates(meters)
+
+    def price(self, quantities: Mapping[str, int], facts: Mapping[str, str]) -> Nanos:
+        """Price what was counted: a meter without a price of its own counts with its parent's."""
+        rates = self._plain or self._at(quantities, facts)
+        return rates.total(quantities)
+
+    def most(self, quantities: Mapping[str, int]) -> Nanos:
+        """Price what may be counted, under the dearest conditions."""
+        return self._dearest.total(quantities)
+
+    def counts_nothing_of(self, quantities: Mapping[str, int]) -> bool:
+        """Whether there are prices, and none of them is for what is counted here."""
+        return bool(self._meters) and not self._dearest.counts_any_of(quantities)
+
+    def _at(self, quantities: Mapping[str, int], facts: Mapping[str, str]) -> _Rates:
+        size, exceeded = 0, 0
+        if self._sizes:
+            size = input_tokens(quantities)
+            exceeded = sum([size > each for each in self._sizes])
+        case = (exceeded, tuple([facts.get(name) for name in self.facts]))
+        rates = self._holding.get(case)
+        if rates is None:
+            if len(self._holding) >= CASES_REMEMBERED_MAX:
+                self._holding.clear()
+            rates = self._holding[case] = _Rates(at_size(self._meters, size, facts))
+        return rates

@@ -1,0 +1,141 @@
+"""used: what a call used, by meter: as the vendor tells it, or counted from what went both ways."""
+
+import asyncio
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from halley.kernel.body import FormBody
+from halley.kernel.chat import ChatUsage
+from halley.kernel.loose import as_list, as_object, as_text
+from halley.kernel.operation import Kind
+from halley.pipeline.answers import meter
+from halley.pipeline.answers.ask import Ask
+from halley.pipeline.answers.sound import recording, seconds_of
+from halley.tokens import audio_tokens, count_text
+from halley.wire.openai.usage import NO_OUTLINE, Outline, counts_in, outline_of, searches_in
+
+QUANTITY_MAX = 10**12
+"""Of any meter in one call: what a vendor tells beyond it is no count."""
+LAG_MAX = 2
+"""A vendor's own count of a part is believed unless more than twice as much has come: some tell it at the end alone."""
+_TOLD = frozenset((Kind.CHAT, Kind.COMPLETION, Kind.EMBEDDING, Kind.MODERATION, Kind.RERANK))
+"""Kinds whose replies tell all that is billed. The others may have to be measured, which is done in a thread."""
+
+
+async def used(
+    ask: Ask, usage: ChatUsage | None, generated: Iterable[str], raw: bytes = b"", outline: Outline = NO_OUTLINE
+) -> dict[str, int]:
+    """Count what a call used: by the vendor's word where there is one, else from what went both ways.
+
+    `raw` is the vendor's reply and `outline` what was read of it, where it is JSON.
+    """
+    if usage is not None and is_told(ask, usage):
+        return _bounded(_beside(ask, outline) | meter.of_usage(usage))
+    counted = meter.of_usage(usage) if usage else await asyncio.to_thread(_counted, ask, "".join(generated), raw)
+    return _bounded(await asyncio.to_thread(_beside, ask, outline) | counted)
+
+
+def is_told(ask: Ask, usage: ChatUsage | None) -> bool:
+    """Whether `used` has nothing to count or to measure, and so does not wait for anything."""
+    return usage is not None and ask.kind in _TOLD
+
+
+def _bounded(quantities: dict[str, int]) -> dict[str, int]:
+    counts = quantities.values()
+    if min(counts) >= 0 and max(counts) <= QUANTITY_MAX:
+        return quantities
+    return {name: min(max(count, 0), QUANTITY_MAX) for name, count in quantities.items()}
+
+
+async def used_so_far(ask: Ask, usage: ChatUsage | None, generated: Iterable[str], raw: bytes = b"") -> dict[str, int]:
+    """Count what an answer that broke off had used: what the vendor told may be from before most of it came."""
+    came = tuple(generated)
+    if usage is not None and came and ask.kind in (Kind.CHAT, Kind.COMPLETION):
+        output = await asyncio.to_thread(count_text, ask.model, "".join(came))
+        if output > LAG_MAX * usage.output:
+            usage = msgspec.structs.replace(usage, output=output)
+    return await used(ask, usage, came, raw)
+
+
+def _counted(ask: Ask, generated: str, raw: bytes) -> dict[str, int]:
+    """Count tokens ourselves."""
+    match ask.kind:
+        case Kind.SPEECH:
+            return _spoken(ask, raw)
+        case Kind.TRANSCRIPTION:
+            return _heard(ask, generated or _transcript(raw))
+        case Kind.IMAGE:
+            return {"input_token": meter.input_estimate(ask)}
+        case _:
+            return _written(ask, generated)
+
+
+def _spoken(ask: Ask, sound: bytes) -> dict[str, int]:
+    text = as_text(ask.json.get("input"))
+    seconds = seconds_of(sound, pcm=ask.json.get("response_format") == "pcm")
+    return {
+        "input_token": count_text(ask.model, text),
+        "audio_output_token": audio_tokens(seconds, model=ask.model, output=True),
+    }
+
+
+def _heard(ask: Ask, transcript: str) -> dict[str, int]:
+    sound = recording(ask.body)
+    return {
+        "audio_input_token": audio_tokens(seconds_of(sound), model=ask.model),
+        "output_token": count_text(ask.model, transcript),
+    }
+
+
+def _written(ask: Ask, generated: str) -> dict[str, int]:
+    text, files = _sent(ask)
+    sent = count_text(ask.model, text) + files * meter.FILE_TOKENS + meter.token_numbers(ask)
+    return {"input_token": sent, "output_token": count_text(ask.model, generated) if generated else 0}
+
+
+def _sent(ask: Ask) -> tuple[str, int]:
+    if isinstance(ask.body, FormBody):
+        return "", 0
+    body: dict[str, Any] = {name: value for name, value in ask.json.whole().items() if name != "model"}
+    found = list(meter.strings(body))
+    files = sum(1 for each in found if meter.is_file(each))
+    return "\n".join(each for each in found if not meter.is_file(each)), files
+
+
+def _beside(ask: Ask, outline: Outline) -> dict[str, int]:
+    """Count the call itself, and what is billed beside tokens: pictures, characters, seconds, searches."""
+    match ask.kind:
+        case Kind.IMAGE:
+            return {"call": 1, "image": len(as_list(outline.value("data")))}
+        case Kind.SPEECH:
+            return {"call": 1, "character": meter.speech_characters(ask.json)}
+        case Kind.TRANSCRIPTION:
+            return {"call": 1, "audio_second": _seconds(ask, outline)}
+        case Kind.RERANK:
+            return {"call": 1, "rerank_unit": _searches(outline) or 1}
+        case _:
+            return {"call": 1, "web_search": count} if (count := _searches(outline)) else {"call": 1}
+
+
+def _seconds(ask: Ask, outline: Outline) -> int:
+    """Give the length of a recording, started seconds counted whole: as told, else as estimated from its size."""
+    counts = counts_in(outline)
+    if counts is not None and counts.sound_ms:
+        return -(-counts.sound_ms // 1000)
+    for told in (as_object(outline.value("usage")).get("seconds"), outline.value("duration")):
+        if isinstance(told, int | float) and 0 < told < meter.COUNT_MAX * 3600:
+            return -int(-told // 1)
+    return math.ceil(seconds_of(recording(ask.body)))
+
+
+def _transcript(raw: bytes) -> str:
+    """Give what was heard: a field of JSON, or the text itself."""
+    text = outline_of(raw).value("text")
+    return text if isinstance(text, str) else raw.decode("utf-8", "replace")
+
+
+def _searches(outline: Outline) -> int:
+    return searches_in(outline) or 0

@@ -1,0 +1,6 @@
+"""HTTP/1.1: the protocol that uvicorn's server runs for each connection. It knows ASGI, and nothing of our API."""
+
+from halley.server.exchange import EXTENSION, Exchange
+from halley.server.protocol import HttpProtocol
+
+__all__ = ["EXTENSION", "Exchange", "HttpProtocol"]

@@ -1,0 +1,102 @@
+"""Heads of requests and answers as bytes: bounds, targets, header lines that cannot carry more than a header."""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from http import HTTPStatus
+
+import httptools
+
+TARGET_BYTES_MAX = 32 * 1024
+HEAD_BYTES_MAX = 64 * 1024
+"""Of a request's target and headers together."""
+HEADERS_MAX = 128
+NO_BODY = frozenset((204, 304))
+FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection"))
+"""What tells where an answer ends: for the exchange to write."""
+
+Header = tuple[bytes, bytes]
+
+_NAMES_REMEMBERED_MAX = 1024
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_ALLOWED = bytes(byte for byte in range(256) if byte == 9 or (byte >= 32 and byte != 127))  # noqa: PLR2004 - tab, text
+_STATUSES = range(200, 600)
+
+
+def _status_line(status: int) -> bytes:
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = ""
+    return f"HTTP/1.1 {status} {phrase}\r\n".encode("ascii")
+
+
+STATUS_LINES = {status: _status_line(status) for status in _STATUSES}
+
+
+@lru_cache(maxsize=_NAMES_REMEMBERED_MAX)
+def line_start(name: bytes) -> bytes | None:
+    """Give what a header's line begins with, or None if the exchange writes it. Raises `ValueError` for no name."""
+    if _NAME.fullmatch(name) is None:
+        raise ValueError(f"{name!r} is no name of a header")
+    lowered = name.lower()
+    return None if lowered in FRAMING else lowered + b": "
+
+
+def checked_lines(lines: Sequence[bytes]) -> bytes:
+    """Join lines that lack their end. Raises `ValueError` if a value would end one early, or holds what none may."""
+    if not lines:
+        return b""
+    block = b"\r\n".join(lines) + b"\r\n"
+    if block.translate(None, _ALLOWED) != b"\r\n" * len(lines):
+        raise ValueError("a header's value holds a control character")
+    return block
+
+
+def encode_headers(headers: Iterable[Header]) -> bytes:
+    """Write headers that frame nothing as lines. Raises `ValueError` for those that may not be written."""
+    lines: list[bytes] = []
+    for name, value in headers:
+        start = line_start(name)
+        if start is None:
+            raise ValueError(f"{name!r} is for the server to write")
+        lines.append(start + value)
+    return checked_lines(lines)
+
+
+def split_target(target: bytes) -> tuple[bytes, bytes]:
+    """Give path and query of a request's target. Raises `httptools.HttpParserInvalidURLError`."""
+    if target.startswith(b"/") and b"#" not in target:
+        path, _, query = target.partition(b"?")
+        return path, query
+    url = httptools.parse_url(target)
+    return url.path or b"/", url.query or b""
+
+
+def head_size(target: bytes, headers: Iterable[Header]) -> int:
+    """Count the bytes of a head, give or take its punctuation."""
+    return len(target) + sum(len(name) + len(value) + 4 for name, value in headers)
+
+
+def expects_continue(headers: Iterable[Header]) -> bool:
+    """Whether the client waits to be asked for its body."""
+    return any(name == b"expect" and value.lower() == b"100-continue" for name, value in headers)
+
+
+def wants_websocket(headers: Iterable[Header]) -> bool:
+    """Whether the client asks to go on in websocket."""
+    connection: list[bytes] = []
+    upgrade = b""
+    for name, value in headers:
+        if name == b"connection":
+            connection += [token.strip() for token in value.lower().split(b",")]
+        elif name == b"upgrade":
+            upgrade = value.lower()
+    return upgrade == b"websocket" and b"upgrade" in connection
+
+
+def plain_answer(status: int, default_lines: bytes) -> bytes:
+    """Write a whole answer of our own, after which the connection closes."""
+    text = HTTPStatus(status).phrase.encode()
+    own = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(text)
+    return b"".join((STATUS_LINES[status], default_lines, own, text))
