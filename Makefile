@@ -17,7 +17,7 @@ NODE_STAMP := node_modules/.stamp
 CLIENTS_STAMP := .cache/clients/.stamp
 CLIENTS_LOCKS := $(wildcard tests/clients/python/*.txt) $(addprefix tests/clients/node/,package.json package-lock.json .npmrc)
 
-.PHONY: help run dev check format lint types layers tidy fix test check-vendor lock clean
+.PHONY: help run dev check format lint types layers tidy fix test check-vendor bench lock clean
 
 help: ## print this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1mmake %-13s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,12 +65,15 @@ check-vendor: $(DEV_STAMP) $(PACKAGE_STAMP) ## run the conformance suite and the
 	@$(BIN)/python scripts/tidy.py
 	@$(BIN)/python -m pytest tests/conformance --vendor=$(V) $(ARGS)
 
+bench: $(DEV_STAMP) $(PACKAGE_STAMP) ## measure calls beside nginx and other gateways, half an hour (ARGS="--peers none", "--help")
+	@$(BIN)/python -m bench $(ARGS)
+
 lock: $(DEV_STAMP) ## resolve the dependencies anew and write the lock files (UPGRADE=1 takes newer versions)
 	@UPGRADE="$(UPGRADE)" scripts/lock.sh
 
 clean: ## remove environments and caches; ./data stays
 	rm -rf .venv node_modules .cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* dist build
-	find src tests scripts -name __pycache__ -prune -exec rm -rf {} +
+	find src tests scripts bench -name __pycache__ -prune -exec rm -rf {} +
 
 # ------------------------------------------------------------------------------ environments, made when stale
 

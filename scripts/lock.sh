@@ -23,3 +23,12 @@ for client in tests/clients/python/*.in; do
 done
 echo "  locking tests/clients/node/package-lock.json"
 (cd tests/clients/node && npm install --package-lock-only --ignore-scripts --silent)
+
+# The programs that `make bench` compares.
+for program in bench/requirements/*.in; do
+    echo "  locking ${program%.in}.txt"
+    (cd bench/requirements && ../../.venv/bin/uv pip compile --quiet ${UPGRADE:+--upgrade} --universal --python-version 3.11 \
+        --generate-hashes --custom-compile-command "make lock" --output-file "$(basename "${program%.in}").txt" "$(basename "$program")")
+done
+echo "  locking bench/node/package-lock.json"
+(cd bench/node && npm install --package-lock-only --ignore-scripts --silent)

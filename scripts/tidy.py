@@ -28,7 +28,7 @@ PACKAGE = "src/halley/"
 VENDORS = PACKAGE + "vendors/"
 WIRE = PACKAGE + "wire/"
 SPEAKS_FOR_OTHERS = VENDORS + "gateway/"  # it stands in for vendors, so it names them
-SIZED = (PACKAGE, "tests/", "scripts/")
+SIZED = (PACKAGE, "tests/", "scripts/", "bench/")
 RATCHET = "scripts/tidy_ratchet.toml"
 FIXTURE = re.compile(r"(^|/)fixtures/")
 

@@ -4,7 +4,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from halley.limits import RateLimit
-from halley.limits.rules import MINUTE_US, Account, Bucket, corrected, decide, drained, has_room, poured, room_after_us
+from halley.limits.rules import (
+    MINUTE_US,
+    Account,
+    Bucket,
+    corrected,
+    decide,
+    drained,
+    granted,
+    has_room,
+    poured,
+    room_after_us,
+    weighed,
+)
 
 STEPS = st.lists(st.tuples(st.integers(0, 90_000_000), st.integers(0, 40)), max_size=60)
 """Microseconds since the call before, and tokens asked for."""
@@ -147,3 +159,15 @@ def test_a_limit_that_is_taken_away_is_forgotten():
     assert (account, verdict.allowed) == (Account(), True)
     unlimited: Any = (verdict.limit_requests, verdict.remaining_requests, verdict.limit_tokens, verdict.reset_tokens_s)
     assert unlimited == (None, None, None, None)
+
+
+@given(STEPS, st.integers(1, 20), st.integers(1, 60), st.integers(-200, 200))
+def test_the_short_way_grants_what_the_long_one_does(
+    steps: list[tuple[int, int]], requests: int, tokens: int, correction: int
+):
+    rate, account, now = limit(requests, tokens), Account(), 0
+    for pause, asked in steps:
+        now += pause
+        short, (after, verdict) = granted(account, rate, asked, now), weighed(account, rate, asked, now)
+        assert short == ((after, verdict) if verdict.allowed else None)
+        account = corrected(after, rate, correction, now)

@@ -64,6 +64,40 @@ def room_after_us(bucket: Bucket, per_minute: int, pieces: int) -> int | None:
 
 def decide(account: Account, limit: RateLimit, tokens: int, now_us: int) -> tuple[Account, Verdict]:
     """Take one request with its tokens if both fit, else nothing; give the account as it is then, and the verdict."""
+    return granted(account, limit, tokens, now_us) or weighed(account, limit, tokens, now_us)
+
+
+def granted(account: Account, limit: RateLimit, tokens: int, now_us: int) -> tuple[Account, Verdict] | None:
+    """Decide at a fifth of the price where both have limits and both have room; None is for `weighed`."""
+    per_requests, per_tokens = limit.requests_per_minute, limit.tokens_per_minute
+    if per_requests is None or per_tokens is None:
+        return None
+    before, spent = account.requests, account.tokens
+    at, spent_at = max(now_us, before.at_us), max(now_us, spent.at_us)
+    units = max(0, before.units - (at - before.at_us) * per_requests) + MINUTE_US
+    spent_units = max(0, spent.units - (spent_at - spent.at_us) * per_tokens) + tokens * MINUTE_US
+    room_requests, room_tokens = per_requests * MINUTE_US - units, per_tokens * MINUTE_US - spent_units
+    if room_requests < 0 or (room_tokens < 0 and tokens):
+        return None
+    empty_us, spent_empty_us = -(-units // per_requests), -(-spent_units // per_tokens)
+    after = Account(
+        requests=Bucket(units=units, at_us=at),
+        tokens=Bucket(units=spent_units, at_us=spent_at),
+        empty_at_us=max(at + empty_us, spent_at + spent_empty_us),
+    )
+    return after, Verdict(
+        allowed=True,
+        limit_requests=per_requests,
+        remaining_requests=room_requests // MINUTE_US,
+        reset_requests_s=empty_us / 1e6,
+        limit_tokens=per_tokens,
+        remaining_tokens=max(0, room_tokens) // MINUTE_US,
+        reset_tokens_s=spent_empty_us / 1e6,
+    )
+
+
+def weighed(account: Account, limit: RateLimit, tokens: int, now_us: int) -> tuple[Account, Verdict]:
+    """Decide whatever limits there are, and say what stands in the way."""
     requests = drained(account.requests, limit.requests_per_minute or 0, now_us)
     spent = drained(account.tokens, limit.tokens_per_minute or 0, now_us)
     waits: dict[Counted, int | None] = {

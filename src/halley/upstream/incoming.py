@@ -41,6 +41,7 @@ class Incoming:
     __slots__ = (
         "_enough",
         "_head_at",
+        "_head_came",
         "_last_at",
         "_loop",
         "_paused",
@@ -63,6 +64,8 @@ class Incoming:
         self._head_at = math.inf
         self._last_at = 0.0
         self._enough = 0
+        self._head_came = False
+        """Whether the timer does not know yet that silence counts from now on."""
         self._paused = False
         self._source: Source | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -88,9 +91,7 @@ class Incoming:
         self.status = status
         self.headers = headers
         self._head_at = math.inf
-        if self.request.stall_timeout_s is not None:
-            self._last_at = self._loop.time()
-            self._rearm()
+        self._head_came = self.request.stall_timeout_s is not None
 
     def add(self, piece: bytes) -> None:
         """A piece of the body has come."""
@@ -104,7 +105,11 @@ class Incoming:
             self._waiter.set_result(None)
         if self.ended:
             self._stop_timer()
-        elif self.buffered >= READ_AHEAD_BYTES and not self._paused and self._source is not None:
+        elif self._head_came:
+            # Only now: most short replies have ended by the time that their head was noticed.
+            self._head_came = False
+            self._rearm()
+        if not self.ended and self.buffered >= READ_AHEAD_BYTES and not self._paused and self._source is not None:
             self._paused = True
             self._source.pause()
 

@@ -1,0 +1,1 @@
+"""What is measured: each knows how to be brought in, started, asked and stopped."""
