@@ -1,6 +1,6 @@
 """Time is microseconds in UTC, spelled as RFC 3339."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -19,6 +19,13 @@ TIMES = st.integers(0, 253_402_300_799_999_999)
 )
 def test_time_is_spelled_with_as_many_digits_as_asked(digits: int, text: str):
     assert rfc3339(MOMENT, digits=digits) == text
+
+
+@given(TIMES, st.sampled_from((0, 3, 6)))
+def test_time_is_cut_and_not_rounded(moment: int, digits: int):
+    shown = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment)
+    whole = shown.strftime("%Y-%m-%dT%H:%M:%S.%f")
+    assert rfc3339(moment, digits=digits) == (whole[: 20 + digits] if digits else whole[:19]) + "Z"
 
 
 @given(TIMES)

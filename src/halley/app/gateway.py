@@ -39,6 +39,8 @@ from halley.world.boots import begin_boot
 BACKLOG = 2048
 KEEP_ALIVE_S = 75
 CLOSE_S_MAX = 1
+GARBAGE_MIN = 10_000
+"""New objects that may be garbage in a circle before the collector looks: calls leave next to none."""
 _log = structlog.get_logger("halley.app")
 
 
@@ -238,6 +240,7 @@ async def _until_signalled(gateway: Gateway, on_ready: Callable[[Welcome], None]
         # What was made so far lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(GARBAGE_MIN)
         on_ready(gateway.welcome)
         await gateway.stopped()
         _log.info("stopping", drain_s=gateway.world.settings.drain_s)
