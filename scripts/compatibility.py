@@ -13,6 +13,7 @@ from halley.kernel.chat import (
     ChatReply,
     ChatUsage,
     Choice,
+    Citation,
     Part,
     Refusal,
     StopReason,
@@ -121,6 +122,7 @@ _USAGES: Mapping[str, ChatUsage] = {
     "tokens written to a cache": ChatUsage(input=100, output=50, cache_write=10),
     "tokens of reasoning": ChatUsage(input=100, output=50, reasoning=10),
 }
+_CITED = (Citation(url="https://e.com", title="A page", start=0, end=2),)
 _WITHOUT: Mapping[str, tuple[Part, ...]] = {"their signature": (Thinking(text="Hm"),)}
 
 
@@ -135,6 +137,10 @@ def answers() -> str:
         lines.append(f"| {label} | {' | '.join(cells)} |")
     two = msgspec.structs.replace(_reply(()), choices=(_choice(()), _choice((), index=1)))
     lines.append(f"| several answers | {' | '.join(_shown(CHAT_FORMATS[to], two, _reply(())) for to in TITLES)} |")
+    plain = _reply(())
+    cited = msgspec.structs.replace(plain, choices=(msgspec.structs.replace(plain.choices[0], citations=_CITED),))
+    shown = (_shown(CHAT_FORMATS[to], cited, plain) for to in TITLES)
+    lines.append(f"| the pages of the web that it cites | {' | '.join(shown)} |")
     for label, usage in _USAGES.items():
         cells = [_shown(CHAT_FORMATS[to], _reply((), usage), _reply(())) for to in TITLES]
         lines.append(f"| {label} | {' | '.join(cells)} |")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import halley
 from halley.api.answer_routes import render_anthropic, render_gemini
-from halley.api.errors import openai_status
+from halley.api.errors import openai_status as own_status
 from halley.api.routes import table
 from halley.api.websocket import PATH as REALTIME_PATH
 from halley.catalogue import Catalogue, load_catalogue
@@ -27,6 +27,7 @@ from halley.kernel.operation import KINDS, Kind, Operation
 from halley.tasks.states import MOVES, TaskState, ended
 from halley.vendors import load_vendors
 from halley.vendors.contract import Answer, Dialect, Vendor
+from halley.wire.openai.errors import openai_status
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run as a file, a script finds only its own folder
@@ -146,14 +147,15 @@ def fault_codes() -> str:
     renders = _renders()
     heads = " | ".join(f"`{name}`" for name in renders)
     lines = [
-        f"| code | type | OpenAI, `/v1` | {heads} | again? | when |",
-        "|---|---|---|" + "---|" * len(renders) + "---|---|",
+        f"| code | type | our own `/v1` | OpenAI | {heads} | again? | when |",
+        "|---|---|---|---|" + "---|" * len(renders) + "---|---|",
     ]
     for kind in _kinds(public=True):
         columns = " | ".join(_status(kind, render) for render in renders.values())
         again = "yes" if kind.may_retry else "no"
         lines.append(
-            f"| `{kind.code}` | `{kind.type}` | {openai_status(kind)} | {columns} | {again} | {_words(kind)} |"
+            f"| `{kind.code}` | `{kind.type}` | {own_status(kind)} | {openai_status(kind)} | {columns} | {again} |"
+            f" {_words(kind)} |"
         )
     return _text(lines)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,8 @@ from tests.upstream.servers import Behaviour, Peer, Reader, Server, Writer, answ
 
 from halley.kernel.clock import SystemClock
 from halley.upstream import FastClient, NotSent, OutcomeUnknown, UpstreamReply, UpstreamRequest
+from halley.upstream.connect import Found, Names
+from halley.upstream.head import read_url
 
 
 def order(url: str, **changes: Any) -> UpstreamRequest:
@@ -254,15 +257,34 @@ async def test_the_next_address_is_tried_when_the_first_refuses(client: FastClie
     assert got.body == b"hi"
 
 
-async def test_an_ipv6_address_is_reached(client: FastClient):
+def _listens(host: str) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        async with serving(answering(reply(b"hi")), host="::1") as server:
-            got = await client.send(order(f"http://[::1]:{server.port}/"))
+        with socket.socket(family) as raw:
+            raw.bind((host, 0))
     except OSError:
-        pytest.skip("no IPv6 here")
+        return False
+    return True
 
-    assert got.body == b"hi"
-    assert f"host: [::1]:{server.port}".encode() in server.requests[0]
+
+async def test_an_address_is_reached_without_a_name(client: FastClient):
+    for host in filter(_listens, ("127.0.0.1", "::1")):  # the second where the machine has it; below, where it has not
+        literal = f"[{host}]" if ":" in host else host
+        async with serving(answering(reply(b"hi")), host=host) as server:
+            got = await client.send(order(f"http://{literal}:{server.port}/"))
+
+        assert got.body == b"hi"
+        assert f"host: {literal}:{server.port}".encode() in server.requests[0]
+
+
+async def test_an_ipv6_address_is_dialled_as_one_and_never_looked_up():
+    async def resolve(host: str, port: int) -> list[Found]:
+        raise AssertionError(f"{host}:{port} was looked up")
+
+    place = read_url("http://[2001:DB8::1]:81/")
+
+    assert place.authority == "[2001:db8::1]:81"
+    assert await Names(resolve).find(place.origin) == [Found(socket.AF_INET6, ("2001:db8::1", 81, 0, 0))]
 
 
 async def test_a_name_is_sent_in_the_handshake_and_checked_against_the_certificate(tls: Tls):

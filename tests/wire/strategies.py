@@ -4,6 +4,7 @@ Everything here is in the normal form that formats read: no empty texts, no two 
 test chooses the parts and the fields that its format can say.
 """
 
+import base64
 import string
 from collections.abc import Iterator
 from itertools import pairwise
@@ -22,6 +23,7 @@ from halley.kernel.chat import (
     ChatReply,
     ChatUsage,
     Choice,
+    Cited,
     Counted,
     Delta,
     Message,
@@ -51,6 +53,8 @@ PIECE_CHARACTERS = 3
 words = st.text(alphabet=string.ascii_letters + string.digits + "_", min_size=1, max_size=12)
 prose = st.text(alphabet=st.characters(codec="utf-8"), min_size=1, max_size=40)
 base64s = st.sampled_from(("aGVsbG8=", "AAAA", "/+8="))
+proofs = st.binary(min_size=1, max_size=9).map(lambda data: base64.b64encode(data).decode())
+"""Signatures as most vendors write them; a reader may turn another alphabet of base64 into this one."""
 json_objects: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
     words,
     st.none() | st.booleans() | st.integers(-1000, 1000) | prose | st.lists(st.integers(0, 9), max_size=3),
@@ -218,6 +222,7 @@ def deltas_of(reply: ChatReply) -> Iterator[Delta]:
         for part in choice.parts:
             yield from _pieces(part, slot, choice.index)
             slot += isinstance(part, ToolCall)
+        yield from (Cited(citation=citation, choice=choice.index) for citation in choice.citations)
         yield Stopped(reason=choice.stop, stop_sequence=choice.stop_sequence, choice=choice.index)
     if reply.usage is not None:
         yield Counted(usage=reply.usage)

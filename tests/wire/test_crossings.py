@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.wire.normal import turned
-from tests.wire.strategies import deltas_of
+from tests.wire.talk import retold, streamed
 
 from halley.kernel.chat import (
     Blob,
@@ -16,6 +16,7 @@ from halley.kernel.chat import (
     ChatReply,
     ChatUsage,
     Choice,
+    Citation,
     Message,
     OutputFormat,
     OutputKind,
@@ -32,10 +33,9 @@ from halley.kernel.chat import (
     ToolResult,
 )
 from halley.kernel.codec import decode, encode
-from halley.kernel.sse import Splitter
+from halley.kernel.faults import NotConveyed
 from halley.wire.anthropic import MESSAGES
-from halley.wire.contract import AnswerFacts, ChatFormat
-from halley.wire.gather import gather
+from halley.wire.contract import ChatFormat
 from halley.wire.gemini import CONTENT
 from halley.wire.openai import CHAT, RESPONSES
 
@@ -122,29 +122,15 @@ def test_an_order_with_tools_and_pictures_crosses_over(one: ChatFormat, other: C
     assert meant(passed_on) == meant(asked) == meant(ORDER)
 
 
-def facts(reply: ChatReply) -> AnswerFacts:
-    return AnswerFacts(id=reply.id, model=reply.model, created_s=1, body={})
-
-
 def answered(reply: ChatReply) -> ChatReply:
     """Ids and times are each format's own."""
     return msgspec.structs.replace(reply, id="", created_s=None)
 
 
-def streamed(form: ChatFormat, reply: ChatReply) -> ChatReply:
-    """The reply written as a stream, read and put together again."""
-    writer, reader = form.write_stream(facts(reply)), form.read_stream()
-    data = b"".join([*(writer.write(delta) for delta in deltas_of(reply)), writer.end()])
-    frames = (frame for _, frame in Splitter().feed(data) if frame is not None)
-    read = gather(delta for frame in frames for delta in reader.feed(frame))
-    assert reader.complete
-    return read
-
-
 @pytest.mark.parametrize(("one", "other"), PAIRS)
 def test_a_reply_with_calls_crosses_over(one: ChatFormat, other: ChatFormat):
-    from_vendor = one.read_reply(decode(encode(one.write_reply(REPLY, facts(REPLY)))))
-    to_caller = other.read_reply(decode(encode(other.write_reply(from_vendor, facts(REPLY)))))
+    from_vendor = retold(one, REPLY)
+    to_caller = retold(other, from_vendor)
     assert answered(to_caller) == answered(from_vendor) == answered(REPLY)
 
 
@@ -154,7 +140,7 @@ def test_a_stream_with_calls_crosses_over(one: ChatFormat, other: ChatFormat):
 
 
 def tolds(form: ChatFormat, reply: ChatReply) -> Iterator[ChatReply]:
-    yield form.read_reply(decode(encode(form.write_reply(reply, facts(reply)))))
+    yield retold(form, reply)
     yield streamed(form, reply)
 
 
@@ -165,3 +151,58 @@ def test_a_text_with_its_thoughts_is_told_by_every_format(form: ChatFormat, stop
     for reply in tolds(form, msgspec.structs.replace(REPLY, choices=(thoughtful,))):
         assert reply.choices == (thoughtful,)
         assert reply.usage == REPLY.usage
+
+
+KEPT: dict[str, dict[str, Any]] = {
+    CHAT.name: {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}]},
+    RESPONSES.name: {"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "file-1"}]}]},
+    MESSAGES.name: {
+        "max_tokens": 9,
+        "messages": [
+            {"role": "user", "content": [{"type": "document", "source": {"type": "file", "file_id": "file_1"}}]}
+        ],
+    },
+    CONTENT.name: {"contents": [{"parts": [{"fileData": {"mimeType": "application/pdf", "fileUri": "files/1"}}]}]},
+}
+"""Orders with a file that the vendor of their format keeps."""
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_a_file_that_a_vendor_keeps_is_refused_by_name_where_that_vendor_is_not_asked(
+    one: ChatFormat, other: ChatFormat
+):
+    asked = one.read_order({"model": "some-model", **KEPT[one.name]})
+    with pytest.raises(NotConveyed, match="kept by a vendor that does not serve this model") as caught:
+        other.write_order(asked)
+    assert (caught.value.param or "").endswith("file_id")
+
+
+CITED = Choice(
+    parts=(Text(text="Rain in Paris ☔. Sun in Rome."),),
+    citations=(
+        Citation(url="https://a.example/paris", title="Paris", start=0, end=16),
+        Citation(url="https://a.example/rome", title="Rome", start=17, end=29),
+        Citation(url="https://a.example/both", title="Both", start=17, end=29),
+    ),
+    stop=StopReason.END,
+)
+
+
+def words_of(choice: Choice) -> str:
+    return "".join(part.text for part in choice.parts if isinstance(part, Text))
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_what_an_answer_cites_crosses_over(one: ChatFormat, other: ChatFormat):
+    (choice,) = retold(other, retold(one, msgspec.structs.replace(REPLY, choices=(CITED,)))).choices
+    assert words_of(choice) == words_of(CITED)
+    assert choice.citations == CITED.citations
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_what_a_stream_cites_crosses_over(one: ChatFormat, other: ChatFormat):
+    (choice,) = streamed(other, streamed(one, msgspec.structs.replace(REPLY, choices=(CITED,)))).choices
+    assert choice.parts == CITED.parts
+    assert [(each.url, each.title) for each in choice.citations] == [(each.url, each.title) for each in CITED.citations]
+    if MESSAGES not in (one, other):  # whose blocks are cited whole, and the words have been told already
+        assert choice.citations == CITED.citations

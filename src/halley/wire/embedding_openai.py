@@ -10,7 +10,7 @@ import msgspec
 from halley.kernel.embedding import EmbedOrder, EmbedReply
 from halley.kernel.loose import as_list, as_object, as_text
 from halley.wire.extras import not_conveyed
-from halley.wire.shape import Fields, missing, wrong
+from halley.wire.shape import Cursor, missing, wrong
 
 INPUTS_MAX = 2_048
 HINTS = frozenset(("user",))
@@ -22,12 +22,12 @@ Json = dict[str, Any]
 
 def read_order(body: Json) -> EmbedOrder:
     """Raises `BadRequest` naming the field. The encoding of the reply is `wants_base64`'s business."""
-    fields = Fields(body)
-    model = fields.needed_text("model")
+    fields = Cursor(body)
+    model = fields.at("model").text()
     inputs = _inputs(fields)
     wants_base64(body)
     fields.drop(("encoding_format",))
-    dimensions = fields.whole("dimensions")
+    dimensions = fields.at("dimensions").whole_or_none()
     fields.done(HINTS)
     return EmbedOrder(model=model, inputs=inputs, dimensions=dimensions, extras=fields.extras)
 
@@ -40,8 +40,8 @@ def wants_base64(body: Json) -> bool:
     return word == "base64"
 
 
-def _inputs(fields: Fields) -> tuple[str | tuple[int, ...], ...]:
-    value = fields.take("input")
+def _inputs(fields: Cursor) -> tuple[str | tuple[int, ...], ...]:
+    value = fields.at("input").value
     if value is None:
         raise missing("input", _SHAPES)
     items = as_list(value)

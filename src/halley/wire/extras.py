@@ -19,6 +19,15 @@ def refuse_extras(order: ChatOrder, known: Collection[str] = ()) -> None:
             raise not_conveyed(name)
 
 
+def kept_elsewhere(place: str = "") -> NotConveyed:
+    """Say that a file cannot be conveyed which a vendor keeps: its id means nothing to any other.
+
+    Where caller and vendor speak one format, bodies pass through with their ids, and nobody asks here.
+    """
+    why = "the file is kept by a vendor that does not serve this model; send its data instead"
+    return not_conveyed(f"{place}.file_id" if place else "file_id", why)
+
+
 def not_conveyed(name: str, why: str = "") -> NotConveyed:
     """Say that a field cannot be conveyed; `why` goes on after a semicolon."""
     shown = name[:NAME_CHARACTERS_MAX]

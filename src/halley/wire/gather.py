@@ -13,6 +13,8 @@ from halley.kernel.chat import (
     ChatReply,
     ChatUsage,
     Choice,
+    Citation,
+    Cited,
     Counted,
     Delta,
     Part,
@@ -73,10 +75,11 @@ class _Choice:
     def __init__(self) -> None:
         self._parts: list[_Growing | Part] = []
         self._calls: dict[int, _Growing] = {}
+        self._citations: list[Citation] = []
         self._stopped: Stopped | None = None
 
     def add(
-        self, delta: TextPiece | RefusalPiece | ThinkingPiece | CallBegan | CallPiece | BlobPiece | Stopped
+        self, delta: TextPiece | RefusalPiece | ThinkingPiece | CallBegan | CallPiece | BlobPiece | Cited | Stopped
     ) -> None:
         match delta:
             case TextPiece(text="") | RefusalPiece(text=""):
@@ -94,6 +97,8 @@ class _Choice:
                 self._call(delta.slot).pieces.append(delta.arguments)
             case BlobPiece():
                 self._parts.append(delta.blob)
+            case Cited():
+                self._citations.append(delta.citation)
             case Stopped():
                 self._stopped = delta
             case _:
@@ -105,6 +110,7 @@ class _Choice:
         return Choice(
             index=index,
             parts=tuple(part.whole() if isinstance(part, _Growing) else part for part in self._parts),
+            citations=tuple(self._citations),
             stop=self._stopped.reason,
             stop_sequence=self._stopped.stop_sequence,
         )

@@ -1,6 +1,6 @@
-"""Reads a caller's JSON field by field, naming the place of what is wrong and keeping what nobody asked for."""
+"""Walks through a caller's JSON: each value knows its path, so what is wrong is named and what has no word kept."""
 
-from collections.abc import Callable, Collection, Container
+from collections.abc import Callable, Collection, Container, Iterator
 from typing import Any, cast
 
 from halley.kernel.codec import decode
@@ -10,12 +10,14 @@ ECHO_CHARACTERS_MAX = 60
 """Of a caller's value that a message repeats."""
 
 
-class Fields:
-    """One object of a body. Each field is taken once; `null` counts as not sent.
+class Cursor:
+    """One value in a body; `null` counts as not sent.
 
-    `extras` is shared by all objects of a body: `done` puts what was not taken there, under its path.
+    `extras` is shared by all cursors of one body: what no word of ours stands for is kept there, under its path.
     `spell` gives the one spelling of a name where a format allows several.
     """
+
+    __slots__ = ("_fields", "_seen", "_spell", "extras", "path", "value")
 
     def __init__(
         self,
@@ -24,131 +26,159 @@ class Fields:
         extras: dict[str, Any] | None = None,
         spell: Callable[[str], str] | None = None,
     ) -> None:
-        if not isinstance(value, dict):
-            raise wrong(path or "body", "an object", value)
+        self.value = value
         self.path = path
         self.extras: dict[str, Any] = {} if extras is None else extras
         self._spell = spell
-        fields = cast("dict[str, Any]", value)  # JSON's names are strings
-        self._left = {spell(name) if spell else name: item for name, item in fields.items() if item is not None}
+        self._fields: dict[str, Any] | None = None
+        self._seen: set[str] | None = None
+
+    # --- down -----------------------------------------------------------------------------------------------
+
+    def at(self, name: str) -> "Cursor":
+        """One field, which is seen to from here on; its value is None where it is not sent."""
+        if self._seen is None:
+            self._seen = set()
+        self._seen.add(name)
+        return self._below(self.peek(name), self.place(name))
+
+    def peek(self, name: str) -> Any:
+        """What a field holds, which stays to be seen to."""
+        return self._named().get(name)
+
+    def has(self, name: str) -> bool:
+        return self.peek(name) is not None
 
     def place(self, name: str) -> str:
         """Where a field of this object stands in the body."""
         return f"{self.path}.{name}" if self.path else name
 
-    def take(self, name: str) -> Any:
-        """Whatever the field holds; None when it was not sent."""
-        return self._left.pop(name, None)
+    def items(self) -> Iterator["Cursor"]:
+        """All items of an array."""
+        for index, item in enumerate(self.array()):
+            yield self._below(item, f"{self.path}[{index}]")
 
-    def peek(self, name: str) -> Any:
-        return self._left.get(name)
+    def or_none(self) -> "Cursor | None":
+        """None for what is not sent."""
+        return None if self.value is None else self
 
-    def text(self, name: str) -> str | None:
-        value = self.take(name)
-        if value is None or isinstance(value, str):
-            return value
-        raise wrong(self.place(name), "a string", value)
+    def or_empty(self) -> "Cursor":
+        """An object without fields for one that is not sent."""
+        return self._below({}, self.path) if self.value is None else self
 
-    def needed_text(self, name: str) -> str:
-        value = self.text(name)
-        if value is None:
-            raise missing(self.place(name), "a string")
-        return value
+    # --- what it is -----------------------------------------------------------------------------------------
 
-    def whole(self, name: str) -> int | None:
-        value = self.take(name)
+    def object(self) -> dict[str, Any]:
+        value = self.value
+        if not isinstance(value, dict):
+            raise self.wrong("an object")
+        return cast("dict[str, Any]", value)  # JSON has only strings as keys
+
+    def array(self) -> list[Any]:
+        value = self.value
+        if not isinstance(value, list):
+            raise self.wrong("an array")
+        return cast("list[Any]", value)  # nothing is said of the items
+
+    def text(self) -> str:
+        if not isinstance(self.value, str):
+            raise self.wrong("a string")
+        return self.value
+
+    def whole(self) -> int:
+        """A whole number; `1.0` is one too, as JSON has it."""
+        value = self.value
         if isinstance(value, float) and value.is_integer():
             return int(value)
-        if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-            return value
-        raise wrong(self.place(name), "a whole number", value)
-
-    def needed_whole(self, name: str) -> int:
-        value = self.whole(name)
-        if value is None:
-            raise missing(self.place(name), "a whole number")
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self.wrong("a whole number")
         return value
 
-    def number(self, name: str) -> float | None:
-        value = self.take(name)
-        if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
-            return value
-        raise wrong(self.place(name), "a number", value)
+    def number(self) -> float:
+        if not isinstance(self.value, int | float) or isinstance(self.value, bool):
+            raise self.wrong("a number")
+        return float(self.value)
 
-    def flag(self, name: str) -> bool | None:
-        value = self.take(name)
-        if value is None or isinstance(value, bool):
-            return value
-        raise wrong(self.place(name), "true or false", value)
+    def flag(self) -> bool:
+        if not isinstance(self.value, bool):
+            raise self.wrong("`true` or `false`")
+        return self.value
 
-    def free(self, name: str) -> dict[str, Any] | None:
+    # --- what may be left out -------------------------------------------------------------------------------
+
+    def text_or_none(self) -> str | None:
+        return None if self.value is None else self.text()
+
+    def whole_or_none(self) -> int | None:
+        return None if self.value is None else self.whole()
+
+    def number_or_none(self) -> float | None:
+        return None if self.value is None else self.number()
+
+    def flag_or_none(self) -> bool | None:
+        return None if self.value is None else self.flag()
+
+    def object_or_none(self) -> dict[str, Any] | None:
         """An object whose fields are the caller's own, such as a JSON schema."""
-        value = self.take(name)
-        if value is None:
-            return None
-        if not isinstance(value, dict):
-            raise wrong(self.place(name), "an object", value)
-        return cast("dict[str, Any]", value)  # JSON's names are strings
+        return None if self.value is None else self.object()
 
-    def child(self, name: str) -> "Fields | None":
-        value = self.take(name)
-        return None if value is None else self.below(value, self.place(name))
+    def each(self) -> "list[Cursor]":
+        """All items of an array that may be left out."""
+        return [] if self.value is None else list(self.items())
 
-    def needed_child(self, name: str) -> "Fields":
-        child = self.child(name)
-        if child is None:
-            raise missing(self.place(name), "an object")
-        return child
+    def texts(self) -> tuple[str, ...]:
+        """An array of strings that may be left out."""
+        return tuple(item.text() for item in self.each())
 
-    def items(self, name: str) -> list[Any]:
-        value = self.take(name)
-        if value is None:
-            return []
-        if not isinstance(value, list):
-            raise wrong(self.place(name), "an array", value)
-        return cast("list[Any]", value)  # whatever JSON holds
+    # --- what has no word -----------------------------------------------------------------------------------
 
-    def children(self, name: str) -> "list[Fields]":
-        place = self.place(name)
-        return [self.below(item, f"{place}[{index}]") for index, item in enumerate(self.items(name))]
+    def keep(self) -> None:
+        """Keep the value among the extras, under its path."""
+        self.extras[self.path] = self.value
 
-    def texts(self, name: str) -> tuple[str, ...]:
-        items = self.items(name)
-        for index, item in enumerate(items):
-            if not isinstance(item, str):
-                raise wrong(f"{self.place(name)}[{index}]", "a string", item)
-        return tuple(items)
-
-    def below(self, value: Any, path: str) -> "Fields":
-        """Another object of the same body."""
-        return Fields(value, path, self.extras, self._spell)
-
-    def rest(self) -> dict[str, Any]:
-        """Take all that is left."""
-        left, self._left = self._left, {}
-        return left
-
-    def leave(self) -> None:
-        """Keep this whole object as one that nobody here knows."""
-        self.extras[self.path] = dict(self._left)
-        self._left.clear()
+    def keep_others(self, known: Collection[str]) -> None:
+        """Keep the fields that are set and not known."""
+        for name, value in self._named().items():
+            if value is not None and name not in known:
+                self.extras[self.place(name)] = value
 
     def drop(self, names: Collection[str]) -> None:
-        """Forget fields that change nothing."""
-        for name in names:
-            self._left.pop(name, None)
+        """Let fields be that change nothing."""
+        self._seen = {*(self._seen or ()), *names}
 
     def default(self, name: str, *values: Any) -> None:
-        """Forget a field that says what would hold without it."""
-        if name in self._left and self._left[name] in values:
-            del self._left[name]
+        """Let a field be that says what would hold without it."""
+        if self.peek(name) in values:
+            self.drop((name,))
+
+    def rest(self) -> dict[str, Any]:
+        """Give the fields that nobody has seen to."""
+        seen = self._seen or ()
+        return {name: item for name, item in self._named().items() if item is not None and name not in seen}
 
     def done(self, hints: Container[str] = ()) -> None:
-        """Keep what was not taken, but for hints, `false` and empty arrays; an empty object may well mean something."""
-        for name, item in self._left.items():
+        """Keep what nobody has seen to, but hints, `false` and empty arrays; an empty object may mean something."""
+        for name, item in self.rest().items():
             if name not in hints and item is not False and item != []:
                 self.extras[self.place(name)] = item
-        self._left.clear()
+
+    # --- what is wrong --------------------------------------------------------------------------------------
+
+    def wrong(self, expected: str) -> BadRequest:
+        """Say what the value must be."""
+        return wrong(self.path or "body", expected, self.value)
+
+    def _below(self, value: Any, path: str) -> "Cursor":
+        return Cursor(value, path, self.extras, self._spell)
+
+    def _named(self) -> dict[str, Any]:
+        """The fields by their one spelling, of which there may be two: the one that is set counts."""
+        if self._spell is None:
+            return self.object()
+        if self._fields is None:
+            spell = self._spell
+            self._fields = {spell(name): item for name, item in self.object().items() if item is not None}
+        return self._fields
 
 
 def object_of(text: str, what: str) -> dict[str, Any]:
@@ -164,6 +194,8 @@ def object_of(text: str, what: str) -> dict[str, Any]:
 
 def wrong(place: str, expected: str, value: Any) -> BadRequest:
     """Say what a field must be instead of what it is."""
+    if value is None:
+        return missing(place, f"it must be {expected}")
     return BadRequest(f"`{place}` must be {expected}, not {shown(value)}", param=place)
 
 
@@ -175,8 +207,6 @@ def missing(place: str, expected: str) -> BadRequest:
 def shown(value: Any) -> str:
     """A value as a message may show it: long and nested ones by their kind."""
     match value:
-        case None:
-            return "null"
         case bool():
             return f"`{str(value).lower()}`"
         case str():

@@ -30,11 +30,6 @@ def check(frame: Frame) -> None:
         _sound.decode(frame.data)
 
 
-def check_whole(data: bytes) -> None:
-    """Raises `ValueError` for a whole reply that is no JSON object; nothing of it is built."""
-    _sound.decode(data)
-
-
 def facts(frame: Frame) -> dict[str, str]:
     """Give what the frame tells that a price may depend on."""
     told = _tier.decode(frame.data)

@@ -2,6 +2,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.wire.talk import TOOL, USER, said
 
 from halley.kernel.chat import (
     Blob,
@@ -10,13 +11,11 @@ from halley.kernel.chat import (
     Message,
     OutputFormat,
     OutputKind,
-    Part,
     Reasoning,
     Refusal,
     Role,
     Text,
     Thinking,
-    Tool,
     ToolCall,
     ToolChoice,
     ToolMode,
@@ -26,16 +25,9 @@ from halley.kernel.faults import BadRequest, NotConveyed
 from halley.wire.anthropic import MESSAGES
 from halley.wire.anthropic.encode import DEFAULT_OUTPUT_TOKENS
 
-USER = Message(role=Role.USER, parts=(Text(text="Hi"),))
-TOOL = Tool(name="f", parameters={"type": "object", "properties": {}})
-
 
 def order(*messages: Message, **fields: Any) -> ChatOrder:
     return ChatOrder(model="claude-opus-5", messages=messages or (USER,), **fields)
-
-
-def said(role: Role, *parts: Part) -> Message:
-    return Message(role=role, parts=parts)
 
 
 def test_leading_system_messages_become_the_system_prompt():
@@ -114,8 +106,10 @@ def test_what_is_as_good_as_not_sent_is_not_refused():
             said(Role.USER, Blob(kind=BlobKind.FILE, media_type="text/csv", data="AA==")),
             "messages[1].content[0]",
         ),
+        (said(Role.USER, Blob(kind=BlobKind.IMAGE, file_id="f")), "messages[1].content[0].file_id"),
+        (said(Role.USER, Blob(kind=BlobKind.FILE, file_id="f")), "messages[1].content[0].file_id"),
     ],
-    ids=["system", "name", "sound", "unknown type", "csv"],
+    ids=["system", "name", "sound", "unknown type", "csv", "kept picture", "kept file"],
 )
 def test_what_a_message_holds_and_cannot_is_refused_by_its_place(message: Message, param: str):
     with pytest.raises(NotConveyed) as caught:
@@ -150,12 +144,8 @@ def test_arguments_that_are_no_object_are_the_callers_mistake(arguments: str):
             Blob(kind=BlobKind.FILE, media_type="text/plain", data="aGVsbG8="),
             {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "hello"}},
         ),
-        (
-            Blob(kind=BlobKind.FILE, file_id="file_1"),
-            {"type": "document", "source": {"type": "file", "file_id": "file_1"}},
-        ),
     ],
-    ids=["link", "pdf by its name", "text", "file id"],
+    ids=["link", "pdf by its name", "text"],
 )
 def test_a_blob_is_written(blob: Blob, block: dict[str, Any]):
     assert MESSAGES.write_order(order(said(Role.USER, blob)))["messages"][0]["content"] == [block]

@@ -102,7 +102,6 @@ def test_a_block_is_read(block: dict[str, Any], part: Part):
     ("sent", "name"),
     [
         (with_block({"type": "search_result", "source": "s"}), "messages[0].content[0]"),
-        (with_block({"type": "text", "text": "a", "citations": [{}]}), "messages[0].content[0].citations"),
         (
             with_block({"type": "image", "source": IMAGE, "transformations": {"oversized_image": "error"}}),
             "messages[0].content[0].transformations",

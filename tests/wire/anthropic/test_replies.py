@@ -1,14 +1,12 @@
 from typing import Any
 
 import pytest
+from tests.wire.talk import FACTS, reply_of
 
 from halley.kernel.chat import (
     Blob,
     BlobKind,
-    ChatReply,
     ChatUsage,
-    Choice,
-    Part,
     Refusal,
     StopReason,
     Text,
@@ -18,9 +16,7 @@ from halley.kernel.chat import (
 from halley.kernel.codec import encode
 from halley.kernel.faults import NotConveyed
 from halley.wire.anthropic import MESSAGES
-from halley.wire.contract import AnswerFacts
 
-FACTS = AnswerFacts(id="abc", model="alias", created_s=1, body={})
 USAGE = {
     "input_tokens": 10,
     "cache_creation_input_tokens": 5,
@@ -44,10 +40,6 @@ def body(*content: Any, **fields: Any) -> dict[str, Any]:
         "usage": USAGE,
         **fields,
     }
-
-
-def reply(*parts: Part, stop: StopReason = StopReason.END) -> ChatReply:
-    return ChatReply(id="r", model="m", choices=(Choice(parts=parts, stop=stop),), usage=COUNTED)
 
 
 def test_a_reply_is_read():
@@ -115,7 +107,7 @@ def test_the_words_of_a_refusal_are_kept_both_ways():
 
 
 def test_a_reply_is_written_in_our_name():
-    written = MESSAGES.write_reply(reply(Text(text="Hi"), Thinking(text="hm")), FACTS)
+    written = MESSAGES.write_reply(reply_of(Text(text="Hi"), Thinking(text="hm"), usage=COUNTED), FACTS)
     assert written == body(
         {"type": "text", "text": "Hi"},
         {"type": "thinking", "thinking": "hm", "signature": ""},
@@ -125,17 +117,17 @@ def test_a_reply_is_written_in_our_name():
 
 
 def test_a_filtered_answer_is_a_refusal_here():
-    assert MESSAGES.write_reply(reply(stop=StopReason.FILTERED), FACTS)["stop_reason"] == "refusal"
+    assert MESSAGES.write_reply(reply_of(stop=StopReason.FILTERED), FACTS)["stop_reason"] == "refusal"
 
 
 def test_an_answer_with_a_picture_is_refused_rather_than_emptied():
     with pytest.raises(NotConveyed):
-        MESSAGES.write_reply(reply(Blob(kind=BlobKind.IMAGE, data="AA==")), FACTS)
+        MESSAGES.write_reply(reply_of(Blob(kind=BlobKind.IMAGE, data="AA==")), FACTS)
 
 
 def test_arguments_that_are_no_object_are_no_answer():
     with pytest.raises(ValueError):
-        MESSAGES.write_reply(reply(ToolCall(id="t", name="f", arguments='{"a":')), FACTS)
+        MESSAGES.write_reply(reply_of(ToolCall(id="t", name="f", arguments='{"a":')), FACTS)
 
 
 @pytest.mark.parametrize(
@@ -150,13 +142,28 @@ def test_arguments_that_are_no_object_are_no_answer():
         (b'{"type":"ping"}', None),
         (b'{"usage"', None),
         (b'{"usage":null}', None),
+        (b'{"usage":{"input_tokens":0,"output_tokens":0}}', None),
         (b'{"usage":{"input_tokens":-1,"output_tokens":1}}', None),
         (
             b'{"usage":{"input_tokens":1,"output_tokens":2,"cache_creation":{"ephemeral_1h_input_tokens":3}}}',
             ChatUsage(input=4, output=2, cache_write=3, cache_write_1h=3),
         ),
     ],
-    ids=["reply", "start", "delta", "ping", "cut", "null", "less than none", "writes by age alone"],
+    ids=["reply", "start", "delta", "ping", "cut", "null", "zeros", "less than none", "writes by age alone"],
 )
 def test_usage_is_read_alone(data: bytes, usage: ChatUsage | None):
     assert MESSAGES.read_usage(data) == usage
+
+
+UNTOLD = {
+    "input_tokens": 0,
+    "cache_creation_input_tokens": None,
+    "cache_read_input_tokens": None,
+    "output_tokens": 0,
+}
+
+
+def test_usage_that_nobody_told_is_null_wherever_the_format_allows_it():
+    written = MESSAGES.write_reply(reply_of(Text(text="Hi")), FACTS)["usage"]
+    assert written == {**UNTOLD, "cache_creation": None}
+    assert MESSAGES.read_usage(encode({"usage": written})) is None

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from tests.wire.normal import joined, sayable, shaped
 from tests.wire.strategies import (
     calls,
-    deltas_of,
     efforts,
     files,
     images,
@@ -20,21 +19,18 @@ from tests.wire.strategies import (
     texts,
     thoughts,
 )
+from tests.wire.talk import retold, streamed
 
 from halley.kernel.chat import (
     ChatOrder,
     ChatReply,
-    ChatUsage,
     OutputKind,
     Tool,
     ToolChoice,
     ToolMode,
 )
 from halley.kernel.codec import decode, encode
-from halley.kernel.sse import Splitter
 from halley.wire.anthropic import MESSAGES
-from halley.wire.contract import AnswerFacts
-from halley.wire.gather import gather
 
 turns = messages(
     st.one_of(texts, images, linked_images, files), st.one_of(texts, signed_thoughts, calls), texts | images
@@ -81,29 +77,16 @@ def test_an_order_comes_back(order: ChatOrder):
     assert MESSAGES.read_order(decode(encode(MESSAGES.write_order(asked)))) == normal(asked)
 
 
-def facts_of(reply: ChatReply) -> AnswerFacts:
-    return AnswerFacts(id=reply.id, model=reply.model, created_s=1, body={})
-
-
 def told(reply: ChatReply) -> ChatReply:
-    """Losses: the time; usage that nobody told is 0."""
-    return msgspec.structs.replace(
-        reply,
-        id=f"msg_{reply.id}",
-        created_s=None,
-        usage=reply.usage or ChatUsage(input=0, output=0),
-    )
+    """Losses: the time."""
+    return msgspec.structs.replace(reply, id=f"msg_{reply.id}", created_s=None)
 
 
 @given(reply=answers)
 def test_a_reply_comes_back(reply: ChatReply):
-    assert MESSAGES.read_reply(decode(encode(MESSAGES.write_reply(reply, facts_of(reply))))) == told(reply)
+    assert retold(MESSAGES, reply) == told(reply)
 
 
 @given(reply=answers)
 def test_a_stream_comes_back_as_the_reply(reply: ChatReply):
-    writer, reader = MESSAGES.write_stream(facts_of(reply)), MESSAGES.read_stream()
-    data = b"".join([*(writer.write(delta) for delta in deltas_of(reply)), writer.end()])
-    frames = (frame for _, frame in Splitter().feed(data) if frame is not None)
-    assert gather(delta for frame in frames for delta in reader.feed(frame)) == told(reply)
-    assert reader.complete
+    assert streamed(MESSAGES, reply) == told(reply)

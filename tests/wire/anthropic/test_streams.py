@@ -3,6 +3,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.wire.talk import FACTS, events_of, frames_of, read
+from tests.wire.talk import write as write_with
 
 from halley.kernel.chat import (
     Began,
@@ -28,36 +30,24 @@ from halley.kernel.chat import (
 )
 from halley.kernel.codec import decode, encode
 from halley.kernel.faults import NotConveyed, VendorBroken, VendorBusy
-from halley.kernel.sse import Frame, Splitter
+from halley.kernel.sse import Frame
 from halley.wire.anthropic import MESSAGES
-from halley.wire.contract import AnswerFacts, StreamFault
+from halley.wire.contract import StreamFault
 from halley.wire.gather import gather
 
 GOLDEN = Path(__file__).parent / "golden"
-FACTS = AnswerFacts(id="abc", model="alias", created_s=1, body={})
 BEGAN = Began(id="r", model="m")
 DONE = Stopped(reason=StopReason.TOOLS)
 
 
-def read(data: bytes) -> tuple[list[Delta], bool]:
-    stream = MESSAGES.read_stream()
-    frames = [frame for _, frame in Splitter().feed(data) if frame is not None]
-    return [delta for frame in frames for delta in stream.feed(frame)], stream.complete
-
-
 def write(deltas: Iterable[Delta]) -> bytes:
-    writer = MESSAGES.write_stream(FACTS)
-    return b"".join([*(writer.write(delta) for delta in deltas), writer.end()])
-
-
-def events(data: bytes) -> list[dict[str, Any]]:
-    return [decode(frame.data) for _, frame in Splitter().feed(data) if frame is not None]
+    return write_with(MESSAGES.write_stream(FACTS), deltas)
 
 
 def blocks(data: bytes) -> list[str]:
     """The events of blocks, short: which opens, what comes, which closes."""
     told: list[str] = []
-    for event in events(data):
+    for event in events_of(data):
         match event["type"]:
             case "content_block_start":
                 told.append(f"{event['index']}+{event['content_block']['type']}")
@@ -75,8 +65,9 @@ def frame(kind: str, **fields: Any) -> Frame:
 
 
 def test_the_golden_stream_is_read():
-    deltas, complete = read((GOLDEN / "tools.sse").read_bytes())
-    assert complete
+    stream = MESSAGES.read_stream()
+    deltas = read(stream, (GOLDEN / "tools.sse").read_bytes())
+    assert stream.complete
     assert gather(deltas) == ChatReply(
         id="msg_01",
         model="claude-opus-5",
@@ -97,13 +88,15 @@ def test_the_golden_stream_is_read():
 
 
 def test_what_we_write_is_the_golden_answer():
-    deltas, _ = read((GOLDEN / "tools.sse").read_bytes())
+    deltas = read(MESSAGES.read_stream(), (GOLDEN / "tools.sse").read_bytes())
     assert write(deltas) == (GOLDEN / "tools_written.sse").read_bytes()
 
 
 def test_a_stream_without_its_end_is_not_complete():
     data = (GOLDEN / "tools.sse").read_bytes()
-    assert not read(data[: data.index(b"event: message_stop")])[1]
+    stream = MESSAGES.read_stream()
+    read(stream, data[: data.index(b"event: message_stop")])
+    assert not stream.complete
 
 
 @pytest.mark.parametrize(
@@ -163,7 +156,7 @@ def test_interleaved_calls_are_told_one_after_the_other():
             CallPiece(slot=0, arguments="}"),
             TextPiece(text="done"),
             DONE,
-        )
+        ),
     )
     assert blocks(data) == [
         *("0+tool_use", '0:{"x":1', "0:}", "0-"),
@@ -191,7 +184,7 @@ def test_calls_that_never_become_whole_are_closed_at_the_end():
             TextPiece(text="t"),
             CallPiece(slot=1, arguments='{"y'),
             Stopped(reason=StopReason.LENGTH),
-        )
+        ),
     )
     assert blocks(data) == ["0+tool_use", '0:{"x', "0-", "1+tool_use", '1:{"y', "1-", "2+text", "2:t", "2-"]
 
@@ -207,12 +200,24 @@ def test_arguments_behind_their_end_are_not_made_up_into_something():
 
 def test_a_signature_closes_a_thought():
     deltas = (BEGAN, ThinkingPiece(text="a"), ThinkingPiece(signature="s"), ThinkingPiece(text="b"), DONE)
-    assert blocks(write(deltas)) == ["0+thinking", "0:a", "0:s", "0-", "1+thinking", "1:b", "1-"]
+    assert blocks(write(deltas)) == [
+        "0+thinking",
+        "0:a",
+        "0:s",
+        "0-",
+        "1+thinking",
+        "1:b",
+        "1-",
+    ]
 
 
 def test_the_usage_that_comes_last_is_told_last():
     first, last = ChatUsage(input=5, output=1), ChatUsage(input=5, output=9, reasoning=2)
-    told = events(write((Began(id="r", model="m", usage=first), Stopped(reason=StopReason.END), Counted(usage=last))))
+    told = events_of(
+        write(
+            (Began(id="r", model="m", usage=first), Stopped(reason=StopReason.END), Counted(usage=last)),
+        )
+    )
     assert [event["type"] for event in told] == ["message_start", "message_delta", "message_stop"]
     assert told[0]["message"]["usage"]["input_tokens"] == 5
     assert told[1]["delta"] == {"stop_reason": "end_turn", "stop_sequence": None}
@@ -225,16 +230,23 @@ def test_the_usage_that_comes_last_is_told_last():
     }
 
 
+def test_a_stream_without_usage_says_so_wherever_the_format_allows_it():
+    told = events_of(write((BEGAN, Stopped(reason=StopReason.END))))
+    caches = {"cache_creation_input_tokens": None, "cache_read_input_tokens": None}
+    assert told[0]["message"]["usage"] == {"input_tokens": 0, "output_tokens": 0, "cache_creation": None, **caches}
+    assert told[1]["usage"] == {"input_tokens": None, "output_tokens": 0, **caches}
+
+
 def test_the_words_of_a_refusal_stand_beside_the_stop_and_else_are_text():
-    refused = events(write((BEGAN, RefusalPiece(text="no"), Stopped(reason=StopReason.REFUSED))))
-    assert refused[1]["delta"]["stop_details"]["explanation"] == "no"
-    other = write((BEGAN, RefusalPiece(text="no"), Stopped(reason=StopReason.END)))
+    words = RefusalPiece(text="no")
+    refusal = write((BEGAN, words, Stopped(reason=StopReason.REFUSED)))
+    assert events_of(refusal)[1]["delta"]["stop_details"]["explanation"] == "no"
+    other = write((BEGAN, words, Stopped(reason=StopReason.END)))
     assert blocks(other) == ["0+text", "0:no", "0-"]
-    ended = gather(read(other)[0])
+    ended = gather(read(MESSAGES.read_stream(), other))
     assert ended.choices[0].parts == (Text(text="no"),)
-    assert gather(read(write((BEGAN, RefusalPiece(text="no"), Stopped(reason=StopReason.REFUSED))))[0]).choices[
-        0
-    ].parts == (Refusal(text="no"),)
+    again = gather(read(MESSAGES.read_stream(), refusal))
+    assert again.choices[0].parts == (Refusal(text="no"),)
 
 
 def test_a_picture_in_a_stream_is_refused():
@@ -246,7 +258,7 @@ def test_a_picture_in_a_stream_is_refused():
 
 def test_a_broken_stream_says_so():
     told = MESSAGES.write_stream(FACTS).fault(VendorBusy("busy"), "req_1")
-    (frame,) = [frame for _, frame in Splitter().feed(told) if frame is not None]
+    (frame,) = frames_of(told)
     assert frame.event == "error"
     assert decode(frame.data) == {
         "type": "error",

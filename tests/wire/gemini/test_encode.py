@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from tests.wire.talk import TOOL, USER, said
 
 from halley.kernel.chat import (
     Blob,
@@ -9,7 +10,6 @@ from halley.kernel.chat import (
     Message,
     OutputFormat,
     OutputKind,
-    Part,
     Reasoning,
     Role,
     Text,
@@ -23,16 +23,9 @@ from halley.kernel.chat import (
 from halley.kernel.faults import BadRequest, NotConveyed
 from halley.wire.gemini import CONTENT
 
-USER = Message(role=Role.USER, parts=(Text(text="Hi"),))
-TOOL = Tool(name="f", parameters={"type": "object", "properties": {}})
-
 
 def order(*messages: Message, model: str = "gemini-3-pro", **fields: Any) -> ChatOrder:
     return ChatOrder(model=model, messages=messages or (USER,), **fields)
-
-
-def said(role: Role, *parts: Part) -> Message:
-    return Message(role=role, parts=parts)
 
 
 def parts(*messages: Message, model: str = "gemini-2.5-pro") -> list[dict[str, Any]]:
@@ -134,9 +127,9 @@ def test_thoughts_are_handed_back_with_their_proof():
             Blob(kind=BlobKind.FILE, data="AA==", name="a.pdf"),
             {"inlineData": {"mimeType": "application/pdf", "data": "AA==", "displayName": "a.pdf"}},
         ),
-        (Blob(kind=BlobKind.FILE, file_id="gs://b/a"), {"fileData": {"fileUri": "gs://b/a"}}),
+        (Blob(kind=BlobKind.FILE, url="gs://b/a"), {"fileData": {"fileUri": "gs://b/a"}}),
     ],
-    ids=["link", "link without type", "file by its name", "own file"],
+    ids=["link", "link without type", "file by its name", "bucket"],
 )
 def test_a_blob_is_written(blob: Blob, part: dict[str, Any]):
     assert parts(said(Role.USER, blob)) == [part]
@@ -149,11 +142,21 @@ def test_a_blob_is_written(blob: Blob, part: dict[str, Any]):
         (order(extras={"logit_bias": {}}), "logit_bias"),
         (order(USER, said(Role.SYSTEM, Text(text="later"))), "messages[1].role"),
         (order(Message(role=Role.USER, parts=(), name="Ann")), "messages[0].name"),
-        (order(said(Role.USER, Blob(kind=BlobKind.FILE, file_id="file-1"))), "messages[0].content[0]"),
+        (order(said(Role.USER, Blob(kind=BlobKind.FILE, file_id="file-1"))), "messages[0].content[0].file_id"),
+        (order(said(Role.USER, Blob(kind=BlobKind.FILE, file_id="files/1"))), "messages[0].content[0].file_id"),
         (order(said(Role.USER, Blob(kind=BlobKind.FILE, data="AA=="))), "messages[0].content[0]"),
         (order(reasoning=Reasoning(effort="max")), "reasoning_effort"),
     ],
-    ids=["parallel", "extra", "system", "name", "file", "unknown type", "effort"],
+    ids=[
+        "parallel",
+        "extra",
+        "system",
+        "name",
+        "kept file",
+        "its own, named elsewhere",
+        "unknown type",
+        "effort",
+    ],
 )
 def test_what_the_format_has_no_word_for_is_refused_by_name(asked: ChatOrder, param: str):
     with pytest.raises(NotConveyed) as caught:

@@ -2,30 +2,9 @@ from typing import Any
 
 import pytest
 
+from halley.kernel import faults
 from halley.kernel.codec import encode
-from halley.kernel.faults import (
-    BadRequest,
-    Conflict,
-    Draining,
-    Fault,
-    Forbidden,
-    Internal,
-    KeyReused,
-    NoChannel,
-    NoPrice,
-    NotConveyed,
-    NotFound,
-    OutcomeUnknown,
-    OutOfFunds,
-    Refused,
-    TooLarge,
-    TooManyRequests,
-    Unauthenticated,
-    VendorBroken,
-    VendorBusy,
-    VendorRejectsUs,
-    VendorUnreachable,
-)
+from halley.kernel.faults import Fault
 from halley.wire.gemini.errors import read_error, read_refusal, render_fault
 
 RPC = "type.googleapis.com/google.rpc."
@@ -34,26 +13,26 @@ RPC = "type.googleapis.com/google.rpc."
 @pytest.mark.parametrize(
     ("fault", "status", "word"),
     [
-        (BadRequest("x"), 400, "INVALID_ARGUMENT"),
-        (NotConveyed("x"), 400, "INVALID_ARGUMENT"),
-        (Refused("x"), 400, "INVALID_ARGUMENT"),
-        (KeyReused("x"), 400, "INVALID_ARGUMENT"),
-        (Unauthenticated("x"), 401, "UNAUTHENTICATED"),
-        (Forbidden("x"), 403, "PERMISSION_DENIED"),
-        (NotFound("x"), 404, "NOT_FOUND"),
-        (NoChannel("x"), 404, "NOT_FOUND"),
-        (Conflict("x"), 409, "ABORTED"),
-        (TooLarge("x"), 413, "INVALID_ARGUMENT"),
-        (OutOfFunds("x"), 429, "RESOURCE_EXHAUSTED"),
-        (TooManyRequests("x"), 429, "RESOURCE_EXHAUSTED"),
-        (Internal("x"), 500, "INTERNAL"),
-        (VendorBroken("x"), 500, "INTERNAL"),
-        (NoPrice("x"), 503, "UNAVAILABLE"),
-        (Draining("x"), 503, "UNAVAILABLE"),
-        (VendorBusy("x"), 503, "UNAVAILABLE"),
-        (VendorRejectsUs("x"), 503, "UNAVAILABLE"),
-        (VendorUnreachable("x"), 503, "UNAVAILABLE"),
-        (OutcomeUnknown("x"), 504, "DEADLINE_EXCEEDED"),
+        (faults.BadRequest("x"), 400, "INVALID_ARGUMENT"),
+        (faults.NotConveyed("x"), 400, "INVALID_ARGUMENT"),
+        (faults.Refused("x"), 400, "INVALID_ARGUMENT"),
+        (faults.KeyReused("x"), 400, "INVALID_ARGUMENT"),
+        (faults.Unauthenticated("x"), 401, "UNAUTHENTICATED"),
+        (faults.Forbidden("x"), 403, "PERMISSION_DENIED"),
+        (faults.NotFound("x"), 404, "NOT_FOUND"),
+        (faults.NoChannel("x"), 404, "NOT_FOUND"),
+        (faults.Conflict("x"), 409, "ABORTED"),
+        (faults.TooLarge("x"), 413, "INVALID_ARGUMENT"),
+        (faults.OutOfFunds("x"), 429, "RESOURCE_EXHAUSTED"),
+        (faults.TooManyRequests("x"), 429, "RESOURCE_EXHAUSTED"),
+        (faults.Internal("x"), 500, "INTERNAL"),
+        (faults.VendorBroken("x"), 500, "INTERNAL"),
+        (faults.NoPrice("x"), 503, "UNAVAILABLE"),
+        (faults.Draining("x"), 503, "UNAVAILABLE"),
+        (faults.VendorBusy("x"), 503, "UNAVAILABLE"),
+        (faults.VendorRejectsUs("x"), 503, "UNAVAILABLE"),
+        (faults.VendorUnreachable("x"), 503, "UNAVAILABLE"),
+        (faults.OutcomeUnknown("x"), 504, "DEADLINE_EXCEEDED"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Fault) else "",
 )
@@ -63,7 +42,7 @@ def test_a_fault_is_told_in_the_formats_words(fault: Fault, status: int, word: s
 
 
 def test_an_error_has_code_message_field_wait_and_request_id():
-    _, body = render_fault(BadRequest("`a` is wrong", param="a", retry_after_s=3), "req_1")
+    _, body = render_fault(faults.BadRequest("`a` is wrong", param="a", retry_after_s=3), "req_1")
     assert body["error"]["message"] == "`a` is wrong"
     assert body["error"]["details"] == [
         {
@@ -85,27 +64,27 @@ def error(status: str = "", message: str = "m", *details: Any) -> bytes:
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
-        (400, error("INVALID_ARGUMENT"), Refused),
-        (400, error("INVALID_ARGUMENT", "API key not valid. Please pass a valid API key."), VendorRejectsUs),
+        (400, error("INVALID_ARGUMENT"), faults.Refused),
+        (400, error("INVALID_ARGUMENT", "API key not valid. Please pass a valid API key."), faults.VendorRejectsUs),
         (
             400,
             error("INVALID_ARGUMENT", "m", {"@type": f"{RPC}ErrorInfo", "reason": "API_KEY_INVALID"}),
-            VendorRejectsUs,
+            faults.VendorRejectsUs,
         ),
-        (400, error("FAILED_PRECONDITION", "User location is not supported"), VendorRejectsUs),
-        (401, error("UNAUTHENTICATED"), VendorRejectsUs),
-        (403, error("PERMISSION_DENIED"), VendorRejectsUs),
-        (403, error("PERMISSION_DENIED", "You do not have permission to access the File abc"), Refused),
-        (404, error("NOT_FOUND", "models/x is not found"), VendorRejectsUs),
-        (429, error("RESOURCE_EXHAUSTED"), VendorBusy),
-        (429, error("RESOURCE_EXHAUSTED", "Your prepayment credits are depleted"), VendorRejectsUs),
-        (499, error("CANCELLED"), VendorBroken),
-        (500, error("INTERNAL"), VendorBroken),
-        (503, error("UNAVAILABLE", "The model is overloaded"), VendorBusy),
-        (504, error("DEADLINE_EXCEEDED"), VendorBroken),
-        (400, b"[" + error("INVALID_ARGUMENT") + b"]", Refused),
-        (502, b"<html>", VendorBroken),
-        (400, b"", Refused),
+        (400, error("FAILED_PRECONDITION", "User location is not supported"), faults.VendorRejectsUs),
+        (401, error("UNAUTHENTICATED"), faults.VendorRejectsUs),
+        (403, error("PERMISSION_DENIED"), faults.VendorRejectsUs),
+        (403, error("PERMISSION_DENIED", "You do not have permission to access the File abc"), faults.Refused),
+        (404, error("NOT_FOUND", "models/x is not found"), faults.VendorRejectsUs),
+        (429, error("RESOURCE_EXHAUSTED"), faults.VendorBusy),
+        (429, error("RESOURCE_EXHAUSTED", "Your prepayment credits are depleted"), faults.VendorRejectsUs),
+        (499, error("CANCELLED"), faults.VendorBroken),
+        (500, error("INTERNAL"), faults.VendorBroken),
+        (503, error("UNAVAILABLE", "The model is overloaded"), faults.VendorBusy),
+        (504, error("DEADLINE_EXCEEDED"), faults.VendorBroken),
+        (400, b"[" + error("INVALID_ARGUMENT") + b"]", faults.Refused),
+        (502, b"<html>", faults.VendorBroken),
+        (400, b"", faults.Refused),
     ],
 )
 def test_a_vendors_refusal_is_understood(status: int, body: bytes, kind: type[Fault]):
@@ -121,7 +100,7 @@ def test_the_field_that_a_vendor_names_is_told():
 
 
 @pytest.mark.parametrize(
-    ("delay", "wait_s"), [("30s", 30), ("1.2s", 2), ("soon", None), ("", None), ("99999999s", None)]
+    ("delay", "wait_s"), [("30s", 30), ("1.2s", 2), ("soon", None), ("", None), ("99999999s", 86_400)]
 )
 def test_how_long_to_wait_is_read(delay: str, wait_s: int | None):
     body = error("RESOURCE_EXHAUSTED", "m", {"@type": f"{RPC}RetryInfo", "retryDelay": delay})
@@ -133,6 +112,6 @@ def test_a_header_tells_how_long_to_wait_too():
 
 
 def test_an_error_in_a_stream_is_understood_by_its_code():
-    assert type(read_error({"code": 503})) is VendorBusy
-    assert type(read_error({"code": 400})) is Refused
-    assert type(read_error({})) is VendorBroken
+    assert type(read_error({"code": 503})) is faults.VendorBusy
+    assert type(read_error({"code": 400})) is faults.Refused
+    assert type(read_error({})) is faults.VendorBroken

@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from tests.wire.talk import FACTS, reply_of
 
 from halley.kernel.chat import (
     Blob,
@@ -8,7 +9,6 @@ from halley.kernel.chat import (
     ChatReply,
     ChatUsage,
     Choice,
-    Part,
     Refusal,
     StopReason,
     Text,
@@ -16,10 +16,8 @@ from halley.kernel.chat import (
     ToolCall,
 )
 from halley.kernel.codec import encode
-from halley.wire.contract import AnswerFacts
 from halley.wire.gemini import CONTENT
 
-FACTS = AnswerFacts(id="abc", model="alias", created_s=1, body={})
 USAGE = {
     "promptTokenCount": 100,
     "cachedContentTokenCount": 40,
@@ -40,10 +38,6 @@ def candidate(*parts: Any, **fields: Any) -> dict[str, Any]:
 def body(*candidates: Any, **fields: Any) -> dict[str, Any]:
     told = {"responseId": "rEply-id_12345678", "modelVersion": "gemini-3-pro-002", "usageMetadata": USAGE}
     return {"candidates": list(candidates), **told, **fields}
-
-
-def reply(*parts: Part, stop: StopReason = StopReason.END) -> ChatReply:
-    return ChatReply(id="r", model="m", choices=(Choice(parts=parts, stop=stop),))
 
 
 def test_a_reply_is_read():
@@ -166,7 +160,7 @@ def test_a_reply_is_written_in_our_name():
 
 
 def test_a_call_of_another_format_keeps_its_id():
-    written = CONTENT.write_reply(reply(ToolCall(id="toolu_1", name="f", arguments="")), FACTS)
+    written = CONTENT.write_reply(reply_of(ToolCall(id="toolu_1", name="f", arguments="")), FACTS)
     assert written["candidates"][0]["content"]["parts"] == [
         {"functionCall": {"id": "toolu_1", "name": "f", "args": {}}}
     ]
@@ -174,7 +168,7 @@ def test_a_call_of_another_format_keeps_its_id():
 
 def test_arguments_that_are_no_object_are_no_answer():
     with pytest.raises(ValueError):
-        CONTENT.write_reply(reply(ToolCall(id="t", name="f", arguments='{"a":')), FACTS)
+        CONTENT.write_reply(reply_of(ToolCall(id="t", name="f", arguments='{"a":')), FACTS)
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,14 @@ from tests.wire.strategies import (
     images,
     messages,
     orders,
+    proofs,
     replies,
     sampling,
     sounds,
     texts,
     thoughts,
-    words,
 )
+from tests.wire.talk import events_of, facts_of, retold, streamed, write
 
 from halley.kernel.chat import (
     ChatOrder,
@@ -32,12 +33,9 @@ from halley.kernel.chat import (
     ToolResult,
 )
 from halley.kernel.codec import decode, encode
-from halley.kernel.sse import Splitter
-from halley.wire.contract import AnswerFacts
-from halley.wire.gather import gather
 from halley.wire.gemini import CONTENT, write_array_stream
 
-signed = st.builds(Thinking, text=texts.map(lambda text: text.text), signature=words)
+signed = st.builds(Thinking, text=texts.map(lambda text: text.text), signature=proofs)
 turns = messages(st.one_of(texts, images, files, sounds), st.one_of(texts, thoughts, signed, calls), texts | images)
 speakable = orders(
     turns,
@@ -86,10 +84,6 @@ def test_an_order_comes_back(order: ChatOrder):
     assert CONTENT.read_order({**body, "model": asked.model, "stream": asked.stream}) == normal(asked)
 
 
-def facts_of(reply: ChatReply) -> AnswerFacts:
-    return AnswerFacts(id=reply.id, model=reply.model, created_s=1, body={})
-
-
 def told(reply: ChatReply) -> ChatReply:
     """Losses: the time, and what was written to the cache."""
     usage = reply.usage
@@ -99,21 +93,15 @@ def told(reply: ChatReply) -> ChatReply:
 
 @given(reply=answers)
 def test_a_reply_comes_back(reply: ChatReply):
-    assert CONTENT.read_reply(decode(encode(CONTENT.write_reply(reply, facts_of(reply))))) == told(reply)
+    assert retold(CONTENT, reply) == told(reply)
 
 
 @given(reply=answers)
 def test_a_stream_comes_back_as_the_reply(reply: ChatReply):
-    writer, reader = CONTENT.write_stream(facts_of(reply)), CONTENT.read_stream()
-    data = b"".join([*(writer.write(delta) for delta in deltas_of(reply)), writer.end()])
-    frames = (frame for _, frame in Splitter().feed(data) if frame is not None)
-    assert gather(delta for frame in frames for delta in reader.feed(frame)) == told(reply)
-    assert reader.complete
+    assert streamed(CONTENT, reply) == told(reply)
 
 
 @given(reply=answers)
 def test_an_array_holds_what_the_events_hold(reply: ChatReply):
     events, array = CONTENT.write_stream(facts_of(reply)), write_array_stream(facts_of(reply))
-    data = b"".join([*(events.write(delta) for delta in deltas_of(reply)), events.end()])
-    frames = [decode(frame.data) for _, frame in Splitter().feed(data) if frame is not None]
-    assert decode(b"".join([*(array.write(delta) for delta in deltas_of(reply)), array.end()])) == frames
+    assert decode(write(array, deltas_of(reply))) == events_of(write(events, deltas_of(reply)))

@@ -1,8 +1,8 @@
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.wire.talk import FACTS, events_of, read, write
 
 from halley.kernel.chat import (
     Began,
@@ -15,7 +15,6 @@ from halley.kernel.chat import (
     ChatUsage,
     Choice,
     Counted,
-    Delta,
     RefusalPiece,
     Stopped,
     StopReason,
@@ -27,13 +26,12 @@ from halley.kernel.chat import (
 )
 from halley.kernel.codec import decode, encode
 from halley.kernel.faults import VendorBroken, VendorBusy
-from halley.kernel.sse import Frame, Splitter
-from halley.wire.contract import AnswerFacts, StreamFault, WriteStream
+from halley.kernel.sse import Frame
+from halley.wire.contract import StreamFault
 from halley.wire.gather import gather
 from halley.wire.gemini import CONTENT, write_array_stream
 
 GOLDEN = Path(__file__).parent / "golden"
-FACTS = AnswerFacts(id="abc", model="alias", created_s=1, body={})
 BEGAN = Began(id="r", model="m")
 DELTAS = (
     BEGAN,
@@ -43,23 +41,9 @@ DELTAS = (
 )
 
 
-def read(data: bytes) -> tuple[list[Delta], bool]:
-    stream = CONTENT.read_stream()
-    frames = [frame for _, frame in Splitter().feed(data) if frame is not None]
-    return [delta for frame in frames for delta in stream.feed(frame)], stream.complete
-
-
-def write(writer: WriteStream, deltas: Iterable[Delta]) -> bytes:
-    return b"".join([*(writer.write(delta) for delta in deltas), writer.end()])
-
-
-def chunks(data: bytes) -> list[dict[str, Any]]:
-    return [decode(frame.data) for _, frame in Splitter().feed(data) if frame is not None]
-
-
 def parts(data: bytes) -> list[Any]:
     """All parts of all chunks but the last, which is empty."""
-    return [part for chunk in chunks(data)[:-1] for part in chunk["candidates"][0]["content"]["parts"]]
+    return [part for chunk in events_of(data)[:-1] for part in chunk["candidates"][0]["content"]["parts"]]
 
 
 def frame(**fields: Any) -> Frame:
@@ -67,8 +51,9 @@ def frame(**fields: Any) -> Frame:
 
 
 def test_the_golden_stream_is_read():
-    deltas, complete = read((GOLDEN / "tools.sse").read_bytes())
-    assert complete
+    stream = CONTENT.read_stream()
+    deltas = read(stream, (GOLDEN / "tools.sse").read_bytes())
+    assert stream.complete
     assert gather(deltas) == ChatReply(
         id="qQ8-abcdefgh",
         model="gemini-3-pro-002",
@@ -90,13 +75,15 @@ def test_the_golden_stream_is_read():
 
 
 def test_what_we_write_is_the_golden_answer():
-    deltas, _ = read((GOLDEN / "tools.sse").read_bytes())
+    deltas = read(CONTENT.read_stream(), (GOLDEN / "tools.sse").read_bytes())
     assert write(CONTENT.write_stream(FACTS), deltas) == (GOLDEN / "tools_written.sse").read_bytes()
 
 
 def test_a_stream_without_its_end_is_not_complete():
     data = (GOLDEN / "tools.sse").read_bytes()
-    assert not read(data[: data.rindex(b"data: ")])[1]
+    stream = CONTENT.read_stream()
+    read(stream, data[: data.rindex(b"data: ")])
+    assert not stream.complete
 
 
 def test_each_choice_must_come_to_its_end():
@@ -182,7 +169,7 @@ def test_thoughts_pictures_and_refusals_are_told():
         {"inlineData": {"mimeType": "image/png", "data": "AAAA"}},
         {"text": "no"},
     ]
-    assert chunks(data)[-1]["candidates"][0]["finishReason"] == "SAFETY"
+    assert events_of(data)[-1]["candidates"][0]["finishReason"] == "SAFETY"
 
 
 def test_arguments_that_are_no_object_are_not_made_up():
@@ -194,7 +181,7 @@ def test_arguments_that_are_no_object_are_not_made_up():
 
 
 def test_the_last_chunk_tells_the_stop_and_the_usage():
-    assert chunks(write(CONTENT.write_stream(FACTS), DELTAS))[-1] == {
+    assert events_of(write(CONTENT.write_stream(FACTS), DELTAS))[-1] == {
         "candidates": [{"content": {"parts": [{"text": ""}], "role": "model"}, "finishReason": "STOP", "index": 0}],
         "usageMetadata": {
             "promptTokenCount": 3,
@@ -208,7 +195,7 @@ def test_the_last_chunk_tells_the_stop_and_the_usage():
 
 
 def test_an_array_has_the_same_chunks_as_its_elements():
-    assert decode(write(write_array_stream(FACTS), DELTAS)) == chunks(write(CONTENT.write_stream(FACTS), DELTAS))
+    assert decode(write(write_array_stream(FACTS), DELTAS)) == events_of(write(CONTENT.write_stream(FACTS), DELTAS))
 
 
 def test_an_array_grows_element_by_element():
@@ -222,7 +209,7 @@ def test_an_array_grows_element_by_element():
 
 def test_a_broken_stream_says_so_in_either_shape():
     fault = VendorBusy("busy", retry_after_s=3)
-    (told,) = chunks(CONTENT.write_stream(FACTS).fault(fault, "req_1"))
+    (told,) = events_of(CONTENT.write_stream(FACTS).fault(fault, "req_1"))
     assert (told["error"]["code"], told["error"]["status"], told["error"]["message"]) == (503, "UNAVAILABLE", "busy")
     writer = write_array_stream(FACTS)
     data = b"".join((*(writer.write(delta) for delta in DELTAS[:2]), writer.fault(fault, "req_1")))

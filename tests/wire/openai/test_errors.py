@@ -142,7 +142,8 @@ def test_an_error_in_a_stream_becomes_a_fault(value: object, kind: type[Fault]):
     [
         pytest.param(BadRequest("x", param="n"), 400, "invalid_request", id="400"),
         pytest.param(OutOfFunds("x"), 429, "insufficient_quota", id="quota is 429 here"),
-        pytest.param(Refused("x", detail=[{"loc": ["body"]}]), 422, "vendor_refused", id="another vendor's detail"),
+        pytest.param(Refused("x", detail=[{"loc": ["body"]}]), 400, "vendor_refused", id="another vendor's detail"),
+        pytest.param(Refused("x", detail=VendorWords(status=422)), 422, "vendor_refused", id="a relative's own status"),
         pytest.param(Refused("x", detail=VendorWords(status=404)), 404, "vendor_refused", id="no words"),
     ],
 )

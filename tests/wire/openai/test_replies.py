@@ -1,13 +1,12 @@
 from typing import Any
 
 import pytest
+from tests.wire.talk import reply_of
 
 from halley.kernel.chat import (
     Blob,
     BlobKind,
-    ChatReply,
     ChatUsage,
-    Choice,
     Part,
     Refusal,
     StopReason,
@@ -19,10 +18,6 @@ from halley.wire.contract import AnswerFacts
 from halley.wire.openai import CHAT, RESPONSES
 
 FACTS = AnswerFacts(id="abc", model="m", created_s=1, body={"temperature": 0.5, "user": "u"})
-
-
-def reply(*parts: Part, stop: StopReason = StopReason.END, usage: ChatUsage | None = None) -> ChatReply:
-    return ChatReply(id="1", model="v", choices=(Choice(parts=parts, stop=stop),), usage=usage)
 
 
 @pytest.mark.parametrize(
@@ -45,14 +40,14 @@ def reply(*parts: Part, stop: StopReason = StopReason.END, usage: ChatUsage | No
         pytest.param(
             {"tool_calls": [{"id": "", "function": {"name": "f", "arguments": ""}}]},
             "stop",
-            (ToolCall(id="call_1_0_0", name="f", arguments="{}"),),
+            (ToolCall(id="call_r_0_0", name="f", arguments="{}"),),
             StopReason.TOOLS,
             id="call without an id",
         ),
         pytest.param(
             {"function_call": {"name": "f", "arguments": "{}"}},
             "function_call",
-            (ToolCall(id="call_1_0_0", name="f", arguments="{}"),),
+            (ToolCall(id="call_r_0_0", name="f", arguments="{}"),),
             StopReason.TOOLS,
             id="call of the old kind",
         ),
@@ -75,8 +70,8 @@ def reply(*parts: Part, stop: StopReason = StopReason.END, usage: ChatUsage | No
 def test_each_field_of_a_chat_reply_is_read(
     message: dict[str, Any], finish_reason: str | None, parts: tuple[Part, ...], stop: StopReason
 ):
-    body = {"id": "1", "model": "v", "choices": [{"message": message, "finish_reason": finish_reason}]}
-    assert CHAT.read_reply(body) == reply(*parts, stop=stop)
+    body = {"id": "r", "model": "m", "choices": [{"message": message, "finish_reason": finish_reason}]}
+    assert CHAT.read_reply(body) == reply_of(*parts, stop=stop)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +109,7 @@ def test_thoughts_of_a_response_are_read_where_there_is_no_summary():
 
 
 def test_a_chat_reply_is_written():
-    body = CHAT.write_reply(reply(Text(text="x"), usage=ChatUsage(input=1, output=2, cached=1)), FACTS)
+    body = CHAT.write_reply(reply_of(Text(text="x"), usage=ChatUsage(input=1, output=2, cached=1)), FACTS)
     assert body == {
         "id": "chatcmpl-abc",
         "object": "chat.completion",
@@ -146,12 +141,12 @@ def test_a_chat_reply_is_written():
 
 
 def test_a_reply_that_counts_nothing_has_no_usage():
-    assert "usage" not in CHAT.write_reply(reply(Text(text="x")), FACTS)
-    assert RESPONSES.write_reply(reply(Text(text="x")), FACTS)["usage"] is None
+    assert "usage" not in CHAT.write_reply(reply_of(Text(text="x")), FACTS)
+    assert RESPONSES.write_reply(reply_of(Text(text="x")), FACTS)["usage"] is None
 
 
 def test_a_response_repeats_what_was_asked():
-    body = RESPONSES.write_reply(reply(Text(text="x"), stop=StopReason.LENGTH), FACTS)
+    body = RESPONSES.write_reply(reply_of(Text(text="x"), stop=StopReason.LENGTH), FACTS)
     assert (body["id"], body["status"], body["incomplete_details"]) == (
         "resp_abc",
         "incomplete",
@@ -162,5 +157,5 @@ def test_a_response_repeats_what_was_asked():
 
 
 def test_a_linked_image_of_a_response_is_told_in_words():
-    body = RESPONSES.write_reply(reply(Blob(kind=BlobKind.IMAGE, url="https://a.example/b")), FACTS)
+    body = RESPONSES.write_reply(reply_of(Blob(kind=BlobKind.IMAGE, url="https://a.example/b")), FACTS)
     assert body["output"][0]["content"][0]["text"] == "![image](https://a.example/b)"

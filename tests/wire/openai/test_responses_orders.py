@@ -246,7 +246,7 @@ def test_a_bad_shape_is_named_by_its_path(fields: dict[str, Any], param: str):
             Message(role=Role.ASSISTANT, parts=(Blob(kind=BlobKind.IMAGE, data="AA"),)), "messages", id="answered image"
         ),
         pytest.param(
-            Message(role=Role.USER, parts=(Blob(kind=BlobKind.FILE, file_id="f"),)), "file", id="another's file"
+            Message(role=Role.USER, parts=(Blob(kind=BlobKind.FILE, file_id="f"),)), "file_id", id="another's file"
         ),
     ],
 )

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 from tests.wire.strategies import deltas_of
+from tests.wire.talk import events_of, frames_of, read, write
 
 from halley.kernel.chat import (
     Began,
@@ -26,9 +27,9 @@ from halley.kernel.chat import (
     ThinkingPiece,
     ToolCall,
 )
-from halley.kernel.codec import decode_object, encode
+from halley.kernel.codec import encode
 from halley.kernel.faults import Fault, Moderated, OutcomeUnknown, VendorBroken, VendorBusy
-from halley.kernel.sse import Frame, Splitter
+from halley.kernel.sse import Frame
 from halley.wire.contract import AnswerFacts, ChatFormat, ReadStream, StreamFault
 from halley.wire.gather import gather
 from halley.wire.openai import CHAT, RESPONSES
@@ -39,21 +40,12 @@ STOPPED = Stopped(reason=StopReason.END)
 FORMATS = pytest.mark.parametrize("wire", [pytest.param(CHAT, id="chat"), pytest.param(RESPONSES, id="responses")])
 
 
-def frames(data: bytes) -> list[Frame]:
-    return [frame for _, frame in Splitter().feed(data) if frame is not None]
-
-
-def read(reader: ReadStream, name: str) -> list[Delta]:
-    found = frames((GOLDEN / f"{name}.txt").read_bytes())
-    return [delta for frame in found for delta in reader.feed(frame)]
+def golden(reader: ReadStream, name: str) -> list[Delta]:
+    return read(reader, (GOLDEN / f"{name}.txt").read_bytes())
 
 
 def one(reader: ReadStream, value: object, event: str = "") -> list[Delta]:
     return list(reader.feed(Frame(encode(value), event)))
-
-
-def events(data: bytes) -> list[dict[str, Any]]:
-    return [decode_object(frame.data) for frame in frames(data) if frame.data != b"[DONE]"]
 
 
 # --- read ---------------------------------------------------------------------------------------------------
@@ -61,7 +53,7 @@ def events(data: bytes) -> list[dict[str, Any]]:
 
 def test_a_chat_of_text_is_read():
     reader = CHAT.read_stream()
-    assert read(reader, "chat_text") == [
+    assert golden(reader, "chat_text") == [
         Began(id="chatcmpl-1", model="m-1", created_s=1_780_000_000),
         TextPiece(text="Hel"),
         TextPiece(text="lo"),
@@ -72,7 +64,7 @@ def test_a_chat_of_text_is_read():
 
 
 def test_interleaved_calls_are_read():
-    found = read(CHAT.read_stream(), "chat_calls")
+    found = golden(CHAT.read_stream(), "chat_calls")
     assert found[1:] == [
         CallBegan(slot=0, id="call_a", name="f"),
         CallBegan(slot=1, id="call_b", name="g"),
@@ -85,7 +77,7 @@ def test_interleaved_calls_are_read():
 
 def test_calls_that_come_whole_are_told_apart_and_end_without_done():
     reader = CHAT.read_stream()
-    reply = gather(read(reader, "chat_whole_calls"))
+    reply = gather(golden(reader, "chat_whole_calls"))
     assert reader.complete
     assert reply.choices == (
         Choice(
@@ -100,7 +92,7 @@ def test_calls_that_come_whole_are_told_apart_and_end_without_done():
 
 
 def test_thoughts_are_read_in_all_spellings():
-    reply = gather(read(CHAT.read_stream(), "chat_thoughts"))
+    reply = gather(golden(CHAT.read_stream(), "chat_thoughts"))
     picture = Blob(kind=BlobKind.IMAGE, media_type="image/png", data="AAAA")
     assert reply.usage == ChatUsage(input=1, output=2)
     assert reply.choices == (
@@ -120,7 +112,7 @@ def test_thoughts_are_read_in_all_spellings():
 def test_an_error_in_a_chat_breaks_it():
     reader = CHAT.read_stream()
     with pytest.raises(StreamFault) as caught:
-        read(reader, "chat_error")
+        golden(reader, "chat_error")
     assert isinstance(caught.value.fault, VendorBroken)
     assert "vendor.example" not in caught.value.fault.message
     assert not reader.complete
@@ -128,7 +120,7 @@ def test_an_error_in_a_chat_breaks_it():
 
 def test_a_response_is_read():
     reader = RESPONSES.read_stream()
-    found = read(reader, "responses")
+    found = golden(reader, "responses")
     assert reader.complete
     assert found == [
         Began(id="resp_1", model="m-1", created_s=1_780_000_000),
@@ -226,7 +218,7 @@ def test_what_cannot_be_read_is_no_stream(wire: ChatFormat, value: object):
 def test_a_stream_that_is_cut_is_not_complete(wire: ChatFormat):
     reader, writer = wire.read_stream(), wire.write_stream(FACTS)
     assert not reader.complete
-    for frame in frames(writer.write(TextPiece(text="Hel"))):
+    for frame in frames_of(writer.write(TextPiece(text="Hel"))):
         list(reader.feed(frame))
     assert not reader.complete
 
@@ -253,7 +245,7 @@ REPLY = ChatReply(
 
 def written(wire: ChatFormat) -> bytes:
     writer = wire.write_stream(FACTS)
-    return b"".join(writer.write(delta) for delta in deltas_of(REPLY)) + writer.end()
+    return write(writer, deltas_of(REPLY))
 
 
 @pytest.mark.parametrize(
@@ -270,23 +262,23 @@ def test_a_stream_is_written_as_the_golden_one(wire: ChatFormat, name: str):
 def test_usage_is_left_out_of_a_chat_that_did_not_ask():
     facts = AnswerFacts(id="abc", model="m", created_s=1, body={}, include_usage=False)
     writer = CHAT.write_stream(facts)
-    stream = b"".join(writer.write(delta) for delta in deltas_of(REPLY)) + writer.end()
+    stream = write(writer, deltas_of(REPLY))
     assert b"usage" not in stream
     assert stream.endswith(b"data: [DONE]\n\n")
 
 
 def test_events_of_a_response_are_numbered():
-    assert [event["sequence_number"] for event in events(written(RESPONSES))] == list(range(21))
+    assert [event["sequence_number"] for event in events_of(written(RESPONSES))] == list(range(21))
 
 
 def test_the_last_event_of_a_response_holds_what_a_whole_one_would():
-    assert events(written(RESPONSES))[-1]["response"] == RESPONSES.write_reply(REPLY, FACTS)
+    assert events_of(written(RESPONSES))[-1]["response"] == RESPONSES.write_reply(REPLY, FACTS)
 
 
 def test_a_chat_that_breaks_says_so_and_is_not_done():
     writer = CHAT.write_stream(FACTS)
     writer.write(TextPiece(text="Hel"))
-    (event,) = events(writer.fault(OutcomeUnknown("The vendor fell silent"), "req"))
+    (event,) = events_of(writer.fault(OutcomeUnknown("The vendor fell silent"), "req"))
     assert event["error"]["message"] == "The vendor fell silent"
     assert (event["error"]["code"], event["error"]["request_id"]) == ("outcome_unknown", "req")
 
@@ -294,7 +286,7 @@ def test_a_chat_that_breaks_says_so_and_is_not_done():
 def test_a_response_that_breaks_fails_and_then_says_why():
     writer = RESPONSES.write_stream(FACTS)
     writer.write(TextPiece(text="Hel"))
-    failed, error = events(writer.fault(VendorBusy("Too many"), "req"))
+    failed, error = events_of(writer.fault(VendorBusy("Too many"), "req"))
     assert (failed["type"], failed["response"]["status"]) == ("response.failed", "failed")
     assert failed["response"]["error"] == {"code": "rate_limit_exceeded", "message": "Too many"}
     assert (error["type"], error["code"], error["message"]) == ("error", "vendor_rate_limited", "Too many")
@@ -306,7 +298,7 @@ def test_a_linked_image_and_a_refusal_are_written(wire: ChatFormat):
     parts = (Blob(kind=BlobKind.IMAGE, url="https://a.example/b.png"), Refusal(text="no"))
     reply = ChatReply(id="1", model="m", choices=(Choice(parts=parts, stop=StopReason.REFUSED),))
     writer = wire.write_stream(FACTS)
-    stream = b"".join(writer.write(delta) for delta in deltas_of(reply)) + writer.end()
+    stream = write(writer, deltas_of(reply))
     assert b"https://a.example/b.png" in stream
     assert b'"refusal":"no"' in stream or b'"delta":"no"' in stream
 

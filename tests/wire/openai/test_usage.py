@@ -1,10 +1,12 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from halley.kernel.chat import ChatUsage
 from halley.kernel.codec import encode
-from halley.wire.openai.usage import Counts, read_counts, read_usage
+from halley.wire.openai.usage import COUNT_MAX, Counts, counts_of, read_counts, read_usage
 
 
 @pytest.mark.parametrize(
@@ -165,3 +167,33 @@ def test_other_counts_are_read(body: dict[str, Any], expected: Counts | None):
 )
 def test_usage_is_found_in_a_frame(data: bytes, expected: ChatUsage | None):
     assert read_usage(data) == expected
+
+
+COUNTS = st.sampled_from([-1, 0, 1, 2, 3, 5, 8, COUNT_MAX, COUNT_MAX + 1])
+INPUT_DETAILS = st.dictionaries(st.sampled_from(["cached_tokens", "audio_tokens", "image_tokens"]), COUNTS)
+OUTPUT_DETAILS = st.dictionaries(
+    st.sampled_from(["reasoning_tokens", "audio_tokens", "accepted_prediction_tokens", "image_tokens"]), COUNTS
+)
+USAGE = st.fixed_dictionaries(
+    {"prompt_tokens": COUNTS, "completion_tokens": COUNTS, "total_tokens": COUNTS},
+    optional={
+        "prompt_tokens_details": INPUT_DETAILS | st.none(),
+        "completion_tokens_details": OUTPUT_DETAILS | st.none(),
+        "cached_tokens": COUNTS,
+    },
+)
+
+
+@given(USAGE, st.booleans())
+def test_the_short_way_to_a_usage_reads_what_the_long_one_does(usage: dict[str, Any], adds_up: bool):
+    if adds_up:
+        usage["total_tokens"] = usage["prompt_tokens"] + usage["completion_tokens"]
+    assert read_counts(encode({"usage": usage})) == (counts_of(usage) if usage else None)
+
+
+def test_a_usage_beside_a_meta_counts_both():
+    body = {
+        "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+        "meta": {"billed_units": {"search_units": 4}},
+    }
+    assert read_counts(encode(body)) == Counts(usage=ChatUsage(input=1, output=2), searches=4)

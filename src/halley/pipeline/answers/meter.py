@@ -72,10 +72,12 @@ def facts(ask: Ask, told: Callable[[str], Any], names: Iterable[str]) -> dict[st
     """Give those of these facts that are known: as the reply tells them, else as they were ordered."""
     found: dict[str, str] = {}
     for name in names:
+        if name not in FACTS and name not in TOLD_FACTS:
+            continue
         value = told(name)
         if not value and name in FACTS:
             value = ask.body.text(name) if isinstance(ask.body, FormBody) else ask.body.get(name)
-        if isinstance(value, str) and (name in FACTS or name in TOLD_FACTS):
+        if isinstance(value, str):
             found[name] = value
     return found
 

@@ -2,105 +2,91 @@
 
 import base64
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from halley.kernel.chat import Blob, BlobKind, Part, Text, Thinking, ToolCall, ToolResult
 from halley.kernel.codec import encode
-from halley.wire.shape import Fields, missing, wrong
+from halley.wire.shape import Cursor
 
 PDF = "application/pdf"
 PLAIN = "text/plain"
+_CONTENT = "a string or an array of content blocks"
 _CACHE = frozenset(("cache_control",))
 
 
-def read_content(message: Fields) -> tuple[Part, ...]:
+def read_content(message: Cursor) -> tuple[Part, ...]:
     """Give the parts of a message: a string is one block of text. Raises `BadRequest`."""
-    value = message.peek("content")
-    if value is None:
-        raise missing(message.place("content"), "a string or an array of content blocks")
-    if isinstance(value, str):
-        return (Text(text=message.needed_text("content")),)
-    return _parts(message, "content", _BLOCKS)
+    content = message.at("content")
+    if content.value is None:
+        raise content.wrong(_CONTENT)
+    return _read(content, _BLOCKS)
 
 
-def read_texts(owner: Fields, name: str) -> tuple[Text, ...]:
+def read_texts(owner: Cursor, name: str) -> tuple[Text, ...]:
     """Give the texts of a system prompt: a string or an array of text blocks."""
-    value = owner.peek(name)
-    if isinstance(value, str):
-        owner.take(name)
-        return (Text(text=value),)
-    parts = _parts(owner, name, {"text": _text})
-    return tuple(part for part in parts if isinstance(part, Text))
+    return tuple(part for part in _read(owner.at(name), {"text": _text}) if isinstance(part, Text))
 
 
-def _parts(owner: Fields, name: str, readers: "Mapping[str, _Reader]") -> tuple[Part, ...]:
-    value = owner.peek(name)
-    if value is not None and not isinstance(value, list):
-        raise wrong(owner.place(name), "a string or an array of content blocks", value)
-    parts: list[Part] = []
-    for block in owner.children(name):
-        part = _part(block, readers)
-        if part is not None:
-            parts.append(part)
-    return tuple(parts)
+def _read(content: Cursor, readers: "Mapping[str, _Reader]") -> tuple[Part, ...]:
+    if isinstance(content.value, str):
+        return (Text(text=content.value),)
+    if content.value is not None and not isinstance(content.value, list):
+        raise content.wrong(_CONTENT)
+    return tuple(part for block in content.each() if (part := _part(block, readers)) is not None)
 
 
-def _part(block: Fields, readers: "Mapping[str, _Reader]") -> Part | None:
+def _part(block: Cursor, readers: "Mapping[str, _Reader]") -> Part | None:
     """Give one part; None for a kind of block that no word of ours stands for: it is kept with the extras."""
-    kind = block.peek("type")
-    if not isinstance(kind, str):
-        raise missing(block.place("type"), "a string") if kind is None else wrong(block.place("type"), "a string", kind)
-    reader = readers.get(kind)
+    reader = readers.get(block.at("type").text())
     if reader is None:
-        block.leave()
+        block.keep()
         return None
-    block.take("type")
     part = reader(block)
     block.done(_CACHE)
     return part
 
 
-def _text(block: Fields) -> Part:
-    return Text(text=block.needed_text("text"))
+def _text(block: Cursor) -> Part:
+    block.drop(("citations",))
+    return Text(text=block.at("text").text())
 
 
-def _image(block: Fields) -> Part | None:
-    source = block.needed_child("source")
+def _image(block: Cursor) -> Part | None:
+    source = block.at("source")
     return _blob(source, BlobKind.IMAGE, None)
 
 
-def _document(block: Fields) -> Part | None:
+def _document(block: Cursor) -> Part | None:
     _drop_idle_citations(block)
-    title = block.text("title")
-    source = block.needed_child("source")
+    title = block.at("title").text_or_none()
+    source = block.at("source")
     return _blob(source, BlobKind.FILE, title)
 
 
-def _drop_idle_citations(block: Fields) -> None:
+def _drop_idle_citations(block: Cursor) -> None:
     block.default("citations", {}, {"enabled": False}, {"enabled": None})
 
 
-def _blob(source: Fields, kind: BlobKind, name: str | None) -> Blob | None:
-    word = source.needed_text("type")
+def _blob(source: Cursor, kind: BlobKind, name: str | None) -> Blob | None:
+    word = source.at("type").text()
     blob: Blob | None
     match word:
         case "base64":
-            media_type = source.needed_text("media_type")
-            blob = Blob(kind=kind, media_type=media_type, data=source.needed_text("data"), name=name)
+            media_type = source.at("media_type").text()
+            blob = Blob(kind=kind, media_type=media_type, data=source.at("data").text(), name=name)
         case "url":
-            blob = Blob(kind=kind, url=source.needed_text("url"), name=name)
+            blob = Blob(kind=kind, url=source.at("url").text(), name=name)
         case "file":
-            blob = Blob(kind=kind, file_id=source.needed_text("file_id"), name=name)
+            blob = Blob(kind=kind, file_id=source.at("file_id").text(), name=name)
         case "text" if kind is BlobKind.FILE:
             source.drop(("media_type",))
-            blob = _plain(source.needed_text("data"), name)
+            blob = _plain(source.at("data").text(), name)
         case "content" if kind is BlobKind.FILE and isinstance(source.peek("content"), str):
-            blob = _plain(source.needed_text("content"), name)
+            blob = _plain(source.at("content").text(), name)
         case "content" if kind is BlobKind.FILE:
-            source.leave()
+            source.keep()
             return None
         case _:
-            raise wrong(source.place("type"), "`base64`, `url` or `file`", word)
+            raise source.at("type").wrong("`base64`, `url` or `file`")
     source.done()
     return blob
 
@@ -110,41 +96,36 @@ def _plain(text: str, name: str | None) -> Blob:
     return Blob(kind=BlobKind.FILE, media_type=PLAIN, data=data, name=name)
 
 
-def _tool_use(block: Fields) -> Part:
+def _tool_use(block: Cursor) -> Part:
     block.default("caller", {"type": "direct"})
-    arguments = block.free("input")
-    if arguments is None:
-        raise missing(block.place("input"), "an object")
-    return ToolCall(id=block.needed_text("id"), name=block.needed_text("name"), arguments=encode(arguments).decode())
+    arguments = block.at("input").object()
+    return ToolCall(id=block.at("id").text(), name=block.at("name").text(), arguments=encode(arguments).decode())
 
 
-def _tool_result(block: Fields) -> Part:
+def _tool_result(block: Cursor) -> Part:
     return ToolResult(
-        call_id=block.needed_text("tool_use_id"),
+        call_id=block.at("tool_use_id").text(),
         parts=_result_parts(block),
-        is_error=bool(block.flag("is_error")),
+        is_error=bool(block.at("is_error").flag_or_none()),
     )
 
 
-def _result_parts(block: Fields) -> tuple[Text | Blob, ...]:
-    value: Any = block.peek("content")
-    if isinstance(value, str):
-        block.take("content")
-        return (Text(text=value),)
-    parts = _parts(block, "content", _RESULT_BLOCKS)
-    return tuple(part for part in parts if isinstance(part, Text | Blob))
+def _result_parts(block: Cursor) -> tuple[Text | Blob, ...]:
+    return tuple(part for part in _read(block.at("content"), _RESULT_BLOCKS) if isinstance(part, Text | Blob))
 
 
-def _thinking(block: Fields) -> Part:
+def _thinking(block: Cursor) -> Part:
     # A signature of no length stands for none: our own replies carry it where the vendor gave no proof.
-    return Thinking(text=block.text("thinking") or "", signature=block.text("signature") or None)
+    return Thinking(
+        text=block.at("thinking").text_or_none() or "", signature=block.at("signature").text_or_none() or None
+    )
 
 
-def _redacted(block: Fields) -> Part:
-    return Thinking(redacted=block.needed_text("data"))
+def _redacted(block: Cursor) -> Part:
+    return Thinking(redacted=block.at("data").text())
 
 
-_Reader = Callable[[Fields], Part | None]
+_Reader = Callable[[Cursor], Part | None]
 _RESULT_BLOCKS: Mapping[str, _Reader] = {"text": _text, "image": _image, "document": _document}
 _BLOCKS: Mapping[str, _Reader] = {
     **_RESULT_BLOCKS,

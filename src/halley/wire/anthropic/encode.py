@@ -25,7 +25,7 @@ from halley.kernel.chat import (
 )
 from halley.kernel.faults import BadRequest
 from halley.wire.anthropic.blocks import PDF, PLAIN
-from halley.wire.extras import not_conveyed, refuse_extras
+from halley.wire.extras import kept_elsewhere, not_conveyed, refuse_extras
 from halley.wire.instructions import refuse_as_system
 from halley.wire.media import media_type_of
 from halley.wire.reasoning import BUDGET_MIN, budget_of
@@ -196,7 +196,7 @@ def _source(blob: Blob, place: str) -> Json:
         return {"type": "base64", "media_type": media_type, "data": blob.data}
     if blob.url is not None:
         return {"type": "url", "url": blob.url}
-    return {"type": "file", "file_id": blob.file_id}
+    raise kept_elsewhere(place)
 
 
 def _plain_source(blob: Blob, place: str) -> Json:

@@ -10,6 +10,7 @@ HINTS: Mapping[str, str] = {
     "context_management": "only where each edit keeps everything (`clear_thinking` with `keep: all`)",
     "tools[].eager_input_streaming": "says how finely arguments are streamed",
     "messages[].content[].caller": "only `direct`, which says that the model itself called",
+    "citations of earlier answers": "they are made by the vendor, not read by its model",
     "thinking blocks without a signature": "a thought can be handed back only with its proof",
     "detail of an image": "how closely to look; this format always looks closely",
     "response_format.json_schema.name": "a label of the schema",

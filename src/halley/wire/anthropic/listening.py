@@ -7,6 +7,7 @@ from halley.kernel.chat import (
     CallBegan,
     CallPiece,
     ChatUsage,
+    Cited,
     Counted,
     Delta,
     RefusalPiece,
@@ -17,6 +18,7 @@ from halley.kernel.chat import (
 from halley.kernel.codec import decode, encode
 from halley.kernel.loose import as_object, as_text
 from halley.kernel.sse import DONE, Frame
+from halley.wire.anthropic.citations import CITATIONS_MAX, read_citations
 from halley.wire.anthropic.errors import read_error
 from halley.wire.anthropic.replies import Json, explained, stop_of
 from halley.wire.anthropic.usage import usage_of
@@ -33,6 +35,12 @@ class MessageStream:
         self._slots_begun = 0
         self._silent: set[int] = set()
         """Slots of calls whose arguments have not begun."""
+        self._text_start = 0
+        """How much text of the answer came before the open block."""
+        self._length = 0
+        """Of all texts so far."""
+        self._citations: list[Json] = []
+        """Of the open block: it is all of its text that they are about."""
         self._ended = False
         self._readers: Mapping[str, Callable[[Json], Iterator[Delta]]] = {
             "message_start": self._message_start,
@@ -66,8 +74,8 @@ class MessageStream:
         block = as_object(event.get("content_block"))
         match block.get("type"):
             case "text":
-                if text := as_text(block.get("text")):
-                    yield TextPiece(text=text)
+                self._text_start = self._length
+                yield from self._text(as_text(block.get("text")))
             case "thinking":
                 if text := as_text(block.get("thinking")):
                     yield ThinkingPiece(text=text)
@@ -94,7 +102,7 @@ class MessageStream:
         delta = as_object(event.get("delta"))
         match delta.get("type"):
             case "text_delta":
-                yield TextPiece(text=as_text(delta.get("text")))
+                yield from self._text(as_text(delta.get("text")))
             case "input_json_delta":
                 yield from self._arguments(_index(event), as_text(delta.get("partial_json")))
             case "thinking_delta":
@@ -103,10 +111,15 @@ class MessageStream:
                 if signature := as_text(delta.get("signature")):
                     yield ThinkingPiece(signature=signature)
             case "citations_delta":
-                # Notes beside a text that is told all the same; nobody asks for them across formats.
-                return
+                if len(self._citations) < CITATIONS_MAX:
+                    self._citations.append(as_object(delta.get("citation")))
             case kind:
                 raise ValueError(f"the stream holds a delta of type {kind!r:.60}")
+
+    def _text(self, text: str) -> Iterator[Delta]:
+        if text:
+            self._length += len(text)
+            yield TextPiece(text=text)
 
     def _arguments(self, index: int, text: str) -> Iterator[Delta]:
         slot = self._slots.get(index)
@@ -121,6 +134,9 @@ class MessageStream:
         if slot in self._silent:
             self._silent.discard(slot)
             yield CallPiece(slot=slot, arguments="{}")
+        citations, self._citations = self._citations, []
+        for citation in read_citations(citations, self._text_start, self._length):
+            yield Cited(citation=citation)
 
     def _message_delta(self, event: Json) -> Iterator[Delta]:
         delta = as_object(event.get("delta"))

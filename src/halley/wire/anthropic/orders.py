@@ -18,7 +18,7 @@ from halley.kernel.chat import (
 )
 from halley.wire.anthropic.blocks import read_content, read_texts
 from halley.wire.anthropic.hints import TOP
-from halley.wire.shape import Fields, missing, wrong
+from halley.wire.shape import Cursor
 
 _ROLES = {"user": Role.USER, "assistant": Role.ASSISTANT, "system": Role.SYSTEM}
 _SHOWN = {"summarized": True, "omitted": False}
@@ -26,19 +26,19 @@ _SHOWN = {"summarized": True, "omitted": False}
 
 def read_order(body: dict[str, Any]) -> ChatOrder:
     """Raises `BadRequest` naming the field."""
-    return _read(Fields(body), output_tokens_needed=True)
+    return _read(Cursor(body), output_tokens_needed=True)
 
 
 def read_counted(body: dict[str, Any]) -> ChatOrder:
     """Read what is to be counted only: no output will be made, so its size need not be told."""
-    return _read(Fields(body), output_tokens_needed=False)
+    return _read(Cursor(body), output_tokens_needed=False)
 
 
-def _read(fields: Fields, *, output_tokens_needed: bool) -> ChatOrder:
-    model = fields.needed_text("model")
-    output_tokens = fields.needed_whole("max_tokens") if output_tokens_needed else fields.whole("max_tokens")
+def _read(fields: Cursor, *, output_tokens_needed: bool) -> ChatOrder:
+    model = fields.at("model").text()
+    output_tokens = fields.at("max_tokens").whole() if output_tokens_needed else fields.at("max_tokens").whole_or_none()
     messages = _messages(fields)
-    choice, parallel = _choice(fields.child("tool_choice"))
+    choice, parallel = _choice(fields.at("tool_choice").or_none())
     output, reasoning = _config(fields)
     order = ChatOrder(
         model=model,
@@ -47,13 +47,13 @@ def _read(fields: Fields, *, output_tokens_needed: bool) -> ChatOrder:
         tool_choice=choice,
         parallel_tools=parallel,
         output_tokens_max=output_tokens,
-        temperature=fields.number("temperature"),
-        top_p=fields.number("top_p"),
-        top_k=fields.whole("top_k"),
-        stop=fields.texts("stop_sequences"),
+        temperature=fields.at("temperature").number_or_none(),
+        top_p=fields.at("top_p").number_or_none(),
+        top_k=fields.at("top_k").whole_or_none(),
+        stop=fields.at("stop_sequences").texts(),
         output=output,
         reasoning=reasoning,
-        stream=bool(fields.flag("stream")),
+        stream=bool(fields.at("stream").flag_or_none()),
         extras=fields.extras,
     )
     _drop_defaults(fields)
@@ -61,76 +61,72 @@ def _read(fields: Fields, *, output_tokens_needed: bool) -> ChatOrder:
     return order
 
 
-def _drop_defaults(fields: Fields) -> None:
+def _drop_defaults(fields: Cursor) -> None:
     fields.default("service_tier", "auto", "standard_only")
     fields.default("speed", "standard")
     edits = fields.peek("context_management")
-    if isinstance(edits, dict) and _keeps_all(fields.below(edits, "context_management")):
-        fields.take("context_management")
+    if isinstance(edits, dict) and _keeps_all(Cursor(edits)):
+        fields.drop(("context_management",))
 
 
-def _keeps_all(management: Fields) -> bool:
+def _keeps_all(management: Cursor) -> bool:
     """Whether nothing of the conversation shall be cleared, as agents ask for with each call."""
-    edits = management.children("edits")
+    edits = management.at("edits").each()
     return all(
         str(edit.peek("type")).startswith("clear_thinking") and edit.peek("keep") in ("all", {"type": "all"})
         for edit in edits
     )
 
 
-def _messages(fields: Fields) -> tuple[Message, ...]:
+def _messages(fields: Cursor) -> tuple[Message, ...]:
     system = read_texts(fields, "system")
-    if fields.peek("messages") is None:
-        raise missing("messages", "an array of messages")
-    turns = [_message(each) for each in fields.children("messages")]
+    sent = fields.at("messages")
+    turns = [_message(each) for each in sent.items()]
     if not turns:
-        raise wrong("messages", "an array of at least one message", [])
+        raise sent.wrong("an array of at least one message")
     return (*((Message(role=Role.SYSTEM, parts=system),) if system else ()), *turns)
 
 
-def _message(message: Fields) -> Message:
-    word = message.needed_text("role")
+def _message(message: Cursor) -> Message:
+    word = message.at("role").text()
     role = _ROLES.get(word)
     if role is None:
-        raise wrong(message.place("role"), "`user`, `assistant` or `system`", word)
+        raise message.at("role").wrong("`user`, `assistant` or `system`")
     parts = read_texts(message, "content") if role is Role.SYSTEM else read_content(message)
     message.done()
     return Message(role=role, parts=parts)
 
 
-def _tools(fields: Fields) -> tuple[Tool, ...]:
+def _tools(fields: Cursor) -> tuple[Tool, ...]:
     tools: list[Tool] = []
-    for each in fields.children("tools"):
+    for each in fields.at("tools").each():
         if each.peek("type") in (None, "custom"):
             tools.append(_tool(each))
         else:
             # The vendor's own tools, which it runs itself.
-            each.leave()
+            each.keep()
     return tuple(tools)
 
 
-def _tool(tool: Fields) -> Tool:
+def _tool(tool: Cursor) -> Tool:
     tool.drop(("type", "cache_control", "eager_input_streaming"))
     tool.default("allowed_callers", ["direct"])
-    schema = tool.free("input_schema")
-    if schema is None:
-        raise missing(tool.place("input_schema"), "a JSON schema of type `object`")
     read = Tool(
-        name=tool.needed_text("name"),
-        description=tool.text("description"),
-        parameters=schema,
-        strict=tool.flag("strict"),
+        name=tool.at("name").text(),
+        description=tool.at("description").text_or_none(),
+        parameters=tool.at("input_schema").object(),
+        strict=tool.at("strict").flag_or_none(),
     )
     tool.done()
     return read
 
 
-def _choice(choice: Fields | None) -> tuple[ToolChoice | None, bool | None]:
+def _choice(choice: Cursor | None) -> tuple[ToolChoice | None, bool | None]:
     if choice is None:
         return None, None
-    word = choice.needed_text("type")
-    name = choice.needed_text("name") if word == "tool" else None
-    parallel = False if choice.flag("disable_parallel_tool_use") else None
+    word = choice.at("type").text()
+    name = choice.at("name").text() if word == "tool" else None
+    parallel = False if choice.at("disable_parallel_tool_use").flag_or_none() else None
     choice.done()
     match word:
         case "auto":
@@ -140,14 +136,14 @@ def _choice(choice: Fields | None) -> tuple[ToolChoice | None, bool | None]:
         case "none":
             return ToolChoice(mode=ToolMode.NONE), parallel
         case _:
-            raise wrong(choice.place("type"), "`auto`, `any`, `tool` or `none`", word)
+            raise choice.at("type").wrong("`auto`, `any`, `tool` or `none`")
 
 
-def _config(fields: Fields) -> tuple[OutputFormat | None, Reasoning | None]:
+def _config(fields: Cursor) -> tuple[OutputFormat | None, Reasoning | None]:
     """Read what shapes the output; `output_format` is the older place of the schema."""
-    config = fields.child("output_config") or fields.below({}, "output_config")
-    effort = config.text("effort")
-    output = _output(config.child("format") or fields.child("output_format"))
+    config = fields.at("output_config").or_empty()
+    effort = config.at("effort").text_or_none()
+    output = _output(config.at("format").or_none() or fields.at("output_format").or_none())
     config.done()
     reasoning, used = _reasoning(fields, effort)
     if effort is not None and not used:
@@ -155,34 +151,31 @@ def _config(fields: Fields) -> tuple[OutputFormat | None, Reasoning | None]:
     return output, reasoning
 
 
-def _output(fields: Fields | None) -> OutputFormat | None:
+def _output(fields: Cursor | None) -> OutputFormat | None:
     if fields is None:
         return None
-    word = fields.needed_text("type")
-    if word != "json_schema":
-        raise wrong(fields.place("type"), "`json_schema`", word)
-    schema = fields.free("schema")
-    if schema is None:
-        raise missing(fields.place("schema"), "a JSON schema")
+    if fields.at("type").text() != "json_schema":
+        raise fields.at("type").wrong("`json_schema`")
+    schema = fields.at("schema").object()
     fields.done()
     return OutputFormat(kind=OutputKind.SCHEMA, schema=schema)
 
 
-def _reasoning(fields: Fields, effort: str | None) -> tuple[Reasoning | None, bool]:
+def _reasoning(fields: Cursor, effort: str | None) -> tuple[Reasoning | None, bool]:
     """Give how much to think, and whether the effort is part of it."""
-    thinking = fields.child("thinking")
+    thinking = fields.at("thinking").or_none()
     if thinking is None:
         return (Reasoning(effort=effort), True) if effort else (None, True)
     word = thinking.peek("type")
     if word not in ("adaptive", "enabled", "disabled"):
-        thinking.needed_text("type")
+        thinking.at("type").text()
         fields.extras[thinking.path] = {"type": word}
         return None, False
-    thinking.take("type")
+    thinking.drop(("type",))
     show = _SHOWN.get(str(thinking.peek("display")))
     if show is not None:
-        thinking.take("display")
-    budget = thinking.needed_whole("budget_tokens") if word == "enabled" else None
+        thinking.drop(("display",))
+    budget = thinking.at("budget_tokens").whole() if word == "enabled" else None
     thinking.done()
     if word == "adaptive":
         return Reasoning(effort=effort, show=show), True

@@ -1,12 +1,13 @@
 """Whole replies: from a vendor into our words, and from our words for a caller."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from halley.kernel.chat import (
     Blob,
     ChatReply,
     Choice,
+    Citation,
     Part,
     Refusal,
     StopReason,
@@ -17,6 +18,7 @@ from halley.kernel.chat import (
 )
 from halley.kernel.codec import encode
 from halley.kernel.loose import as_list, as_object, as_text
+from halley.wire.anthropic.citations import cut, read_citations, settled, write_citation
 from halley.wire.anthropic.usage import usage_of, write_usage
 from halley.wire.contract import AnswerFacts
 from halley.wire.extras import not_conveyed
@@ -48,12 +50,22 @@ def read_reply(body: Json) -> ChatReply:
     """Raises `ValueError` for a reply that cannot be read."""
     if body.get("content") is None:
         raise ValueError("the reply has no `content`")
-    parts = [part for block in as_list(body["content"]) if (part := _read_block(as_object(block))) is not None]
+    parts: list[Part] = []
+    citations: list[Citation] = []
+    length = 0
+    for block in map(as_object, as_list(body["content"])):
+        if (part := _read_block(block)) is None:
+            continue
+        if isinstance(part, Text):
+            citations += read_citations(block.get("citations"), length, length + len(part.text))
+            length += len(part.text)
+        parts.append(part)
     explanation = explained(body)
     if explanation:
         parts.append(Refusal(text=explanation))
     choice = Choice(
         parts=tuple(parts),
+        citations=tuple(dict.fromkeys(citations)),
         stop=stop_of(body.get("stop_reason")),
         stop_sequence=as_text(body.get("stop_sequence")) or None,
     )
@@ -105,7 +117,7 @@ def write_reply(reply: ChatReply, facts: AnswerFacts) -> Json:
         "type": "message",
         "role": "assistant",
         "model": facts.model,
-        "content": [block for part in shown if (block := _write_part(part)) is not None],
+        "content": list(_write_parts(shown, choice.citations)),
         "stop_reason": STOP_WORDS[choice.stop],
         "stop_sequence": choice.stop_sequence,
         **write_details(words),
@@ -120,6 +132,20 @@ def message_id(facts: AnswerFacts) -> str:
 def write_details(words: str) -> Json:
     """What stands beside the stop of a refusal."""
     return {"stop_details": {"type": "refusal", "category": None, "explanation": words}} if words else {}
+
+
+def _write_parts(parts: list[Part], citations: tuple[Citation, ...]) -> Iterator[Json]:
+    """Write all blocks: a text is cut into those that cite the same pages."""
+    offset = 0
+    placed = settled(citations, sum(len(part.text) for part in parts if isinstance(part, Text)))
+    for part in parts:
+        if isinstance(part, Text) and placed:
+            for text, cited in cut(part.text, offset, placed):
+                notes = {"citations": [write_citation(each) for each in cited]} if cited else {}
+                yield {"type": "text", "text": text, **notes}
+            offset += len(part.text)
+        elif (block := _write_part(part)) is not None:
+            yield block
 
 
 def _write_part(part: Part) -> Json | None:

@@ -6,6 +6,7 @@ from halley.kernel.chat import (
     CallBegan,
     CallPiece,
     ChatUsage,
+    Cited,
     Counted,
     Delta,
     RefusalPiece,
@@ -17,13 +18,14 @@ from halley.kernel.chat import (
 from halley.kernel.codec import decode, encode
 from halley.kernel.faults import Fault
 from halley.kernel.sse import frame
+from halley.wire.anthropic.citations import write_citation
 from halley.wire.anthropic.errors import render_fault
 from halley.wire.anthropic.replies import STOP_WORDS, Json, message_id, write_details
 from halley.wire.anthropic.usage import write_last_usage, write_usage
 from halley.wire.contract import AnswerFacts, StreamFault
 from halley.wire.extras import not_conveyed
 
-_Piece = TextPiece | RefusalPiece | ThinkingPiece | CallBegan | CallPiece | BlobPiece
+_Piece = TextPiece | RefusalPiece | ThinkingPiece | CallBegan | CallPiece | BlobPiece | Cited
 
 
 class MessageWriter:
@@ -160,6 +162,10 @@ class MessageWriter:
                 self._call(piece)
             case CallPiece(slot=slot, arguments=arguments):
                 self._continue(slot, arguments)
+            case Cited(citation=citation):
+                # Of the open text; an answer that went on has one without words for it.
+                self._opened("text", {"type": "text", "text": ""})
+                self._delta({"type": "citations_delta", "citation": write_citation(citation)})
             case BlobPiece(blob=blob):
                 why = f"its answer holds {blob.kind.value}, which this format has no block for"
                 raise StreamFault(not_conveyed("model", why))

@@ -41,6 +41,7 @@ class _Carrier(msgspec.Struct):
     message: _Message | None = None
 
 
+NONE = ChatUsage(input=0, output=0)
 _carrier = msgspec.json.Decoder(_Carrier)
 
 
@@ -64,7 +65,8 @@ def usage_of(value: Any) -> ChatUsage | None:
     return None if value is None else counted(msgspec.convert(value, WireUsage))
 
 
-def counted(usage: WireUsage) -> ChatUsage:
+def counted(usage: WireUsage) -> ChatUsage | None:
+    """Give the counts; None where all are 0: every call has an input, so that nobody counted this one."""
     cached = usage.cache_read_input_tokens or 0
     writes = usage.cache_creation or _CacheWrites()
     hour = writes.ephemeral_1h_input_tokens or 0
@@ -72,7 +74,7 @@ def counted(usage: WireUsage) -> ChatUsage:
     if written is None:
         written = hour + (writes.ephemeral_5m_input_tokens or 0)
     details = usage.output_tokens_details
-    return ChatUsage(
+    told = ChatUsage(
         input=(usage.input_tokens or 0) + cached + written,
         output=usage.output_tokens or 0,
         cached=cached,
@@ -80,11 +82,17 @@ def counted(usage: WireUsage) -> ChatUsage:
         cache_write_1h=hour,
         reasoning=(details.thinking_tokens or 0) if details else 0,
     )
+    return None if told == NONE else told
 
 
 def write_usage(usage: ChatUsage | None) -> dict[str, Any]:
-    """Write the counts; the format knows no reply without them, so those that nobody told are 0."""
-    usage = usage or ChatUsage(input=0, output=0)
+    """Write the counts of a reply or of a stream's beginning.
+
+    Of what nobody told, all is null but for the two that the format knows no reply without: its SDKs take neither a
+    null nor a missing field for `input_tokens` and `output_tokens`, so that these are 0.
+    """
+    if usage is None:
+        return {**_UNTOLD, "cache_creation": None, "input_tokens": 0}
     written: dict[str, Any] = {
         "input_tokens": max(usage.input - usage.cached - usage.cache_write, 0),
         "cache_creation_input_tokens": usage.cache_write,
@@ -101,7 +109,17 @@ def write_usage(usage: ChatUsage | None) -> dict[str, Any]:
 
 
 def write_last_usage(usage: ChatUsage | None) -> dict[str, Any]:
-    """Write the counts of a stream's end, which has no breakdown of the cache."""
+    """Write the counts of a stream's end, which has no breakdown of the cache, and only needs an output."""
+    if usage is None:
+        return dict(_UNTOLD)
     written = write_usage(usage)
     del written["cache_creation"]
     return written
+
+
+_UNTOLD: dict[str, Any] = {
+    "input_tokens": None,
+    "cache_creation_input_tokens": None,
+    "cache_read_input_tokens": None,
+    "output_tokens": 0,
+}

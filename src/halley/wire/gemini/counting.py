@@ -6,21 +6,21 @@ from halley.kernel.chat import ChatOrder
 from halley.wire.gemini.encode import write_order
 from halley.wire.gemini.names import camel
 from halley.wire.gemini.orders import read_fields
-from halley.wire.shape import Fields
+from halley.wire.shape import Cursor
 
 
 def read_count_order(body: dict[str, Any]) -> ChatOrder:
     """Read `contents` or `generateContentRequest`; the caller puts `model` in. Raises `BadRequest`."""
-    fields = Fields(body, spell=camel)
-    whole = fields.child("generateContentRequest")
+    fields = Cursor(body, spell=camel)
+    whole = fields.at("generateContentRequest").or_none()
     if whole is None:
         return read_fields(fields)
-    model = fields.text("model")
-    inner = whole.text("model") or model
+    model = fields.at("model").text_or_none()
+    inner = whole.at("model").text_or_none() or model
     order_body = {**whole.rest(), "model": inner}
     fields.drop(("stream",))
     fields.done()
-    return read_fields(Fields(order_body, whole.path, fields.extras, camel))
+    return read_fields(Cursor(order_body, whole.path, fields.extras, camel))
 
 
 def write_count_order(order: ChatOrder) -> dict[str, Any]:

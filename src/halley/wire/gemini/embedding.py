@@ -12,7 +12,7 @@ from halley.kernel.loose import as_list, as_object
 from halley.wire.extras import not_conveyed
 from halley.wire.gemini.names import camel
 from halley.wire.gemini.parts import several
-from halley.wire.shape import Fields, missing, wrong
+from halley.wire.shape import Cursor, missing, wrong
 
 INPUTS_MAX = 2_048
 Json = dict[str, Any]
@@ -20,15 +20,15 @@ Json = dict[str, Any]
 
 def read_single(body: Json) -> EmbedOrder:
     """Read `embedContent`; the caller puts `model` in. Raises `BadRequest`."""
-    fields = Fields(body, spell=camel)
-    return _order(fields, fields.needed_text("model").removeprefix("models/"))
+    fields = Cursor(body, spell=camel)
+    return _order(fields, fields.at("model").text().removeprefix("models/"))
 
 
 def read_batch(body: Json) -> EmbedOrder:
     """Read `batchEmbedContents`, whose requests may differ in nothing but their text. Raises `BadRequest`."""
-    fields = Fields(body, spell=camel)
-    model = fields.needed_text("model").removeprefix("models/")
-    requests = fields.children("requests")
+    fields = Cursor(body, spell=camel)
+    model = fields.at("model").text().removeprefix("models/")
+    requests = fields.at("requests").each()
     if not 0 < len(requests) <= INPUTS_MAX:
         raise missing("requests", f"an array of 1 to {INPUTS_MAX} requests")
     fields.done()
@@ -40,22 +40,22 @@ def read_batch(body: Json) -> EmbedOrder:
     return msgspec.structs.replace(first, inputs=tuple(text for order in orders for text in order.inputs))
 
 
-def _one_of_many(request: Fields, model: str) -> EmbedOrder:
-    told = (request.text("model") or model).removeprefix("models/")
+def _one_of_many(request: Cursor, model: str) -> EmbedOrder:
+    told = (request.at("model").text_or_none() or model).removeprefix("models/")
     if told != model:
         raise wrong(request.place("model"), f"`models/{model}`, as in the path", told)
     # Each has extras of its own, so that they can be compared.
-    return _order(Fields(request.rest(), request.path, {}, camel), model)
+    return _order(Cursor(request.rest(), request.path, {}, camel), model)
 
 
-def _order(fields: Fields, model: str) -> EmbedOrder:
-    content = fields.needed_child("content")
+def _order(fields: Cursor, model: str) -> EmbedOrder:
+    content = fields.at("content")
     content.drop(("role",))
-    text = "".join(part.needed_text("text") for part in several(content, "parts"))
+    text = "".join(part.at("text").text() for part in several(content, "parts"))
     if not text:
         raise missing(content.place("parts"), "at least one part with a text")
     content.done()
-    dimensions = fields.whole("outputDimensionality")
+    dimensions = fields.at("outputDimensionality").whole_or_none()
     fields.default("taskType", "TASK_TYPE_UNSPECIFIED")
     return EmbedOrder(model=model, inputs=(text,), dimensions=dimensions, extras=fields.extras | fields.rest())
 

@@ -23,7 +23,7 @@ from halley.kernel.chat import (
 )
 from halley.kernel.codec import encode
 from halley.kernel.faults import BadRequest
-from halley.wire.extras import not_conveyed, refuse_extras
+from halley.wire.extras import kept_elsewhere, not_conveyed, refuse_extras
 from halley.wire.gemini.names import is_made
 from halley.wire.gemini.parts import NO_PROOF
 from halley.wire.instructions import refuse_as_system
@@ -36,7 +36,6 @@ BUDGETED = ("gemini-1", "gemini-2", "gemini-flash-1", "gemini-pro-1")
 """Beginnings of the names of models that think by a budget of tokens and need no proof of calls: all before 3."""
 _ROLES = {Role.USER: "user", Role.ASSISTANT: "model"}
 _MODES = {ToolMode.AUTO: "AUTO", ToolMode.NONE: "NONE", ToolMode.REQUIRED: "ANY"}
-_FILE_NAMES = ("https://", "gs://", "files/")
 
 Json = dict[str, Any]
 
@@ -190,11 +189,10 @@ def _blob(blob: Blob, place: str) -> Json:
         if media_type is None:
             raise not_conveyed(place, "its media type is not known; send it as `data:TYPE;base64,…`")
         return {"inlineData": {"mimeType": media_type, "data": blob.data, **name}}
-    uri = blob.url or blob.file_id or ""
-    if blob.url is None and not uri.startswith(_FILE_NAMES):
-        raise not_conveyed(place, "that file is kept elsewhere; send its data")
+    if blob.url is None:
+        raise kept_elsewhere(place)
     kind = {"mimeType": media_type} if media_type else {}
-    return {"fileData": {**kind, "fileUri": uri, **name}}
+    return {"fileData": {**kind, "fileUri": blob.url, **name}}
 
 
 # --- tools ------------------------------------------------------------------------------------------------------

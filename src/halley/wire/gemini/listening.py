@@ -9,6 +9,7 @@ from halley.kernel.chat import (
     BlobPiece,
     CallBegan,
     CallPiece,
+    Cited,
     Counted,
     Delta,
     Part,
@@ -26,6 +27,7 @@ from halley.kernel.loose import as_list, as_object, as_text
 from halley.kernel.sse import DONE, Frame
 from halley.wire.contract import StreamFault
 from halley.wire.gemini.errors import read_error
+from halley.wire.gemini.grounding import read_grounding
 from halley.wire.gemini.replies import Json, blocked_words, read_part, stop_of
 from halley.wire.gemini.usage import usage_of
 
@@ -36,6 +38,9 @@ class ContentStream:
     def __init__(self) -> None:
         self._id: str | None = None
         self._calls: dict[int, int] = defaultdict(int)
+        self._texts: dict[int, list[str]] = defaultdict(list)
+        """What each choice said: citations count its bytes."""
+        self._grounding: dict[int, Json] = {}
         self._going: set[int] = set()
         self._stopped: set[int] = set()
 
@@ -76,16 +81,20 @@ class ContentStream:
         for each in as_list(as_object(candidate.get("content")).get("parts")):
             for part in read_part(as_object(each), self._calls[choice], self._id or ""):
                 yield from self._pieces(part, choice)
+        self._grounding[choice] = as_object(candidate.get("groundingMetadata")) or self._grounding.get(choice, {})
         word = candidate.get("finishReason")
         if word is None or word == "FINISH_REASON_UNSPECIFIED":
             return
         self._going.discard(choice)
         self._stopped.add(choice)
+        for citation in read_grounding(self._grounding[choice], {0: "".join(self._texts[choice])}):
+            yield Cited(citation=citation, choice=choice)
         yield Stopped(reason=stop_of(word, called=self._calls[choice] > 0), choice=choice)
 
     def _pieces(self, part: Part, choice: int) -> Iterator[Delta]:
         match part:
             case Text(text=text):
+                self._texts[choice].append(text)
                 yield TextPiece(text=text, choice=choice)
             case Thinking():
                 yield ThinkingPiece(text=part.text, signature=part.signature, choice=choice)

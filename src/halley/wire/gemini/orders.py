@@ -24,7 +24,7 @@ from halley.wire.gemini.hints import DECLARED, TOP
 from halley.wire.gemini.names import camel
 from halley.wire.gemini.parts import PartReader, several
 from halley.wire.gemini.schemas import json_schema
-from halley.wire.shape import Fields, missing, wrong
+from halley.wire.shape import Cursor, missing, wrong
 
 _ROLES = {None: Role.USER, "user": Role.USER, "function": Role.USER, "model": Role.ASSISTANT}
 _MODES = {"AUTO": ToolMode.AUTO, "VALIDATED": ToolMode.AUTO, "ANY": ToolMode.REQUIRED, "NONE": ToolMode.NONE}
@@ -38,32 +38,32 @@ _DEFAULTS: dict[str, tuple[Any, ...]] = {
 
 def read_order(body: dict[str, Any]) -> ChatOrder:
     """Raises `BadRequest` naming the field, in the spelling `camelCase`."""
-    return read_fields(Fields(body, spell=camel))
+    return read_fields(Cursor(body, spell=camel))
 
 
-def read_fields(fields: Fields) -> ChatOrder:
-    model = fields.needed_text("model").removeprefix("models/")
-    stream = bool(fields.flag("stream"))
+def read_fields(fields: Cursor) -> ChatOrder:
+    model = fields.at("model").text().removeprefix("models/")
+    stream = bool(fields.at("stream").flag_or_none())
     messages = _messages(fields)
     choice, strict = _choice(fields)
     tools = tuple(msgspec.structs.replace(tool, strict=True) if strict else tool for tool in _tools(fields))
-    config = fields.child("generationConfig") or fields.below({}, "generationConfig")
+    config = fields.at("generationConfig").or_empty()
     order = ChatOrder(
         model=model,
         messages=messages,
         tools=tools,
         tool_choice=choice,
-        output_tokens_max=config.whole("maxOutputTokens"),
-        temperature=config.number("temperature"),
-        top_p=config.number("topP"),
-        top_k=config.whole("topK"),
-        stop=config.texts("stopSequences"),
-        seed=config.whole("seed"),
-        presence_penalty=config.number("presencePenalty"),
-        frequency_penalty=config.number("frequencyPenalty"),
-        count=config.whole("candidateCount"),
+        output_tokens_max=config.at("maxOutputTokens").whole_or_none(),
+        temperature=config.at("temperature").number_or_none(),
+        top_p=config.at("topP").number_or_none(),
+        top_k=config.at("topK").whole_or_none(),
+        stop=config.at("stopSequences").texts(),
+        seed=config.at("seed").whole_or_none(),
+        presence_penalty=config.at("presencePenalty").number_or_none(),
+        frequency_penalty=config.at("frequencyPenalty").number_or_none(),
+        count=config.at("candidateCount").whole_or_none(),
         output=_output(config),
-        reasoning=_reasoning(config.child("thinkingConfig")),
+        reasoning=_reasoning(config.at("thinkingConfig").or_none()),
         stream=stream,
         extras=fields.extras,
     )
@@ -72,15 +72,15 @@ def read_fields(fields: Fields) -> ChatOrder:
     config.done()
     if fields.peek("store") is False:
         # Whether the vendor may keep the call: here `false` is not what holds without it.
-        fields.extras["store"] = fields.take("store")
+        fields.extras["store"] = fields.at("store").value
     fields.default("serviceTier", "unspecified", "standard", "SERVICE_TIER_UNSPECIFIED", "SERVICE_TIER_STANDARD")
     fields.done(TOP)
     return order
 
 
-def _messages(fields: Fields) -> tuple[Message, ...]:
+def _messages(fields: Cursor) -> tuple[Message, ...]:
     reader = PartReader()
-    system = _instruction(fields.child("systemInstruction"), reader)
+    system = _instruction(fields.at("systemInstruction").or_none(), reader)
     if fields.peek("contents") is None:
         raise missing("contents", "an array of contents")
     turns = [_content(each, reader) for each in several(fields, "contents")]
@@ -89,7 +89,7 @@ def _messages(fields: Fields) -> tuple[Message, ...]:
     return (*((Message(role=Role.SYSTEM, parts=system),) if system else ()), *turns)
 
 
-def _instruction(content: Fields | None, reader: PartReader) -> tuple[Part, ...]:
+def _instruction(content: Cursor | None, reader: PartReader) -> tuple[Part, ...]:
     if content is None:
         return ()
     content.drop(("role",))
@@ -101,8 +101,8 @@ def _instruction(content: Fields | None, reader: PartReader) -> tuple[Part, ...]
     return parts
 
 
-def _content(content: Fields, reader: PartReader) -> Message:
-    word = content.text("role")
+def _content(content: Cursor, reader: PartReader) -> Message:
+    word = content.at("role").text_or_none()
     role = _ROLES.get(word or None)
     if role is None:
         raise wrong(content.place("role"), "`user` or `model`", word)
@@ -111,14 +111,14 @@ def _content(content: Fields, reader: PartReader) -> Message:
     return message
 
 
-def _parts(content: Fields, reader: PartReader) -> tuple[Part, ...]:
+def _parts(content: Cursor, reader: PartReader) -> tuple[Part, ...]:
     return tuple(part for each in several(content, "parts") for part in reader.read(each))
 
 
 # --- tools ------------------------------------------------------------------------------------------------------
 
 
-def _tools(fields: Fields) -> tuple[Tool, ...]:
+def _tools(fields: Cursor) -> tuple[Tool, ...]:
     tools: list[Tool] = []
     for each in several(fields, "tools"):
         tools += [_tool(declaration) for declaration in several(each, "functionDeclarations")]
@@ -126,34 +126,34 @@ def _tools(fields: Fields) -> tuple[Tool, ...]:
     return tuple(tools)
 
 
-def _tool(declaration: Fields) -> Tool:
-    name = declaration.needed_text("name")
-    older = declaration.free("parameters")
-    schema = declaration.free("parametersJsonSchema")
+def _tool(declaration: Cursor) -> Tool:
+    name = declaration.at("name").text()
+    older = declaration.at("parameters").object_or_none()
+    schema = declaration.at("parametersJsonSchema").object_or_none()
     declaration.default("behavior", "BLOCKING", "UNSPECIFIED")
     declaration.drop(DECLARED)
     tool = Tool(
         name=name,
-        description=declaration.text("description"),
+        description=declaration.at("description").text_or_none(),
         parameters=schema if schema is not None else json_schema(older) if older is not None else None,
     )
     declaration.done()
     return tool
 
 
-def _choice(fields: Fields) -> tuple[ToolChoice | None, bool]:
+def _choice(fields: Cursor) -> tuple[ToolChoice | None, bool]:
     """Give the choice, and whether calls must follow their schemas to the letter."""
-    config = fields.child("toolConfig")
-    calling = config.child("functionCallingConfig") if config else None
+    config = fields.at("toolConfig").or_none()
+    calling = config.at("functionCallingConfig").or_none() if config else None
     if config is None or calling is None:
         if config is not None:
             config.done()
         return None, False
-    word = calling.text("mode") or "MODE_UNSPECIFIED"
+    word = calling.at("mode").text_or_none() or "MODE_UNSPECIFIED"
     mode = _MODES.get(word)
     if mode is None and word != "MODE_UNSPECIFIED":
         raise wrong(calling.place("mode"), "`AUTO`, `ANY`, `NONE` or `VALIDATED`", word)
-    names = calling.texts("allowedFunctionNames")
+    names = calling.at("allowedFunctionNames").texts()
     single = len(names) == 1 and mode is ToolMode.REQUIRED
     if names and not single:
         # A choice among some of the functions: no word of ours says so.
@@ -167,12 +167,12 @@ def _choice(fields: Fields) -> tuple[ToolChoice | None, bool]:
 # --- shape of the output ----------------------------------------------------------------------------------------
 
 
-def _output(config: Fields) -> OutputFormat | None:
+def _output(config: Cursor) -> OutputFormat | None:
     if config.peek("responseMimeType") != _JSON:
         return None
-    config.take("responseMimeType")
-    older = config.free("responseSchema")
-    schema = config.free("responseJsonSchema")
+    config.drop(("responseMimeType",))
+    older = config.at("responseSchema").object_or_none()
+    schema = config.at("responseJsonSchema").object_or_none()
     if schema is None and older is not None:
         schema = json_schema(older)
     if schema is None:
@@ -180,12 +180,12 @@ def _output(config: Fields) -> OutputFormat | None:
     return OutputFormat(kind=OutputKind.SCHEMA, schema=schema)
 
 
-def _reasoning(config: Fields | None) -> Reasoning | None:
+def _reasoning(config: Cursor | None) -> Reasoning | None:
     if config is None:
         return None
-    budget = config.whole("thinkingBudget")
-    level = config.text("thinkingLevel")
-    show = config.flag("includeThoughts") or None
+    budget = config.at("thinkingBudget").whole_or_none()
+    level = config.at("thinkingLevel").text_or_none()
+    show = config.at("includeThoughts").flag_or_none() or None
     config.done()
     effort = level.lower() if level and level != "THINKING_LEVEL_UNSPECIFIED" else None
     if budget == 0:

@@ -7,7 +7,7 @@ from typing import Any
 from halley.kernel.chat import Blob, BlobKind, Part, Text, Thinking, ToolCall, ToolResult
 from halley.kernel.codec import encode
 from halley.wire.gemini.names import made_id, standard_base64, standard_signature
-from halley.wire.shape import Fields, missing
+from halley.wire.shape import Cursor
 
 NO_PROOF = "skip_thought_signature_validator"
 """What the vendor takes in place of a signature for calls of other models: https://ai.google.dev/gemini-api/docs/thought-signatures."""
@@ -23,7 +23,7 @@ class PartReader:
     def __init__(self) -> None:
         self._calls = 0
         self._unanswered: dict[str, deque[str]] = defaultdict(deque)
-        self._readers: Mapping[str, Callable[[Fields, str | None], Iterator[Part]]] = {
+        self._readers: Mapping[str, Callable[[Cursor, str | None], Iterator[Part]]] = {
             "text": _text,
             "inlineData": _inline,
             "fileData": _linked,
@@ -31,35 +31,33 @@ class PartReader:
             "functionResponse": self._result,
         }
 
-    def read(self, part: Fields) -> Iterator[Part]:
+    def read(self, part: Cursor) -> Iterator[Part]:
         """Give none for a part that no word of ours stands for: it is kept with the extras. Raises `BadRequest`."""
         name = next((name for name in self._readers if part.peek(name) is not None), None)
         if name is None:
-            part.leave()
+            part.keep()
             return
         signature = _signature(part)
         yield from self._readers[name](part, signature)
         part.drop(("thought",))
         part.done()
 
-    def _call(self, part: Fields, signature: str | None) -> Iterator[Part]:
-        call = part.needed_child("functionCall")
-        name = call.needed_text("name")
-        call_id = call.text("id") or made_id(self._calls, name)
+    def _call(self, part: Cursor, signature: str | None) -> Iterator[Part]:
+        call = part.at("functionCall")
+        name = call.at("name").text()
+        call_id = call.at("id").text_or_none() or made_id(self._calls, name)
         self._calls += 1
         self._unanswered[name].append(call_id)
-        arguments = encode(call.free("args") or {}).decode()
+        arguments = encode(call.at("args").object_or_none() or {}).decode()
         call.done()
         yield ToolCall(id=call_id, name=name, arguments=arguments, signature=signature)
 
-    def _result(self, part: Fields, _signature: str | None) -> Iterator[Part]:
-        result = part.needed_child("functionResponse")
-        name = result.needed_text("name")
-        told_id = result.text("id")
-        response = result.free("response")
-        if response is None:
-            raise missing(result.place("response"), "an object")
-        blobs = [blob for each in result.children("parts") for blob in _result_blobs(each)]
+    def _result(self, part: Cursor, _signature: str | None) -> Iterator[Part]:
+        result = part.at("functionResponse")
+        name = result.at("name").text()
+        told_id = result.at("id").text_or_none()
+        response = result.at("response").object()
+        blobs = [blob for each in result.at("parts").each() for blob in _result_blobs(each)]
         result.default("scheduling", "SCHEDULING_UNSPECIFIED")
         result.done()
         text, is_error = _said(response)
@@ -80,21 +78,21 @@ class PartReader:
         return waiting.popleft() if waiting else made_id(0, name)
 
 
-def several(fields: Fields, name: str) -> list[Fields]:
+def several(fields: Cursor, name: str) -> list[Cursor]:
     """Give the objects of a list; the vendor takes a single one for a list of one, and its own examples write it so."""
     if isinstance(fields.peek(name), dict):
-        return [fields.needed_child(name)]
-    return fields.children(name)
+        return [fields.at(name)]
+    return fields.at(name).each()
 
 
-def _signature(part: Fields) -> str | None:
-    signature = part.text("thoughtSignature")
+def _signature(part: Cursor) -> str | None:
+    signature = part.at("thoughtSignature").text_or_none()
     return None if signature is None or signature == NO_PROOF else standard_signature(signature)
 
 
-def _text(part: Fields, signature: str | None) -> Iterator[Part]:
-    text = part.needed_text("text")
-    if part.flag("thought"):
+def _text(part: Cursor, signature: str | None) -> Iterator[Part]:
+    text = part.at("text").text()
+    if part.at("thought").flag_or_none():
         yield Thinking(text=text, signature=signature)
         return
     if text or signature is None:
@@ -104,41 +102,42 @@ def _text(part: Fields, signature: str | None) -> Iterator[Part]:
         yield Thinking(signature=signature)
 
 
-def _inline(part: Fields, signature: str | None) -> Iterator[Part]:
-    yield _blob(part.needed_child("inlineData"))
+def _inline(part: Cursor, signature: str | None) -> Iterator[Part]:
+    yield _blob(part.at("inlineData"))
     if signature is not None:
         yield Thinking(signature=signature)
 
 
-def _linked(part: Fields, _signature: str | None) -> Iterator[Part]:
-    yield _link(part.needed_child("fileData"))
+def _linked(part: Cursor, _signature: str | None) -> Iterator[Part]:
+    yield _link(part.at("fileData"))
 
 
-def _result_blobs(part: Fields) -> Iterator[Blob]:
+def _result_blobs(part: Cursor) -> Iterator[Blob]:
     if part.peek("inlineData") is not None:
-        yield _blob(part.needed_child("inlineData"))
+        yield _blob(part.at("inlineData"))
     elif part.peek("fileData") is not None:
-        yield _link(part.needed_child("fileData"))
+        yield _link(part.at("fileData"))
     else:
-        part.leave()
+        part.keep()
+        return
     part.done()
 
 
-def _blob(inline: Fields) -> Blob:
-    media_type = inline.needed_text("mimeType")
+def _blob(inline: Cursor) -> Blob:
+    media_type = inline.at("mimeType").text()
     blob = Blob(
         kind=kind_of(media_type),
         media_type=media_type,
-        data=standard_base64(inline.needed_text("data")),
-        name=inline.text("displayName"),
+        data=standard_base64(inline.at("data").text()),
+        name=inline.at("displayName").text_or_none(),
     )
     inline.done()
     return blob
 
 
-def _link(link: Fields) -> Blob:
-    media_type = link.text("mimeType")
-    blob = linked(link.needed_text("fileUri"), media_type, link.text("displayName"))
+def _link(link: Cursor) -> Blob:
+    media_type = link.at("mimeType").text_or_none()
+    blob = linked(link.at("fileUri").text(), media_type, link.at("displayName").text_or_none())
     link.done()
     return blob
 

@@ -18,6 +18,7 @@ from halley.kernel.chat import (
 from halley.kernel.codec import encode
 from halley.kernel.loose import as_list, as_object, as_text
 from halley.wire.contract import AnswerFacts
+from halley.wire.gemini.grounding import read_grounding, write_grounding
 from halley.wire.gemini.names import is_made, made_id, standard_base64
 from halley.wire.gemini.parts import kind_of, linked
 from halley.wire.gemini.usage import usage_of, write_usage
@@ -89,13 +90,18 @@ def _blocked(words: str) -> Choice:
 def _read_candidate(candidate: Json, index: int, reply_id: str) -> Choice:
     parts: list[Part] = []
     calls = 0
-    for each in as_list(as_object(candidate.get("content")).get("parts")):
+    texts: dict[int, str] = {}
+    for number, each in enumerate(as_list(as_object(candidate.get("content")).get("parts"))):
         for part in read_part(as_object(each), calls, reply_id):
             parts.append(part)
             calls += isinstance(part, ToolCall)
+            if isinstance(part, Text):
+                texts[number] = part.text
+    citations = tuple(read_grounding(as_object(candidate.get("groundingMetadata")), texts))
     stop = stop_of(candidate.get("finishReason"), called=calls > 0)
     told = candidate.get("index")
-    return Choice(index=told if isinstance(told, int) else index, parts=tuple(_joined(parts)), stop=stop)
+    place = told if isinstance(told, int) else index
+    return Choice(index=place, parts=tuple(_joined(parts)), citations=citations, stop=stop)
 
 
 def stop_of(word: object, *, called: bool) -> StopReason:
@@ -173,12 +179,16 @@ def write_reply(reply: ChatReply, facts: AnswerFacts) -> Json:
 
 def _candidate(choice: Choice) -> Json:
     parts: list[Json] = []
+    texts: dict[int, str] = {}
     for part in choice.parts:
+        if isinstance(part, Text):
+            texts[len(parts)] = part.text
         if isinstance(part, Thinking) and part.signature and not part.text and parts and "text" in parts[-1]:
             parts[-1] = {**parts[-1], "thoughtSignature": part.signature}
         else:
             parts += write_part(part)
-    return candidate(parts, choice.index, STOP_WORDS[choice.stop])
+    grounding = {"groundingMetadata": write_grounding(choice.citations, texts)} if choice.citations else {}
+    return {**candidate(parts, choice.index, STOP_WORDS[choice.stop]), **grounding}
 
 
 def candidate(parts: list[Json], index: int, stop: str | None = None) -> Json:

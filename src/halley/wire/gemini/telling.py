@@ -9,6 +9,8 @@ from halley.kernel.chat import (
     CallBegan,
     CallPiece,
     ChatUsage,
+    Citation,
+    Cited,
     Counted,
     Delta,
     Part,
@@ -26,6 +28,7 @@ from halley.kernel.faults import Fault
 from halley.kernel.sse import frame
 from halley.wire.contract import AnswerFacts
 from halley.wire.gemini.errors import render_fault
+from halley.wire.gemini.grounding import write_grounding
 from halley.wire.gemini.replies import STOP_WORDS, Json, candidate, write_part
 from halley.wire.gemini.usage import write_usage
 from halley.wire.shape import object_of
@@ -45,6 +48,9 @@ class ContentWriter:
         self._close = close
         self._calls: dict[int, dict[int, _Call]] = defaultdict(dict)
         self._stops: dict[int, str] = {}
+        self._texts: dict[int, list[str]] = defaultdict(list)
+        """What each choice said: citations count its bytes."""
+        self._citations: dict[int, list[Citation]] = defaultdict(list)
         self._usage: ChatUsage | None = None
 
     def write(self, delta: Delta) -> bytes:
@@ -55,6 +61,9 @@ class ContentWriter:
             case Counted(usage=usage):
                 self._usage = usage
                 return b""
+            case Cited(choice=choice, citation=citation):
+                self._citations[choice].append(citation)
+                return b""
             case Stopped(choice=choice, reason=reason):
                 self._stops[choice] = STOP_WORDS[reason]
                 return self._told(choice, self._released(choice, forced=True))
@@ -62,17 +71,24 @@ class ContentWriter:
                 return self._told(delta.choice, self._parts(delta))
 
     def end(self) -> bytes:
-        """The last chunk: what stopped each choice, and the usage."""
-        chunk: Json = {"candidates": [candidate([{"text": ""}], *stop) for stop in sorted(self._stops.items())]}
+        """The last chunk: what stopped each choice and what it cites, and the usage."""
+        chunk: Json = {"candidates": [self._stop(*stop) for stop in sorted(self._stops.items())]}
         if self._usage is not None:
             chunk["usageMetadata"] = write_usage(self._usage)
         return self._chunk(chunk) + self._close
+
+    def _stop(self, choice: int, word: str) -> Json:
+        citations, texts = self._citations[choice], {0: "".join(self._texts[choice])}
+        grounding = {"groundingMetadata": write_grounding(citations, texts)} if citations else {}
+        return {**candidate([{"text": ""}], choice, word), **grounding}
 
     def fault(self, fault: Fault, request_id: str) -> bytes:
         return self._envelope(encode(render_fault(fault, request_id)[1])) + self._close
 
     def _parts(self, piece: _Piece) -> list[Json]:
         calls = self._calls[piece.choice]
+        if isinstance(piece, TextPiece):
+            self._texts[piece.choice].append(piece.text)
         match piece:
             case CallBegan():
                 calls[piece.slot] = _Call(piece)

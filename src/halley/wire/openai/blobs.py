@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 
 from halley.kernel.chat import Blob, BlobKind
-from halley.wire.extras import not_conveyed
-from halley.wire.openai.cursor import Cursor
+from halley.wire.extras import kept_elsewhere, not_conveyed
+from halley.wire.shape import Cursor
 
 _DATA_URL = re.compile(r"data:([^,;]*)((?:;[^,;]*)*),")
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
@@ -58,12 +58,14 @@ def link_of(blob: Blob, default_type: str) -> str:
     if blob.url is not None:
         return blob.url
     if blob.data is None:
-        raise not_conveyed("file_id", "the file is kept by a vendor that does not serve this model")
+        raise kept_elsewhere()
     return f"data:{blob.media_type or default_type};base64,{blob.data}"
 
 
 def file_data_of(blob: Blob) -> str:
     """Write a file's content. Raises `NotConveyed` for what has none."""
+    if blob.file_id is not None:
+        raise kept_elsewhere()
     if blob.data is None:
         raise not_conveyed("file", "only files whose content is sent along can be")
     return blob.data if blob.media_type is None else f"data:{blob.media_type};base64,{blob.data}"
@@ -71,6 +73,8 @@ def file_data_of(blob: Blob) -> str:
 
 def sound_of(blob: Blob) -> dict[str, str]:
     """Write a sound. Raises `NotConveyed` for what is only linked."""
+    if blob.file_id is not None:
+        raise kept_elsewhere()
     if blob.data is None:
         raise not_conveyed("audio", "only sounds whose content is sent along can be")
     media_type = blob.media_type or "audio/wav"

@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from halley.kernel.codec import decode
 from halley.kernel.faults import (
     Fault,
     Moderated,
@@ -17,12 +16,14 @@ from halley.kernel.faults import (
     VendorRejectsUs,
 )
 from halley.kernel.loose import as_list, as_object, as_text
-from halley.wire.openai.waits import wait_s
-from halley.wire.openai.words import bounded, field_of, masked
+from halley.wire.refusals import read_object
+from halley.wire.waits import wait_s
+from halley.wire.words import bounded, field_of, masked
 
 QUOTA_STATUS = 429
 """OpenAI's vocabulary has no 402: its SDKs know an empty account as 429 `insufficient_quota`."""
-BODY_BYTES_MAX = 64 * 1024
+REFUSED_STATUS = 400
+"""Nor a 422 for orders: a vendor of another format that refuses one answers 400 here. Its relatives keep their own."""
 COMPLAINTS_MAX = 20
 
 _MODERATED = re.compile(
@@ -87,12 +88,14 @@ def render_fault(fault: Fault, request_id: str) -> tuple[int, dict[str, Any]]:
 
 def openai_status(kind: type[Fault]) -> int:
     """Give a fault's status in OpenAI's vocabulary."""
+    if issubclass(kind, Refused):
+        return REFUSED_STATUS
     return QUOTA_STATUS if issubclass(kind, OutOfFunds) else kind.status
 
 
 def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     """Say what a vendor's error reply means: it produced nothing. Its words stay, its addresses and keys do not."""
-    words = _read(body)
+    words = _words(read_object(body))
     return _fault(status, words, wait_s(headers))
 
 
@@ -151,20 +154,6 @@ def _status_of(words: _Words) -> int:
     if "invalid_request" in kind or "invalid_prompt" in kind or _MODERATED.search(kind):
         return 400
     return 500
-
-
-def _read(body: bytes) -> _Words:
-    """Read an error reply; HTML and the like say nothing to a caller."""
-    if len(body) > BODY_BYTES_MAX:
-        return _Words()
-    try:
-        value = decode(body)
-    except (ValueError, RecursionError):
-        return _Words()
-    if isinstance(value, list):
-        # Some relatives wrap the object into an array.
-        value = next(iter(as_list(value)), None)
-    return _words(as_object(value))
 
 
 def _words(value: dict[str, Any]) -> _Words:

@@ -6,8 +6,8 @@ from typing import Any
 from halley.kernel.chat import ChatOrder, OutputFormat, OutputKind, Reasoning, Tool, ToolChoice, ToolMode
 from halley.kernel.faults import BadRequest
 from halley.wire.extras import not_conveyed
-from halley.wire.openai.cursor import Cursor
 from halley.wire.reasoning import effort_of
+from halley.wire.shape import Cursor
 
 NO_EFFORT = "none"
 SHARED_EXTRAS: Mapping[str, frozenset[str]] = {

@@ -13,12 +13,14 @@ from typing import Any
 
 import msgspec
 
+from halley.kernel import codec
 from halley.kernel.chat import ChatUsage
 from halley.kernel.loose import as_object
 
 COUNT_MAX = 10**12
 MILLISECONDS_MAX = 10**9
 
+_NULL = msgspec.Raw(b"null")
 _HAS_USAGE = re.compile(rb'"(?:usage|meta)"\s*:\s*\{')
 _CACHED = ("prompt_cache_hit_tokens", "cache_read_input_tokens", "cached_tokens", "num_cached_tokens")
 _WRITTEN = ("cache_write_tokens", "cache_creation_input_tokens", "cache_creation_tokens")
@@ -33,16 +35,75 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     searches: int | None = None
 
 
-class _Outer(msgspec.Struct):
-    """Where usage stands; all else is skipped, not built."""
+class Outline(msgspec.Struct, frozen=True):
+    """A reply in OpenAI's formats or a relative's: the fields that count or decide over a price, undecoded.
 
-    usage: Any = None
-    x_groq: Any = None
-    response: Any = None
-    meta: Any = None
+    All else is skipped, not built; but it is read, so what has an outline is JSON from its first byte to its last.
+    """
+
+    usage: msgspec.Raw = _NULL
+    x_groq: msgspec.Raw = _NULL
+    response: msgspec.Raw = _NULL
+    meta: msgspec.Raw = _NULL
+    data: msgspec.Raw = _NULL
+    text: msgspec.Raw = _NULL
+    duration: msgspec.Raw = _NULL
+    quality: msgspec.Raw = _NULL
+    size: msgspec.Raw = _NULL
+    service_tier: msgspec.Raw = _NULL
+
+    def value(self, name: str) -> Any:
+        """Decode one field; None where it is missing, or so deep that it is none of what is looked for."""
+        raw: msgspec.Raw = getattr(self, name)
+        if raw is _NULL:
+            return None
+        try:
+            return codec.decode_reply(bytes(raw))
+        except (ValueError, RecursionError):
+            return None
 
 
-_outer = msgspec.json.Decoder(_Outer)
+NO_OUTLINE = Outline()
+"""Of what is no JSON: sound, pictures, text."""
+
+
+class _PlainInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    cached_tokens: int = 0
+    audio_tokens: int = 0
+
+
+class _PlainOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    reasoning_tokens: int = 0
+    audio_tokens: int = 0
+    accepted_prediction_tokens: int = 0
+    rejected_prediction_tokens: int = 0
+
+
+class _Plain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A `usage` as OpenAI itself writes it for chat completions, with nothing else in it."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: _PlainInput = _PlainInput()
+    completion_tokens_details: _PlainOutput = _PlainOutput()
+
+
+_outline = msgspec.json.Decoder(Outline)
+_plain = msgspec.json.Decoder(_Plain)
+
+
+def read_outline(data: bytes) -> Outline:
+    """Read a whole reply or a frame once, for all that is asked of it. Raises `ValueError` for no JSON object."""
+    return _outline.decode(data)
+
+
+def outline_of(data: bytes) -> Outline:
+    """The same; an empty one of what is no JSON object."""
+    try:
+        return _outline.decode(data)
+    except (ValueError, RecursionError):
+        return NO_OUTLINE
 
 
 def read_usage(data: bytes) -> ChatUsage | None:
@@ -56,11 +117,58 @@ def read_counts(data: bytes) -> Counts | None:
     if not _HAS_USAGE.search(data):
         return None
     try:
-        outer = _outer.decode(data)
+        return counts_in(read_outline(data))
     except (msgspec.DecodeError, RecursionError):
         return None
-    places = (outer.usage, as_object(outer.response).get("usage"), as_object(outer.x_groq).get("usage"))
-    return counts_of(_first_object(*places), as_object(outer.meta))
+
+
+def counts_in(outline: Outline) -> Counts | None:
+    """The same of a reply that was read."""
+    plain = _read_plain(outline.usage) if outline.meta is _NULL else None
+    if plain is not None:
+        return Counts(usage=plain)
+    inner = [as_object(outline.value(outer)).get("usage") for outer in ("response", "x_groq")]
+    return counts_of(_first_object(outline.value("usage"), *inner), as_object(outline.value("meta")))
+
+
+def searches_in(outline: Outline) -> int | None:
+    """How many searches a reply counts."""
+    return None if outline.meta is _NULL else _searches(as_object(outline.value("meta")))
+
+
+def _searches(meta: dict[str, Any]) -> int | None:
+    return _count(as_object(meta.get("billed_units")).get("search_units")) or None
+
+
+def _read_plain(raw: msgspec.Raw) -> ChatUsage | None:
+    """Read the commonest shape at a tenth of the price; None for whatever is not just like it."""
+    try:
+        usage = _plain.decode(raw)
+    except msgspec.DecodeError:
+        return None
+    prompt, answer, read, written = (
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        usage.prompt_tokens_details,
+        usage.completion_tokens_details,
+    )
+    adds_up = prompt > 0 and answer > 0 and prompt + answer == usage.total_tokens <= COUNT_MAX
+    if not (
+        adds_up
+        and 0 <= read.cached_tokens <= prompt
+        and 0 <= read.audio_tokens <= prompt
+        and 0 <= written.reasoning_tokens <= answer
+        and 0 <= written.audio_tokens <= answer
+    ):
+        return None
+    return ChatUsage(
+        input=prompt,
+        output=answer,
+        cached=read.cached_tokens,
+        reasoning=written.reasoning_tokens,
+        audio_input=read.audio_tokens,
+        audio_output=written.audio_tokens,
+    )
 
 
 def counts_of(usage: dict[str, Any], meta: dict[str, Any] | None = None) -> Counts | None:
@@ -68,7 +176,7 @@ def counts_of(usage: dict[str, Any], meta: dict[str, Any] | None = None) -> Coun
     found = Counts(
         usage=usage_of(usage) or usage_of(as_object((meta or {}).get("tokens"))),
         sound_ms=_milliseconds(usage.get("seconds")) if usage.get("type") == "duration" else None,
-        searches=_count(as_object((meta or {}).get("billed_units")).get("search_units")) or None,
+        searches=_searches(meta or {}),
     )
     return None if found == Counts() else found
 
@@ -163,7 +271,11 @@ def _first_object(*values: Any) -> dict[str, Any]:
 
 def _first(value: Mapping[str, Any], *names: str) -> int:
     """The first of these counts that is not zero."""
-    return next((count for name in names if (count := _count(value.get(name)))), 0)
+    for name in names:
+        count = _count(value.get(name))
+        if count:
+            return count
+    return 0
 
 
 def _count(value: Any) -> int:

@@ -4,7 +4,7 @@ from typing import Any
 
 from halley.kernel.chat import Part, Thinking, ToolCall
 from halley.kernel.loose import as_list, as_object, as_text
-from halley.wire.openai.cursor import Cursor
+from halley.wire.shape import Cursor
 
 THOUGHT_FIELDS = ("reasoning_content", "reasoning", "reasoning_details")
 _CALL_FIELDS = frozenset(("id", "type", "function", "index", "extra_content"))

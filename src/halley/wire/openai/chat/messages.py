@@ -7,8 +7,8 @@ from halley.kernel.chat import Blob, Message, Part, Refusal, Role, Text, Thinkin
 from halley.wire.extras import not_conveyed
 from halley.wire.openai.chat.calls import THOUGHT_FIELDS, read_call, thoughts_of, write_call
 from halley.wire.openai.chat.parts import read_content, read_image, write_content, write_failed, write_texts
-from halley.wire.openai.cursor import Cursor
 from halley.wire.openai.hints import PART_HINTS
+from halley.wire.shape import Cursor
 
 _COMMON = PART_HINTS | {"role", "content", "name", "id"}
 _OF_ASSISTANT = _COMMON | {"refusal", "tool_calls", "function_call", "annotations", "images", *THOUGHT_FIELDS}

@@ -14,9 +14,9 @@ from halley.wire.openai.chat.tools import (
     write_output,
     write_tools,
 )
-from halley.wire.openai.cursor import Cursor
 from halley.wire.openai.hints import sent
 from halley.wire.openai.settings import effort_for, refuse_fields, required, shared_extras
+from halley.wire.shape import Cursor
 
 # `reasoning_effort` and its like are kept as extras by their own reader where they say more than we can.
 _KNOWN = frozenset(

@@ -6,8 +6,8 @@ from typing import Any
 from halley.kernel.chat import Blob, BlobKind, Part, Refusal, Text
 from halley.wire.extras import not_conveyed
 from halley.wire.openai.blobs import file_data_of, link_of, read_detail, read_file_data, read_link, read_sound, sound_of
-from halley.wire.openai.cursor import Cursor
 from halley.wire.openai.hints import PART_HINTS
+from halley.wire.shape import Cursor
 
 _PREFIX_OF_ERROR = "Error: "
 

@@ -8,10 +8,11 @@ from halley.kernel.loose import as_list, as_object, as_text
 from halley.wire.contract import AnswerFacts
 from halley.wire.openai.chat.calls import signature_of, thoughts_of, write_call, write_details, write_signature
 from halley.wire.openai.chat.parts import read_image, write_image
-from halley.wire.openai.cursor import Cursor
 from halley.wire.openai.errors import read_error
+from halley.wire.openai.notes import chat_note, read_notes, sources_of
 from halley.wire.openai.stops import read_stop, write_stop
 from halley.wire.openai.usage import usage_of, write_chat_usage
+from halley.wire.shape import Cursor
 
 # --- read ---------------------------------------------------------------------------------------------------
 
@@ -24,12 +25,13 @@ def read_reply(body: dict[str, Any]) -> ChatReply:
         why = f"an error with status 200: {read_error(error).message}" if error else "a reply without `choices`"
         raise ValueError(why)
     reply_id = as_text(body.get("id"))
+    sources = sources_of(body)
     created = body.get("created")
     return ChatReply(
         id=reply_id,
         model=as_text(body.get("model")),
         created_s=int(created) if isinstance(created, int | float) and created > 0 else None,
-        choices=tuple(_read_choice(as_object(choice), n, reply_id) for n, choice in enumerate(choices)),
+        choices=tuple(_read_choice(as_object(choice), n, reply_id, sources) for n, choice in enumerate(choices)),
         usage=usage_of(as_object(body.get("usage") or as_object(body.get("x_groq")).get("usage"))),
     )
 
@@ -57,16 +59,19 @@ def content_thoughts(content: Any) -> str:
     return "".join(content_text(part.get("thinking")) for part in found if part.get("type") == "thinking")
 
 
-def _read_choice(choice: dict[str, Any], position: int, reply_id: str) -> Choice:
+def _read_choice(choice: dict[str, Any], position: int, reply_id: str, sources: list[Any]) -> Choice:
     index = choice.get("index")
     place = index if isinstance(index, int) else position
-    parts = tuple(_read_parts(as_object(choice.get("message")), reply_id, place))
+    message = as_object(choice.get("message"))
+    parts = tuple(_read_parts(message, reply_id, place))
+    length = sum(len(part.text) for part in parts if isinstance(part, Text))
     stop = read_stop(
         as_text(choice.get("finish_reason")) or None,
         calls=any(isinstance(part, ToolCall) for part in parts),
         refused=any(isinstance(part, Refusal) for part in parts),
     )
-    return Choice(index=place, parts=parts, stop=stop)
+    citations = tuple(read_notes(as_list(message.get("annotations")) or (sources if length else ()), length))
+    return Choice(index=place, parts=parts, citations=citations, stop=stop)
 
 
 def _read_parts(message: dict[str, Any], reply_id: str, choice: int) -> Iterator[Part]:
@@ -125,13 +130,14 @@ def _write_choice(choice: Choice) -> dict[str, Any]:
     refused = any(isinstance(part, Refusal) for part in choice.parts)
     return {
         "index": choice.index,
-        "message": _write_message(choice.parts),
+        "message": _write_message(choice),
         "logprobs": None,
         "finish_reason": write_stop(choice.stop, refused=refused),
     }
 
 
-def _write_message(parts: tuple[Part, ...]) -> dict[str, Any]:
+def _write_message(choice: Choice) -> dict[str, Any]:
+    parts = choice.parts
     texts = [part.text for part in parts if isinstance(part, Text)]
     refusals = [part.text for part in parts if isinstance(part, Refusal)]
     calls = [{**write_call(part), **write_signature(part.signature)} for part in parts if isinstance(part, ToolCall)]
@@ -141,7 +147,7 @@ def _write_message(parts: tuple[Part, ...]) -> dict[str, Any]:
         "role": "assistant",
         "content": None if silent else "".join(texts),
         "refusal": "".join(refusals) or None,
-        "annotations": [],
+        "annotations": [chat_note(citation) for citation in choice.citations],
         **_thoughts(tuple(part for part in parts if isinstance(part, Thinking))),
     }
     if pictures:

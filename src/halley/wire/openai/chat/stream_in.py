@@ -8,6 +8,7 @@ from halley.kernel.chat import (
     BlobPiece,
     CallBegan,
     CallPiece,
+    Cited,
     Counted,
     Delta,
     RefusalPiece,
@@ -22,6 +23,7 @@ from halley.wire.contract import StreamFault
 from halley.wire.openai.chat.calls import signature_of, thoughts_of
 from halley.wire.openai.chat.reply import call_id, content_text, content_thoughts, read_picture
 from halley.wire.openai.errors import read_error
+from halley.wire.openai.notes import read_notes, sources_of
 from halley.wire.openai.stops import read_stop
 from halley.wire.openai.usage import usage_of
 
@@ -35,6 +37,7 @@ class ReadChatStream:
     def __init__(self) -> None:
         self._id: str | None = None
         self._choices: dict[int, _Choice] = {}
+        self._sources: list[Any] = []
         self._done = False
 
     @property
@@ -58,8 +61,9 @@ class ReadChatStream:
             raise StreamFault(read_error(error))
         choices = as_list(chunk.get("choices"))
         yield from self._began(chunk, begin=bool(choices))
+        self._sources = sources_of(chunk) or self._sources
         for position, item in enumerate(choices):
-            yield from self._choice(as_object(item), position).read(as_object(item))
+            yield from self._choice(as_object(item), position).read(as_object(item), self._sources)
         usage = chunk.get("usage") or as_object(chunk.get("x_groq")).get("usage")
         if usage and (counted := usage_of(as_object(usage))):
             yield Counted(usage=counted)
@@ -112,10 +116,14 @@ class _Choice:
         self.stopped = False
         self._reply_id = reply_id
         self._refused = False
+        self._length = 0
+        """Of the text so far."""
+        self._cites = False
         self._calls: list[_Call] = []
         self._by_index: dict[int, _Call] = {}
 
-    def read(self, item: dict[str, Any]) -> Iterator[Delta]:
+    def read(self, item: dict[str, Any], sources: list[Any]) -> Iterator[Delta]:
+        """Read one piece; `sources` is what the whole answer rests on, as told so far."""
         delta = as_object(item.get("delta"))
         yield from self.thoughts(delta)
         for name, read in _FIELDS.items():
@@ -125,6 +133,8 @@ class _Choice:
         if word and not self.stopped:
             self.stopped = True
             yield from self._ends_of_calls()
+            if self._length and not self._cites:
+                yield from self.notes({"annotations": sources})
             reason = read_stop(word, calls=bool(self._calls), refused=self._refused)
             yield Stopped(reason=reason, choice=self.index)
 
@@ -139,7 +149,13 @@ class _Choice:
         if thought := content_thoughts(content):
             yield ThinkingPiece(text=thought, choice=self.index)
         if text := content_text(content):
+            self._length += len(text)
             yield TextPiece(text=text, choice=self.index)
+
+    def notes(self, delta: dict[str, Any]) -> Iterator[Delta]:
+        for citation in read_notes(delta.get("annotations"), self._length):
+            self._cites = True
+            yield Cited(citation=citation, choice=self.index)
 
     def refusal(self, delta: dict[str, Any]) -> Iterator[Delta]:
         self._refused = True
@@ -203,6 +219,7 @@ class _Choice:
 # In the order in which they stand in an answer, behind the thoughts.
 _FIELDS: Mapping[str, Callable[[_Choice, dict[str, Any]], Iterator[Delta]]] = {
     "content": _Choice.content,
+    "annotations": _Choice.notes,
     "refusal": _Choice.refusal,
     "images": _Choice.images,
     "tool_calls": _Choice.calls,

@@ -9,6 +9,7 @@ from halley.kernel.chat import (
     CallBegan,
     CallPiece,
     ChatUsage,
+    Cited,
     Counted,
     Delta,
     RefusalPiece,
@@ -24,6 +25,7 @@ from halley.wire.contract import AnswerFacts
 from halley.wire.openai.chat.calls import write_detail, write_signature
 from halley.wire.openai.chat.reply import write_picture
 from halley.wire.openai.errors import render_fault
+from halley.wire.openai.notes import chat_note
 from halley.wire.openai.stops import write_stop
 from halley.wire.openai.usage import write_chat_usage
 
@@ -111,6 +113,9 @@ class WriteChatStream:
     def blob(self, piece: BlobPiece) -> bytes:
         return self._piece(piece.choice, {"images": [write_picture(piece.blob)]})
 
+    def cited(self, piece: Cited) -> bytes:
+        return self._piece(piece.choice, {"annotations": [chat_note(piece.citation)]})
+
     def stopped(self, piece: Stopped) -> bytes:
         word = write_stop(piece.reason, refused=piece.choice in self._refused)
         return self._begin(piece.choice) + self._frame([_choice(piece.choice, {}, word)])
@@ -159,6 +164,7 @@ _WRITERS: Mapping[type[Delta], Callable[[WriteChatStream, Any], bytes]] = {
     CallBegan: WriteChatStream.call_began,
     CallPiece: WriteChatStream.call,
     BlobPiece: WriteChatStream.blob,
+    Cited: WriteChatStream.cited,
     Stopped: WriteChatStream.stopped,
     Counted: WriteChatStream.counted,
 }

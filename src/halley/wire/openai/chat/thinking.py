@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from halley.kernel.chat import Reasoning
-from halley.wire.openai.cursor import Cursor
 from halley.wire.openai.settings import NO_EFFORT
+from halley.wire.shape import Cursor
 
 
 def read_reasoning(at: Cursor) -> Reasoning | None:

@@ -3,8 +3,8 @@
 from typing import Any
 
 from halley.kernel.chat import OutputFormat, OutputKind, Tool, ToolChoice, ToolMode
-from halley.wire.openai.cursor import Cursor
 from halley.wire.openai.settings import read_function, read_mode, read_schema, write_function, write_schema
+from halley.wire.shape import Cursor
 
 
 def read_tools(tools: Cursor, functions: Cursor) -> tuple[Tool, ...]:

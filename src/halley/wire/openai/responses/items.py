@@ -8,8 +8,8 @@ from halley.wire.extras import not_conveyed
 from halley.wire.openai.blobs import file_data_of, link_of, read_detail, read_file_data, read_link, read_sound, sound_of
 from halley.wire.openai.chat.calls import signature_of
 from halley.wire.openai.chat.parts import write_failed
-from halley.wire.openai.cursor import Cursor
 from halley.wire.openai.hints import PART_HINTS
+from halley.wire.shape import Cursor
 
 OWN_SIGNATURE = "gAAAA"
 """How OpenAI's sealed thoughts begin (they are Fernet tokens): only these are handed back to it."""

@@ -4,7 +4,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from halley.kernel.chat import ToolCall
+from halley.kernel.chat import Citation, ToolCall
+from halley.wire.openai.notes import response_note
 from halley.wire.openai.responses.envelope import IN_PROGRESS
 from halley.wire.openai.responses.output import (
     call_item,
@@ -41,6 +42,12 @@ class OpenMessage:
         self._content: list[dict[str, Any]] = []
         self._kind: str | None = None
         self._pieces: list[str] = []
+        self._notes: list[dict[str, Any]] = []
+
+    @property
+    def is_text(self) -> bool:
+        """Whether more of a text may be said."""
+        return self._kind == "output_text"
 
     def opened(self) -> Events:
         item = message_item(self._identity, [], IN_PROGRESS)
@@ -58,6 +65,13 @@ class OpenMessage:
         events.append((f"response.{kind}.delta", _with_logprobs(fields) if kind == "output_text" else fields))
         return events
 
+    def cited(self, citation: Citation, length: int) -> Events:
+        """Write what the open text cites, which goes up to this place of the answer."""
+        note = response_note(citation, length - sum(map(len, self._pieces)))
+        event = {**self._where(), "annotation_index": len(self._notes), "annotation": note}
+        self._notes.append(note)
+        return [("response.output_text.annotation.added", event)]
+
     def closed(self) -> Events:
         return [*self._part_closed(), (DONE, {"output_index": self.place, "item": self.whole()})]
 
@@ -68,9 +82,9 @@ class OpenMessage:
         if self._kind is None:
             return []
         text, where, kind = "".join(self._pieces), self._where(), self._kind
-        part = _part(kind, text)
+        part = _part(kind, text, self._notes)
         self._content.append(part)
-        self._kind, self._pieces = None, []
+        self._kind, self._pieces, self._notes = None, [], []
         done = {**where, "refusal": text} if kind == "refusal" else _with_logprobs({**where, "text": text})
         return [(f"response.{kind}.done", done), (PART_DONE, {**where, "part": part})]
 
@@ -148,8 +162,8 @@ class OpenCall:
         return {"item_id": self._identity, "output_index": self.place}
 
 
-def _part(kind: str, text: str) -> dict[str, Any]:
-    return text_part(text) if kind == "output_text" else refusal_part(text)
+def _part(kind: str, text: str, notes: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    return text_part(text, notes) if kind == "output_text" else refusal_part(text)
 
 
 def _with_logprobs(fields: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from halley.kernel.chat import (
     ToolMode,
 )
 from halley.wire.extras import refuse_extras
-from halley.wire.openai.cursor import Cursor
 from halley.wire.openai.hints import sent
 from halley.wire.openai.responses.items import read_input, write_input
 from halley.wire.openai.settings import (
@@ -30,6 +29,7 @@ from halley.wire.openai.settings import (
     write_function,
     write_schema,
 )
+from halley.wire.shape import Cursor
 
 SEALED_THOUGHTS = "reasoning.encrypted_content"
 VERBOSITY_USUAL = "medium"

@@ -7,8 +7,8 @@ from halley.wire.openai.chat.calls import write_signature
 from halley.wire.openai.responses.envelope import COMPLETED
 
 
-def text_part(text: str) -> dict[str, Any]:
-    return {"type": "output_text", "annotations": [], "logprobs": [], "text": text}
+def text_part(text: str, notes: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    return {"type": "output_text", "annotations": notes or [], "logprobs": [], "text": text}
 
 
 def refusal_part(text: str) -> dict[str, Any]:

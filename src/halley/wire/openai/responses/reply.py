@@ -8,6 +8,7 @@ from halley.kernel.chat import (
     BlobKind,
     ChatReply,
     Choice,
+    Citation,
     Part,
     Refusal,
     StopReason,
@@ -20,6 +21,7 @@ from halley.kernel.loose import as_list, as_object, as_text
 from halley.wire.contract import AnswerFacts
 from halley.wire.openai.chat.calls import signature_of
 from halley.wire.openai.errors import read_error
+from halley.wire.openai.notes import read_notes, response_note
 from halley.wire.openai.responses.envelope import Ending, envelope, usage_field
 from halley.wire.openai.responses.ids import item_id
 from halley.wire.openai.responses.items import SUMMARY_GAP, thought_of
@@ -45,12 +47,13 @@ def read_reply(body: dict[str, Any]) -> ChatReply:
     if not isinstance(body.get("output"), list) or status not in ("completed", "incomplete"):
         raise ValueError("a reply without an `output` that has ended")
     parts = tuple(part for item in as_list(body.get("output")) for part in read_item(as_object(item)))
+    citations = tuple(_citations(body))
     created = body.get("created_at")
     return ChatReply(
         id=as_text(body.get("id")),
         model=as_text(body.get("model")),
         created_s=int(created) if isinstance(created, int | float) and created > 0 else None,
-        choices=(Choice(parts=parts, stop=stop_of(body, parts)),),
+        choices=(Choice(parts=parts, citations=citations, stop=stop_of(body, parts)),),
         usage=usage_of(as_object(body.get("usage"))),
     )
 
@@ -63,6 +66,21 @@ def stop_of(response: dict[str, Any], parts: tuple[Part, ...]) -> StopReason:
     if any(isinstance(part, ToolCall) for part in parts):
         return StopReason.TOOLS
     return StopReason.REFUSED if any(isinstance(part, Refusal) for part in parts) else StopReason.END
+
+
+def _citations(body: dict[str, Any]) -> Iterator[Citation]:
+    offset = 0
+    for item in map(as_object, as_list(body.get("output"))):
+        yield from read_citations(item, offset)
+        offset += sum(len(part.text) for part in read_item(item) if isinstance(part, Text))
+
+
+def read_citations(item: dict[str, Any], offset: int) -> Iterator[Citation]:
+    """Read what a message of an output cites; its first text begins at `offset` of the answer."""
+    for part in map(as_object, as_list(item.get("content"))):
+        length = len(as_text(part.get("text")))
+        yield from read_notes(part.get("annotations"), length, offset)
+        offset += length
 
 
 def read_item(item: dict[str, Any]) -> Iterator[Part]:
@@ -124,17 +142,18 @@ def write_reply(reply: ChatReply, facts: AnswerFacts) -> dict[str, Any]:
     return envelope(
         facts,
         ending.status,
-        _write_output(choice.parts, facts),
+        _write_output(choice, facts),
         incomplete_details=ending.details,
         usage=usage_field(reply.usage),
     )
 
 
-def _write_output(parts: tuple[Part, ...], facts: AnswerFacts) -> list[dict[str, Any]]:
+def _write_output(choice: Choice, facts: AnswerFacts) -> list[dict[str, Any]]:
     """Write all items: texts and refusals side by side are one message."""
     output: list[dict[str, Any]] = []
-    for part in parts:
-        content = _content_of(part)
+    notes = _Notes(choice)
+    for part in choice.parts:
+        content = _content_of(part, notes)
         if content is None:
             output.append(_write_item(part, facts, len(output)))
         elif output and output[-1]["type"] == "message":
@@ -144,11 +163,11 @@ def _write_output(parts: tuple[Part, ...], facts: AnswerFacts) -> list[dict[str,
     return output
 
 
-def _content_of(part: Part) -> dict[str, Any] | None:
+def _content_of(part: Part, notes: "_Notes") -> dict[str, Any] | None:
     """What stands within a message; None for what is an item of its own."""
     match part:
         case Text():
-            return text_part(part.text)
+            return text_part(part.text, notes.of(part))
         case Refusal():
             return refusal_part(part.text)
         case Blob():
@@ -156,6 +175,23 @@ def _content_of(part: Part) -> dict[str, Any] | None:
             return None if link is None else text_part(link)
         case _:
             return None
+
+
+class _Notes:
+    """Shares out what an answer cites among its texts, to each what begins in it, to the last what is left."""
+
+    def __init__(self, choice: Choice) -> None:
+        self._left = list(choice.citations)
+        self._texts = sum(isinstance(part, Text) for part in choice.parts)
+        self._offset = 0
+
+    def of(self, part: Text) -> list[dict[str, Any]]:
+        self._texts -= 1
+        offset, end = self._offset, self._offset + len(part.text)
+        own = [each for each in self._left if each.start < end or not self._texts]
+        self._left = [each for each in self._left if each not in own]
+        self._offset = end
+        return [response_note(each, offset) for each in own]
 
 
 def _write_item(part: Part, facts: AnswerFacts, index: int) -> dict[str, Any]:

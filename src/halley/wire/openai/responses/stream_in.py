@@ -13,6 +13,7 @@ from halley.kernel.chat import (
     BlobPiece,
     CallBegan,
     CallPiece,
+    Cited,
     Counted,
     Delta,
     Part,
@@ -32,7 +33,7 @@ from halley.wire.contract import StreamFault
 from halley.wire.openai.chat.calls import signature_of
 from halley.wire.openai.errors import read_error
 from halley.wire.openai.responses.items import SUMMARY_GAP
-from halley.wire.openai.responses.reply import read_item, stop_of
+from halley.wire.openai.responses.reply import read_citations, read_item, stop_of
 from halley.wire.openai.usage import usage_of
 
 ITEMS_MAX = 4_096
@@ -45,6 +46,8 @@ class _Item:
         self.slot = slot
         """The number of the call, for calls."""
         self.pieces = 0
+        self.start: int | None = None
+        """How much text of the answer came before its own."""
         self.summaries = 0
 
 
@@ -56,6 +59,8 @@ class ReadResponsesStream:
         self._items: dict[int, _Item] = {}
         self._calls = 0
         self._refused = False
+        self._length = 0
+        """Of all texts so far."""
         self.complete = False
 
     def feed(self, frame: Frame) -> Iterator[Delta]:
@@ -87,9 +92,10 @@ class ReadResponsesStream:
         )
 
     def text(self, event: dict[str, Any]) -> Iterator[Delta]:
-        self._item(event).pieces += 1
+        item = self._item(event)
+        item.pieces += 1
         if delta := as_text(event.get("delta")):
-            yield TextPiece(text=delta)
+            yield self._text(item, delta)
 
     def refusal(self, event: dict[str, Any]) -> Iterator[Delta]:
         self._item(event).pieces += 1
@@ -126,10 +132,12 @@ class ReadResponsesStream:
             yield CallPiece(slot=item.slot, arguments=delta)
 
     def item_done(self, event: dict[str, Any]) -> Iterator[Delta]:
-        """Read what did not come in pieces, and the seal of a thought."""
+        """Read what did not come in pieces, the seal of a thought, and what a message cites."""
         value, item = as_object(event.get("item")), self._item(event)
         for part in read_item(value):
             yield from self._rest(part, item, event)
+        for citation in read_citations(value, item.start or 0):
+            yield Cited(citation=citation)
 
     def ended(self, event: dict[str, Any]) -> Iterator[Delta]:
         yield from self.began(event)
@@ -158,6 +166,11 @@ class ReadResponsesStream:
             self._items[place] = _Item()
         return self._items[place]
 
+    def _text(self, item: _Item, text: str) -> TextPiece:
+        item.start = self._length if item.start is None else item.start
+        self._length += len(text)
+        return TextPiece(text=text)
+
     def _call_began(self, event: dict[str, Any], value: dict[str, Any]) -> Iterator[Delta]:
         item = self._item(event)
         item.slot = self._calls
@@ -179,7 +192,7 @@ class ReadResponsesStream:
             case Blob():
                 yield BlobPiece(blob=part)
             case Text() if not item.pieces:
-                yield TextPiece(text=part.text)
+                yield self._text(item, part.text)
             case Refusal() if not item.pieces:
                 self._refused = True
                 yield RefusalPiece(text=part.text)

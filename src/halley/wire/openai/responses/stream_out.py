@@ -13,6 +13,7 @@ from halley.kernel.chat import (
     CallBegan,
     CallPiece,
     ChatUsage,
+    Cited,
     Counted,
     Delta,
     RefusalPiece,
@@ -49,6 +50,8 @@ class WriteResponsesStream:
         self._usage: ChatUsage | None = None
         self._stopped: Stopped | None = None
         self._refused = False
+        self._length = 0
+        """Of all texts so far."""
 
     def write(self, delta: Delta) -> bytes:
         """Give the frames for one piece. Raises `ValueError` for a second answer, which this format cannot hold."""
@@ -87,7 +90,9 @@ class WriteResponsesStream:
         return b""
 
     def text(self, piece: TextPiece) -> bytes:
-        return self._say("output_text", piece.text)
+        said = self._say("output_text", piece.text)
+        self._length += len(piece.text)
+        return said
 
     def refusal(self, piece: RefusalPiece) -> bytes:
         self._refused = True
@@ -134,6 +139,12 @@ class WriteResponsesStream:
             + self._event("response.output_item.added", {"output_index": place, "item": begun})
             + self._event("response.output_item.done", {"output_index": place, "item": item})
         )
+
+    def cited(self, piece: Cited) -> bytes:
+        """Say it of the open text, or of an empty one: those before are closed."""
+        opened = b"" if isinstance(self._open, OpenMessage) and self._open.is_text else self._say("output_text", "")
+        assert isinstance(self._open, OpenMessage)
+        return opened + self._events(self._open.cited(piece.citation, self._length))
 
     def stopped(self, piece: Stopped) -> bytes:
         self._stopped = piece
@@ -203,6 +214,7 @@ _WRITERS: Mapping[type[Delta], Callable[[WriteResponsesStream, Any], bytes]] = {
     CallBegan: WriteResponsesStream.call_began,
     CallPiece: WriteResponsesStream.call,
     BlobPiece: WriteResponsesStream.blob,
+    Cited: WriteResponsesStream.cited,
     Stopped: WriteResponsesStream.stopped,
     Counted: WriteResponsesStream.counted,
 }

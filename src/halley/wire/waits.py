@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 WAIT_S_MAX = 86_400
 
-_NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,9})?")
+_NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,9})?", re.ASCII)
 _DURATION = re.compile(
     r"(?:(\d{1,6})h)?(?:(\d{1,6})m(?!s))?(?:(\d{1,6}(?:\.\d{1,9})?)s)?(?:(\d{1,9}(?:\.\d{1,9})?)ms)?"
 )
@@ -15,11 +15,15 @@ _KINDS = ("requests", "tokens")
 def wait_s(headers: Mapping[str, str]) -> int | None:
     """Give the whole seconds until the vendor wants to be asked again; None if it does not say."""
     lower = {name.lower(): value.strip() for name, value in headers.items()}
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        value = lower.get(name, "")
-        if _NUMBER.fullmatch(value):
-            return _whole(float(value) * unit)
-    return _reset(lower)
+    told = seconds_of(lower.get("retry-after-ms", ""), unit=0.001)
+    if told is None:
+        told = seconds_of(lower.get("retry-after", ""))
+    return _reset(lower) if told is None else told
+
+
+def seconds_of(text: str, unit: float = 1.0) -> int | None:
+    """Read a number of units, with or without a fraction, as whole seconds, at the most a day."""
+    return _whole(float(text) * unit) if _NUMBER.fullmatch(text) else None
 
 
 def _reset(headers: Mapping[str, str]) -> int | None:
