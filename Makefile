@@ -17,7 +17,7 @@ NODE_STAMP := node_modules/.stamp
 CLIENTS_STAMP := .cache/clients/.stamp
 CLIENTS_LOCKS := $(wildcard tests/clients/python/*.txt) $(addprefix tests/clients/node/,package.json package-lock.json .npmrc)
 
-.PHONY: help run dev check format lint types layers tidy fix test check-vendor bench lock clean
+.PHONY: help run dev check format lint types layers tidy budgets fix test check-vendor bench lock clean
 
 help: ## print this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1mmake %-13s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,8 +33,8 @@ dev: $(DEV_STAMP) $(PACKAGE_STAMP) ## serve from data/dev with a fixed test key,
 	env | grep -E '^HALLEY_' | grep -v '^HALLEY_SECRET=' | sort | sed 's/^/  /'; \
 	exec $(BIN)/halley serve $(ARGS)
 
-check: ## formatter, linter, types, layers and house rules, under a minute; all of them, whatever fails
-	@$(MAKE) --keep-going format lint types layers tidy
+check: ## formatter, linter, types, layers, house rules and budgets, about a minute; all of them, whatever fails
+	@$(MAKE) --keep-going format lint types layers tidy budgets
 
 format: $(DEV_STAMP)
 	@echo "ruff format --check" && $(BIN)/ruff format --check --output-format=concise . || \
@@ -51,6 +51,9 @@ layers: $(DEV_STAMP) $(PACKAGE_STAMP)
 
 tidy: $(DEV_STAMP)
 	@echo "scripts/tidy.py" && $(BIN)/python scripts/tidy.py
+
+budgets: $(DEV_STAMP) $(PACKAGE_STAMP) ## count what calls cost and hold it to scripts/budgets.toml (ARGS="--explain chat", "--write")
+	@echo "scripts/budgets" && $(BIN)/python -m scripts.budgets $(or $(ARGS),--quiet)
 
 fix: $(DEV_STAMP) ## let ruff format the tree and mend what it safely can
 	@$(BIN)/ruff check --fix --quiet . || true

@@ -39,25 +39,22 @@ class UnsupportedType(BadRequest):
 class BodyReader:
     """The body of one request, read at most once."""
 
-    def __init__(  # noqa: PLR0913 - bounds, all by name
+    def __init__(
         self,
         receive: Receive,
         headers: Mapping[str, str],
         *,
         bytes_max: int,
-        came: bytes | None = None,
         share: Share | None = None,
         idle_s: float = IDLE_S,
         whole_s: float = WHOLE_S,
     ) -> None:
-        """`came` is the whole body where it is there already.
-
-        `share` is what the call holds of what all bodies may be together; without it there is no such bound.
-        """
+        """`share` is what the call holds of what all bodies may be together; without it there is no such bound."""
         self._receive = receive
         self._headers = headers
         self._bytes_max = bytes_max
-        self._came = came
+        self.came: bytes | None = None
+        """The whole body, where it is there already."""
         self._share = share or Share(BodyGates())
         self._idle_s = idle_s
         self._whole_s = whole_s
@@ -81,7 +78,7 @@ class BodyReader:
     async def read(self) -> bytes:
         """Read it whole and unpacked. Raises `Draining` when all bodies together are too many."""
         encoding = self._encoding()
-        came, self._came = self._came, None
+        came, self.came = self.came, None
         if came is not None and encoding is None and len(came) <= self._bytes_max and self._share.need_now(len(came)):
             return came
         data = await self._whole(packed=encoding is not None)

@@ -101,10 +101,10 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
 
     def body(self, bytes_max: int, *, whole_s: float = WHOLE_S) -> BodyReader:
         """Give access to the body; nothing of it has been read."""
-        client, limits = self.client, {"idle_s": min(IDLE_S, whole_s), "whole_s": whole_s}
-        return BodyReader(
-            client.receive, self.headers, bytes_max=bytes_max, came=client.body, share=self.share, **limits
-        )
+        limits = {"idle_s": min(IDLE_S, whole_s), "whole_s": whole_s}
+        reader = BodyReader(self.client.receive, self.headers, bytes_max=bytes_max, share=self.share, **limits)
+        reader.came = self.client.body
+        return reader
 
     def context(self) -> RequestContext:
         """Say what the pipeline may know of this request. Raises `BadRequest` for a bad idempotency key."""
