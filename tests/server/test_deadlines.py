@@ -159,6 +159,17 @@ async def test_a_lost_connection_leaves_nothing_behind():
     assert not line.state.tasks
 
 
+async def test_nothing_is_written_to_a_client_that_left_before_it_was_refused():
+    waiting, running = Line(echo), Line(echo)
+    waiting.protocol.pause_writing()
+    waiting.protocol.data_received(b"what is this\r\n\r\n")
+    running.protocol.data_received(GET + b"what is this\r\n\r\n")
+    for line in (waiting, running):
+        line.lose()
+        await line.settle()
+        assert line.wire.written == b""
+
+
 async def test_stopping_closes_what_is_idle_or_only_waits_for_an_unread_body():
     idle, discarding = Line(echo), Line(unread)
     await discarding.feed(request("POST /", "content-length: 4", close=False))

@@ -66,7 +66,7 @@ async def test_scope_has_what_uvicorns_has(stock: bool):
     assert scope.pop("client")[0] == "127.0.0.1"
     extensions = scope.pop("extensions", {})
     assert set(extensions) == (set() if stock else {"halley.connection"})
-    assert scope == {
+    assert dict(scope) == {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",

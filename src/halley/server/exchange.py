@@ -65,6 +65,11 @@ class Exchange:
     left: bool = False
     answered: bool = False
     unread: int = 0
+    keep_alive: bool = True
+    """Whether the connection may go on after the answer."""
+    is_head: bool = False
+    is_old: bool = False
+    """Whether the client speaks HTTP/1.0, which knows no chunks."""
     _started: bool = False
     _chunked: bool = False
     _until_close: bool = False
@@ -78,15 +83,9 @@ class Exchange:
     _leave: Callable[[], object] | None = None
     _wake: asyncio.Event | None = None
 
-    def __init__(
-        self, connection: Connection, headers: list[Header], *, is_head: bool, is_old: bool, keep_alive: bool
-    ) -> None:
-        """`is_old` tells of HTTP/1.0, which knows no chunks."""
-        self.keep_alive = keep_alive
+    def __init__(self, connection: Connection, headers: list[Header]) -> None:
         self._connection = connection
         self._headers = headers
-        self._is_head = is_head
-        self._is_old = is_old
         self._pieces: list[bytes] = []
 
     # For apps that know us.
@@ -107,12 +106,13 @@ class Exchange:
         `encoded` are more headers, as `encode_headers` once wrote them. For HEAD the body is counted but not sent.
         """
         head = self._head(status, headers, encoded, len(body))
-        self._count(len(body))
-        self._check_end()
+        if self._missing != len(body):
+            self._count(len(body))
+            self._check_end()
         if self.left:
             self.answered = True
             return
-        if self._is_head or not body:
+        if self.is_head or not body:
             self._connection.transport.write(head)
         elif len(body) <= JOINED_BYTES_MAX:
             self._connection.transport.write(head + body)
@@ -133,7 +133,7 @@ class Exchange:
         if not self._started or self.answered:
             raise RuntimeError("a body belongs between `start` and `end`")
         self._count(len(data))
-        if not self._is_head:
+        if not self.is_head:
             self._write(data)
         return not self._connection.write_paused
 
@@ -234,7 +234,7 @@ class Exchange:
 
     def waits_to_be_asked(self) -> bool:
         """Whether the client holds its body back until it is asked for it, which it was not."""
-        return not (self.whole or self._asked or self._pieces or self._is_old) and expects_continue(self._headers)
+        return not (self.whole or self._asked or self._pieces or self.is_old) and expects_continue(self._headers)
 
     def _next_piece(self) -> Message:
         data = b"".join(self._pieces)
@@ -296,22 +296,22 @@ class Exchange:
         if length is not None:
             self._missing = length
             return b"content-length: %d\r\n" % length + framing
-        if self._is_head:
+        if self.is_head:
             return framing
-        if self._is_old:
+        if self.is_old:
             self._until_close = True
             return framing
         self._chunked = True
         return b"transfer-encoding: chunked\r\n" + framing
 
     def _count(self, size: int) -> None:
-        if self._missing is not None and not self._is_head:
+        if self._missing is not None and not self.is_head:
             if size > self._missing:
                 raise RuntimeError("the body is longer than its head told")
             self._missing -= size
 
     def _check_end(self) -> None:
-        if self._missing and not self._is_head:
+        if self._missing and not self.is_head:
             raise RuntimeError(f"{self._missing} bytes of the answer are missing")
 
     def _write(self, data: bytes) -> None:

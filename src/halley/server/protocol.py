@@ -17,6 +17,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
+from halley.server.deadline import Deadline
 from halley.server.exchange import EXTENSION, App, Exchange, Message, Scope
 from halley.server.head import (
     HEAD_BYTES_MAX,
@@ -47,7 +48,6 @@ PIPELINED_AT_ONCE_MAX = 256
 """And further ones that came in the same read are not taken: the client repeats them elsewhere."""
 
 _RESET = struct.pack("ii", 1, 0)
-_LOOK_AGAIN_S = 60.0
 _BAD_REQUEST, _TIMEOUT, _TARGET_TOO_LONG, _HEAD_TOO_LARGE, _BAD_VERSION = 400, 408, 414, 431, 505
 _log = logging.getLogger("halley.server")
 
@@ -103,8 +103,7 @@ class HttpProtocol(asyncio.Protocol):
         self._may_write: asyncio.Event | None = None
         self._defaults: object = None
         self._default_lines = b""
-        self._deadline = inf
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = Deadline(self._loop, self._expire)
 
     # What the loop tells.
 
@@ -116,20 +115,21 @@ class HttpProtocol(asyncio.Protocol):
         self._client = get_remote_addr(self.transport)
         self._scheme = "https" if is_ssl(self.transport) else "http"
         self._state.connections.add(cast("Any", self))  # uvicorn names its own classes only
-        self._limit(self._keep_alive_s)
+        self._deadline.set(self._keep_alive_s)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how it was lost is all the same
         """Tell whoever is at work here."""
         self._forget()
         self._waiting.clear()
+        self._refusal = None
         running, self._running = self._running, None
+        self.resume_writing()
         if running is not None:
             running.leave()
-        self.resume_writing()
 
     def eof_received(self) -> None:
         """Take half a farewell for a whole one: what was written is sent, then the loop closes."""
-        self._limit(PARTING_S_MAX)
+        self._deadline.set(PARTING_S_MAX)
 
     def pause_writing(self) -> None:
         """Heed that the client takes less than is written."""
@@ -192,13 +192,13 @@ class HttpProtocol(asyncio.Protocol):
             self._upgrade = Upgrade(method, target, version, headers)
             self._takes_over = self._config.ws_protocol_class is not None and wants_websocket(headers)
             return
-        exchange = Exchange(
-            self,
-            headers,
-            is_head=method == b"HEAD",
-            is_old=is_old,
-            keep_alive=not is_old and parser.should_keep_alive(),
-        )
+        exchange = Exchange(self, headers)
+        if method == b"HEAD":
+            exchange.is_head = True
+        if is_old:
+            exchange.is_old = True
+        if is_old or not parser.should_keep_alive():
+            exchange.keep_alive = False
         path, query = split_target(target)
         text = path.decode("ascii")
         root = self._config.root_path
@@ -290,7 +290,7 @@ class HttpProtocol(asyncio.Protocol):
         elif exchange.whole:
             self._rest()
         else:
-            self._limit(PARTING_S_MAX)
+            self._deadline.set(PARTING_S_MAX)
         self.taken()
 
     def cut(self, exchange: Exchange, *, abort: bool) -> None:
@@ -320,7 +320,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def _begin(self, exchange: Exchange, scope: Scope) -> None:
         self._running = exchange
-        self._deadline = inf
+        self._deadline.at = inf
         limit = self._config.limit_concurrency
         app = self._app
         if limit is not None and (len(self._state.connections) >= limit or len(self.tasks) >= limit):
@@ -342,7 +342,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def _next(self) -> None:
         """Begin with the request that waits longest, once the client has taken most of the last answer."""
-        if self.write_paused:
+        if self.write_paused or self.transport.is_closing():
             return
         if self._waiting:
             exchange, scope = self._waiting.popleft()
@@ -355,7 +355,7 @@ class HttpProtocol(asyncio.Protocol):
     def _rest(self) -> None:
         """Wait for the next request."""
         self._discarded = 0
-        self._limit(self._keep_alive_s)
+        self._deadline.set(self._keep_alive_s)
 
     # What ends a connection.
 
@@ -396,7 +396,7 @@ class HttpProtocol(asyncio.Protocol):
         self._waiting.clear()
         if waits and self.transport.can_write_eof():
             self.transport.write_eof()
-            self._limit(PARTING_S_MAX)
+            self._deadline.set(PARTING_S_MAX)
             self.taken()
         else:
             self._close()
@@ -404,7 +404,7 @@ class HttpProtocol(asyncio.Protocol):
     def _close(self) -> None:
         self._is_deaf = True
         self.transport.close()
-        self._limit(PARTING_S_MAX)
+        self._deadline.set(PARTING_S_MAX)
 
     def _discard(self, size: int) -> None:
         self._discarded += size
@@ -420,24 +420,6 @@ class HttpProtocol(asyncio.Protocol):
             self.transport.pause_reading()
 
     # What takes too long.
-
-    def _limit(self, seconds: float) -> None:
-        """Expire in so many seconds. The timer itself is seldom moved: it looks at the deadline when it rings."""
-        self._deadline = deadline = self._loop.time() + seconds
-        if self._timer is not None and self._timer.when() > deadline:
-            self._timer.cancel()
-            self._timer = None
-        if self._timer is None:
-            self._timer = self._loop.call_at(deadline, self._ring)
-
-    def _ring(self) -> None:
-        self._timer = None
-        if self._deadline is inf:
-            self._timer = self._loop.call_later(_LOOK_AGAIN_S, self._ring)
-        elif self._loop.time() < self._deadline:
-            self._timer = self._loop.call_at(self._deadline, self._ring)
-        else:
-            self._expire()
 
     def _expire(self) -> None:
         if self._is_deaf or self.transport.is_closing():
@@ -457,14 +439,12 @@ class HttpProtocol(asyncio.Protocol):
         elif self._since > HEAD_BYTES_MAX:
             self._refuse(_TARGET_TOO_LONG if len(self._target) > TARGET_BYTES_MAX else _HEAD_TOO_LARGE)
         elif self._since == size and self._running is None:
-            self._limit(HEAD_S_MAX)
+            self._deadline.set(HEAD_S_MAX)
 
     def _forget(self) -> None:
         """Count no more as a connection of this protocol."""
         self._state.connections.discard(cast("Any", self))  # as in `connection_made`
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._deadline.stop()
         self._is_deaf = True
 
     # Other protocols.
