@@ -1,9 +1,12 @@
 """The door to the database: group commit, isolation of a failing unit, wake-ups, retries, snapshots."""
 
 import asyncio
+import shutil
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
+import psycopg
 import pytest
 from tests.database import opened
 
@@ -143,8 +146,110 @@ async def test_units_that_deadlock_with_another_replica_are_run_again(
     assert (await value(db, "a"), await value(db, "b")) == ("2", "2")
 
 
+ONLY_POSTGRESQL = [pytest.param("postgresql", marks=pytest.mark.postgres)]
+END_ALL = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = ''"""
+
+
+@pytest.mark.parametrize("database_url", ONLY_POSTGRESQL, indirect=True)
+async def test_a_connection_lost_while_idle_is_opened_anew(db: Database, database_url: str):
+    await db.write("put", put("a"))
+    await asyncio.to_thread(end_all, database_url)
+    assert await db.write("put", put("b")) == "b"
+    assert await names(db) == ["a", "b"]
+
+
+@pytest.mark.parametrize("database_url", ONLY_POSTGRESQL, indirect=True)
+async def test_units_whose_connection_is_lost_before_the_commit_are_run_again(db: Database, database_url: str):
+    lost = [database_url]
+
+    def unit(tx: Tx) -> str:
+        put("a")(tx)
+        if lost:
+            end_all(lost.pop())
+        return put("b")(tx)
+
+    assert await asyncio.gather(db.write("put", unit), db.write("put", put("c"))) == ["b", "c"]
+    assert await names(db) == ["a", "b", "c"]
+
+
+def end_all(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(END_ALL.encode())
+
+
 def add(tx: Tx, name: str) -> None:
     tx.run("UPDATE meta SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT) WHERE name = :name", {"name": name})
+
+
+async def test_many_statements_tell_how_many_rows_they_touched_together(db: Database):
+    await db.write("put", lambda tx: [put(name)(tx) for name in ("a", "b", "c")])
+    sql = "UPDATE meta SET value = :value WHERE name = :name"
+
+    def unit(tx: Tx) -> list[int]:
+        rows = [{"name": name, "value": "y"} for name in ("a", "b", "nobody")]
+        return [tx.many(sql, rows), tx.many(sql, rows[:1]), tx.many(sql, rows[2:])]
+
+    assert await db.write("update", unit) == [2, 1, 0]
+
+
+ROWS = [("a", "käse"), ("b", 'say "x"\\'), ("c", ""), ("d", "{null,NULL}"), ("e", "100% ':x'")]
+
+
+@pytest.mark.parametrize("copies", [1, 2, 20, 70])
+async def test_many_rows_are_inserted_as_they_are(db: Database, copies: int):
+    rows = [(f"{name}{n:02}", value) for n in range(copies) for name, value in ROWS]
+    await db.write("insert", lambda tx: tx.insert("meta", ("name", "value"), rows))
+    stored = await db.read(lambda tx: tx.all("SELECT name, value FROM meta"))
+    assert sorted((row["name"], row["value"]) for row in stored) == sorted(rows)
+
+
+async def test_rows_are_inserted_with_values_of_every_kind(db: Database):
+    columns = ("key_id", "value", "fingerprint", "boot_id", "body", "status", "created_at")
+    rows = [("k", f"{n:02}", "same", "", b"\0\xff" * n, None if n % 2 else n, 2**63 - 1) for n in range(10)]
+    await db.write("insert", lambda tx: tx.insert("idempotency", columns, rows))
+    stored = await db.read(lambda tx: tx.all("SELECT * FROM idempotency ORDER BY value"))
+    assert [tuple(row[name] for name in columns) for row in stored] == rows
+
+
+async def test_rows_that_conflict_fail_the_unit_that_inserted_them(db: Database):
+    def unit(tx: Tx) -> None:
+        tx.insert("meta", ("name", "value"), [("b", "x"), ("a", "x")])
+
+    await db.write("put", put("a"))
+    results = await asyncio.gather(
+        db.write("insert", unit), db.write("put", put("c")), db.write("insert", unit), return_exceptions=True
+    )
+    assert [isinstance(result, Exception) for result in results] == [True, False, True]
+    with pytest.raises(Exception, match=r"(?i)unique"):
+        await db.write("insert", unit)
+    assert await names(db) == ["a", "c"]
+
+
+async def test_rows_that_are_taken_are_gone(db: Database):
+    rows = [(f"{n:03}", "x") for n in range(130)]
+    await db.write("insert", lambda tx: tx.insert("meta", ("name", "value"), rows))
+    keys = [*(f"{n:03}" for n in range(100)), "nobody"]
+    taken = await db.write("take", lambda tx: tx.take("meta", ("name", "value"), keys))
+    assert sorted(tuple(row) for row in taken) == rows[:100]
+    assert await names(db) == [f"{n:03}" for n in range(100, 130)]
+
+
+async def test_a_unit_that_does_nothing_is_done(db: Database):
+    results = await asyncio.gather(*(db.write("nothing", lambda _tx, n=n: n) for n in range(3)))
+    assert results == [0, 1, 2]
+
+
+async def test_a_unit_that_fails_before_its_first_statement_leaves_its_neighbours_alone(db: Database):
+    def failing(tx: Tx) -> None:
+        tx.insert("meta", ("name", "value"), [("lost", "x")])
+        raise KeyError("this unit")
+
+    results = await asyncio.gather(
+        db.write("put", put("a")), db.write("fail", failing), db.write("put", put("b")), return_exceptions=True
+    )
+    assert [type(result) for result in results] == [str, KeyError, str]
+    assert await names(db) == ["a", "b"]
 
 
 async def test_a_reader_keeps_its_snapshot_while_others_write(db: Database):
@@ -189,3 +294,19 @@ async def test_values_of_every_kind_come_back_as_they_were(db: Database):
     row = await db.read(lambda tx: tx.one("SELECT * FROM idempotency"))
     assert row is not None
     assert (row["key_id"], row["value"], row["body"], row["status"], row["created_at"]) == tuple(values.values())
+
+
+async def test_the_log_begins_anew_while_writes_go_on(tmp_path: Path, sqlite_template: Path, wakeups: Wakeups):
+    path = tmp_path / "halley.db"
+    shutil.copy(sqlite_template, path)
+    log = path.with_name("halley.db-wal")
+    name = ("name", "value")
+    written = largest = 0
+    async with opened(f"sqlite:///{path}", wakeups) as db:
+        for batch in range(60):
+            rows = [(f"{batch:03}.{n:05}", "x" * 100) for n in range(5_000)]
+            await db.write("insert", lambda tx, rows=rows: tx.insert("meta", name, rows))
+            await db.write("delete", lambda tx: tx.run("DELETE FROM meta"))
+            written += 5_000 * 100
+            largest = max(largest, await asyncio.to_thread(lambda: log.stat().st_size))
+    assert largest < written / 2

@@ -243,16 +243,24 @@ def alone(
 # --- one of ten ---
 
 
-async def test_ten_holds_are_one_call(books: Books):
-    await books.open(credit=100)
+async def test_ten_holds_are_one_call_and_move_several_accounts(books: Books):
+    owners = [await books.open(name, credit=100) for name in ("acct_a", "acct_b", "acct_one")]
     await books.key()
-    group = Group("hold", hold_all)
-    requests = [books.request(f"hold_{n}", 10) for n in range(10)]
-    assert (
-        await at_once(books.db, *(lambda each=each: books.db.write_together(group, each) for each in requests))
-        == [None] * 10
-    )
-    assert await books.left() == 0
+    calls: list[int] = []
+
+    def run(tx: Tx, requests: Sequence[HoldRequest]) -> Sequence[None]:
+        calls.append(len(requests))
+        return hold_all(tx, requests)
+
+    group = Group("hold", run)
+    requests = [
+        books.request(f"hold_{n}", 10, ledger_account_id=owner, account_id=owner.removesuffix(".live"))
+        for n, owner in enumerate((owners * 4)[:10])
+    ]
+    writes = (lambda each=each: books.db.write_together(group, each) for each in requests)
+    assert await at_once(books.db, *writes) == [None] * 10
+    assert calls == [10]
+    assert [await books.left(owner) for owner in owners] == [60, 70, 70]
     assert len(await books.db.read(ledger.open_holds)) == 10
     assert await books.differences() == ()
 
@@ -260,6 +268,7 @@ async def test_ten_holds_are_one_call(books: Books):
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "more than is left": ({"amount": 90}, r"needs \$0.00000009, and \$0.000000005 is left on the account; add credit"),
     "not an amount": ({"amount": -1}, "is not an amount"),
+    "more than the books carry": ({"amount": 2**60 + 1}, "is not an amount"),
     "another's account": ({"account_id": "acct_x"}, "no ledger account"),
     "an id of another hold": ({"hold_id": "hold_first"}, "id of another transfer"),
     "a key that is not there": ({"key_id": "key_x"}, "no key `key_x`"),

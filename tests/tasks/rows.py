@@ -5,7 +5,8 @@ from typing import Any
 from halley.db import Database, Tx
 from halley.kernel.ids import Ids, TaskId
 from halley.kernel.money import Nanos
-from halley.tasks import Due, NewTask, Task, TaskState
+from halley.kernel.order import Report, ReportState
+from halley.tasks import Due, NewTask, Task, TaskState, together
 from halley.tasks import store as tasks
 from halley.tasks.model import Pinned
 from halley.testing.clock import FakeClock
@@ -83,6 +84,13 @@ class Rows:
         return await self.db.write(
             "lease", lambda tx: tasks.lease_due(tx, which, now=now, lease_us=lease_s * SECOND, limit=limit)
         )
+
+    async def look_again(self, task: Task, due_at: int, word: str = "") -> bool:
+        """Put a leased task off; with a word, a report that says it."""
+        report = Report(state=ReportState.RUNNING, word=word) if word else None
+        looked = together.looked(task, report, due_at)
+        [noted] = await self.db.write("again", lambda tx: together.look_again(tx, [looked]))
+        return noted
 
     async def now(self, task: Task) -> Task:
         """The row as it stands."""

@@ -99,7 +99,9 @@ async def test_another_channel_can_be_noted_only_while_submitting(rows: Rows) ->
     async def set_channel() -> bool:
         return await rows.db.write(
             "channel",
-            lambda tx: tasks.set_channel(tx, task.id, channel_id="ch_two", vendor="other", vendor_model="m"),
+            lambda tx: tasks.set_channel(
+                tx, task.id, channel_id="ch_two", vendor="other", vendor_model="m", attempts=2
+            ),
         )
 
     assert await set_channel()
@@ -162,7 +164,7 @@ async def test_who_lost_its_lease_changes_nothing(rows: Rows) -> None:
     assert quick.fence == slow.fence + 1
     assert not await rows.try_move(slow, TaskState.SUCCEEDED)
     assert not await rows.db.write("note", lambda tx: tasks.note(tx, slow, word="x"))
-    assert not await rows.db.write("again", lambda tx: tasks.look_again(tx, slow, 0, word="x"))
+    assert not await rows.look_again(slow, 0, word="x")
     assert await rows.try_move(quick, TaskState.SUCCEEDED)
 
 
@@ -184,7 +186,7 @@ async def test_looking_again_ends_the_lease_and_counts_the_poll(rows: Rows) -> N
     await rows.running()
     [task] = await rows.lease()
     due = rows.clock.now() + 5 * SECOND
-    assert await rows.db.write("again", lambda tx: tasks.look_again(tx, task, due, word="Pending"))
+    assert await rows.look_again(task, due, word="Pending")
     seen = await rows.now(task)
     assert (seen.polls, seen.due_at, seen.word) == (1, due, "Pending")
     assert await rows.next_due() == due
@@ -195,7 +197,7 @@ async def test_a_hint_that_comes_during_a_look_is_not_lost(rows: Rows) -> None:
     [task] = await rows.lease()
     rows.clock.advance(1)
     await rows.db.write("due", lambda tx: tasks.make_due(tx, task.id, rows.clock.now()))
-    await rows.db.write("again", lambda tx: tasks.look_again(tx, task, rows.clock.now() + 5 * SECOND))
+    await rows.look_again(task, rows.clock.now() + 5 * SECOND)
     assert len(await rows.lease()) == 1
 
 

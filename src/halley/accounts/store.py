@@ -248,25 +248,28 @@ def reserve_budgets(tx: Tx, reservations: Sequence[BudgetReservation]) -> None:
 
     Many may raise whenever in doubt: to be undone then, and asked for again one by one.
     """
-    if len(reservations) == 1:
-        (one,) = reservations
-        return reserve_budget(tx, key_id=one.key_id, amount=one.amount, now=one.now)
+    if len(reservations) < 2:  # noqa: PLR2004 - one alone
+        for one in reservations:
+            reserve_budget(tx, key_id=one.key_id, amount=one.amount, now=one.now)
+        return
     starts = _period_starts(_one_day(reservations))
     sums: dict[str, int] = {}
     for each in reservations:
         assert each.amount >= 0
         sums[each.key_id] = sums.get(each.key_id, 0) + each.amount
-    for key_id, amount in sorted(sums.items()):
-        if amount > AMOUNT_MAX or not tx.run(_RESERVE, {"id": key_id, "amount": amount, **starts}):
-            raise BudgetsInDoubt(key_id)
-    return None
+    if max(sums.values()) > AMOUNT_MAX:
+        raise BudgetsInDoubt("the sum of many")
+    params = [{"id": key_id, "amount": amount, **starts} for key_id, amount in sorted(sums.items())]
+    if tx.many(_RESERVE, params) != len(params):
+        raise BudgetsInDoubt("one of the keys")
 
 
 def settle_budgets(tx: Tx, settlements: Sequence[BudgetSettlement]) -> None:
     """Give back and count for many orders, by one statement per key. Alone or in doubt: as `reserve_budgets`."""
-    if len(settlements) == 1:
-        (one,) = settlements
-        return settle_budget(tx, key_id=one.key_id, held=one.held, spent=one.spent, now=one.now)
+    if len(settlements) < 2:  # noqa: PLR2004 - one alone
+        for one in settlements:
+            settle_budget(tx, key_id=one.key_id, held=one.held, spent=one.spent, now=one.now)
+        return
     starts = _period_starts(_one_day(settlements))
     sums: dict[str, list[int]] = {}
     for each in settlements:
@@ -276,12 +279,14 @@ def settle_budgets(tx: Tx, settlements: Sequence[BudgetSettlement]) -> None:
         sum_[0] += each.held
         sum_[1] += each.spent
         sum_[2] += 1
-    for key_id, (held, spent, count) in sorted(sums.items()):
-        if max(held, spent) > AMOUNT_MAX:
-            raise BudgetsInDoubt(key_id)
-        touched = tx.run(_SETTLE, {"id": key_id, "held": held, "spent": spent, "count": count, **starts})
-        assert touched == 1, "keys are never deleted"
-    return None
+    if max(max(sum_) for sum_ in sums.values()) > AMOUNT_MAX:
+        raise BudgetsInDoubt("the sum of many")
+    params = [
+        {"id": key_id, "held": held, "spent": spent, "count": count, **starts}
+        for key_id, (held, spent, count) in sorted(sums.items())
+    ]
+    touched = tx.many(_SETTLE, params)
+    assert touched == len(params), "keys are never deleted"
 
 
 def budget_left(key: Key, now: int) -> Nanos | None:

@@ -24,7 +24,7 @@ from halley.api.websocket import PATH as WEBSOCKET_PATH
 from halley.api.websocket import Upgrade, deny, serve_websocket
 from halley.kernel.faults import BadRequest, Draining, Fault, NoSuchPath, NotAllowed, Unauthenticated
 from halley.kernel.headers import header_name
-from halley.pipeline.admit import admit
+from halley.pipeline.admit import admit, known
 from halley.world import World
 from halley.world.access import AccessLog
 
@@ -311,7 +311,7 @@ class Api:
                 return
             raise
         call.epoch = self._world.callers.epoch
-        call.admitted = await admit(self._world, key)
+        call.admitted = known(self._world, key) or await admit(self._world, key)
 
     def _note(self, visit: _Visit, status: int, seconds: float) -> None:
         method, route = visit.method if visit.method in METHODS else "other", visit.route

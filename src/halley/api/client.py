@@ -4,7 +4,7 @@ Over our own server by its exchange, which costs next to nothing; over any other
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeVar
 
 from halley.api.asgi import NO_BODY, ClientLeft, Receive, Reply, Scope, Send
@@ -18,6 +18,7 @@ SEND_S_MAX = 60.0
 """A client that takes nothing for so long has stalled: what it holds is needed by others."""
 T = TypeVar("T")
 Header = tuple[bytes, bytes]
+Undo = Callable[[T], Awaitable[None]]
 
 
 class Client(Protocol):
@@ -33,10 +34,10 @@ class Client(Protocol):
         """As ASGI has it."""
         ...
 
-    async def while_there(self, work: Coroutine[Any, Any, T]) -> T:
+    async def while_there(self, work: Coroutine[Any, Any, T], undo: Undo[T] | None = None) -> T:
         """Do something for the client, whose request was read whole; it is cancelled when the client hangs up.
 
-        Raises `ClientLeft`.
+        Raises `ClientLeft`. `undo` is for what was done just when they left.
         """
         ...
 
@@ -82,9 +83,11 @@ class ExchangeClient:
     def receive(self) -> Receive:
         return self._exchange.receive
 
-    async def while_there(self, work: Coroutine[Any, Any, T]) -> T:
-        exchange, task = self._exchange, asyncio.current_task()
-        assert task is not None
+    async def while_there(self, work: Coroutine[Any, Any, T], undo: Undo[T] | None = None) -> T:
+        # What is done is given: nobody can leave between the last step of the work and ours.
+        del undo
+        exchange, task = self._exchange, self._exchange.task
+        assert task is not None, "the app answers in the exchange's own task"
         exchange.on_leave(task.cancel)
         try:
             return await work
@@ -144,22 +147,27 @@ class AsgiClient:
         self._send = send
         self._on_all = on_all
 
-    async def while_there(self, work: Coroutine[Any, Any, T]) -> T:
+    async def while_there(self, work: Coroutine[Any, Any, T], undo: Undo[T] | None = None) -> T:
         loop = asyncio.get_running_loop()
         watching: list[asyncio.Task[None]] = []
+        done: list[T] = []
         try:
             async with asyncio.TaskGroup() as group:
                 look = self._until_left
                 timer = loop.call_later(LEAVING_AFTER_S, lambda: watching.append(group.create_task(look())))
                 try:
-                    result = await work
+                    done.append(await work)
                 finally:
                     timer.cancel()
                     for task in watching:
                         task.cancel()
-        except BaseExceptionGroup as group_error:
-            raise _only(group_error) from group_error
-        return result
+        except BaseException as error:
+            if undo is not None and done:
+                await undo(done[0])
+            if isinstance(error, BaseExceptionGroup):
+                raise _only(error) from error  # pyright: ignore[reportUnknownArgumentType] - of whatever it is a group
+            raise
+        return done[0]
 
     async def answer(self, reply: Reply, extra: tuple[Header, ...], *, is_head: bool) -> None:
         try:

@@ -40,7 +40,9 @@ class _Rates:
 
     def counts_any_of(self, quantities: Mapping[str, int]) -> bool:
         """Whether there is a price for any of it."""
-        return any(self._learn(meter) in self._prices for meter in quantities)
+        return not self._prices.keys().isdisjoint(
+            [self._charged_as.get(each) or self._learn(each) for each in quantities]
+        )
 
     def _learn(self, meter: str) -> str:
         charged = meter

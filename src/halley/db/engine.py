@@ -3,7 +3,8 @@
 SQL is written once, with `:name` parameters, in the words that SQLite and PostgreSQL share.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from asyncio import Future
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -46,8 +47,8 @@ class Tx(Protocol):
         """Execute, and give the number of rows touched."""
         ...
 
-    def many(self, sql: str, rows: Sequence[Params]) -> None:
-        """Execute once for each set of parameters."""
+    def many(self, sql: str, rows: Sequence[Params]) -> int:
+        """Execute once for each set of parameters, in their order, and give the number of rows touched by all."""
         ...
 
     def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Values]) -> None:
@@ -105,11 +106,15 @@ class Connection(Protocol):
     """A connection as the writer uses it."""
 
     def begin(self) -> Tx:
-        """Open a transaction."""
+        """Open a transaction. It may be opened only with its first statement, but not on a connection known as lost."""
         ...
 
     def savepoint(self) -> None:
         """Mark where the next unit begins."""
+        ...
+
+    def finish(self) -> None:
+        """Raise what statements raise whose result nobody has asked for yet."""
         ...
 
     def release(self) -> None:
@@ -156,10 +161,11 @@ class Database:
         """
         return await self._writer.run(name, unit)
 
-    def write_together(self, group: Group[Item, T], item: Item) -> Awaitable[T]:
+    def write_together(self, group: Group[Item, T], item: Item) -> Future[T]:
         """Let the group do the work of one item, together with whatever other items of it wait for the same commit.
 
-        The same is promised as by `write`, to each item: its own result once it is on disk, or its own error.
+        The same is promised as by `write`, to each item: its own result once it is on disk, or its own error. A task
+        that is cancelled meanwhile is told only then, and the future that it waited for says what became of it.
         Steps of one commit run in the order in which they came, a group at the place of its first item.
         """
         return self._writer.run_together(group, item)

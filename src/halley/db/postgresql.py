@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 
 import psycopg
 from psycopg import errors
+from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 
 from halley.db.engine import NO_PARAMS, Params, Row, Tx, Value, Values
@@ -36,6 +37,7 @@ class PostgresTx:
     def __init__(self, connection: _Connection) -> None:
         self._connection = connection
         self._columns: dict[str, dict[str, str]] = {}
+        self._unsent: list[tuple[bytes, Sequence[str] | None]] = []
         self.topics: set[str] = set()
 
     def all(self, sql: str, params: Params = NO_PARAMS) -> Sequence[Row]:
@@ -47,17 +49,22 @@ class PostgresTx:
     def run(self, sql: str, params: Params = NO_PARAMS) -> int:
         return self._execute(sql, params).rowcount
 
-    def many(self, sql: str, rows: Sequence[Params]) -> None:
-        with self._connection.cursor() as cursor:
-            cursor.executemany(_spelled(sql), rows)
+    def many(self, sql: str, rows: Sequence[Params]) -> int:
+        if len(rows) == 1:
+            return self.run(sql, rows[0])
+        # Not `executemany`: within a pipeline it tells the number of rows of the last statement only.
+        with self._connection.pipeline():
+            self._send()
+            cursors = [self._connection.execute(_spelled(sql), row) for row in rows]
+        return sum(max(cursor.rowcount, 0) for cursor in cursors)
 
     def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Values]) -> None:
         # One statement whatever the number of rows, so that it is prepared once: a column is an array.
         sql = _insertion(table, tuple(zip(columns, self._types(table, columns), strict=True)))
-        self._connection.execute(sql, [_array(column) for column in zip(*rows, strict=True)], prepare=True)
+        self.later(sql, [_array(column) for column in zip(*rows, strict=True)])
 
     def take(self, table: str, columns: tuple[str, ...], keys: Sequence[str]) -> Sequence[Values]:
-        cursor = self._connection.execute(_taking(table, columns), (_array(keys),), prepare=True)
+        cursor = self._at_once(_taking(table, columns), (_array(keys),))
         return [tuple(row.values()) for row in cursor.fetchall()]
 
     def wake(self, topic: str) -> None:
@@ -70,8 +77,46 @@ class PostgresTx:
             self._columns[table] = types
         return tuple(types[column] for column in columns)
 
+    def later(self, sql: bytes, params: Sequence[str] | None = None) -> None:
+        """Send a statement only with the next one whose result is asked for: both take one round trip."""
+        self._unsent.append((sql, params))
+
+    def send(self) -> None:
+        """Send what waits, and raise what it raises."""
+        if self._rows_wait():
+            with self._connection.pipeline():
+                self._send()
+        else:
+            self._mark()
+
+    def forget(self, *, but_control: bool = False) -> None:
+        """Drop what waits; or only what changes rows, not what begins or marks."""
+        self._unsent = [(sql, params) for sql, params in self._unsent if but_control and params is None]
+
     def _execute(self, sql: str, params: Params) -> psycopg.Cursor[DictRow]:
-        return self._connection.execute(_spelled(sql), params)
+        return self._at_once(_spelled(sql), params)
+
+    def _at_once(self, sql: bytes, params: Params | Sequence[str]) -> psycopg.Cursor[DictRow]:
+        if not self._rows_wait():
+            self._mark()
+            return self._connection.execute(sql, params)
+        with self._connection.pipeline():
+            self._send()
+            return self._connection.execute(sql, params)
+
+    def _rows_wait(self) -> bool:
+        return any(params is not None for _, params in self._unsent)
+
+    def _mark(self) -> None:
+        """Send what only begins, marks or ends: as one text, for so little a pipeline costs more than it spares."""
+        unsent, self._unsent = self._unsent, []
+        if unsent:
+            self._connection.execute(b"; ".join(sql for sql, _ in unsent), prepare=False)
+
+    def _send(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        for sql, params in unsent:
+            self._connection.execute(sql, params, prepare=params is not None)
 
 
 class PostgresConnection:
@@ -83,31 +128,42 @@ class PostgresConnection:
         self._marked: set[str] = set()
 
     def begin(self) -> Tx:
-        self._connection.execute(b"BEGIN")
+        if self._connection.closed or self._connection.broken:
+            raise psycopg.OperationalError("the connection was lost")
+        self._tx.forget()
+        self._tx.later(b"BEGIN")
         self._tx.topics = set()
         return self._tx
 
     def savepoint(self) -> None:
-        self._connection.execute(b"SAVEPOINT unit")
+        self._tx.later(b"SAVEPOINT unit")
         self._marked = set(self._tx.topics)
 
+    def finish(self) -> None:
+        self._tx.send()
+
     def release(self) -> None:
-        self._connection.execute(b"RELEASE SAVEPOINT unit")
+        self._tx.later(b"RELEASE SAVEPOINT unit")
 
     def undo(self) -> None:
-        self._connection.execute(b"ROLLBACK TO SAVEPOINT unit")
-        self._connection.execute(b"RELEASE SAVEPOINT unit")
+        self._tx.forget(but_control=True)
+        self._tx.send()
+        self._connection.execute(b"ROLLBACK TO SAVEPOINT unit; RELEASE SAVEPOINT unit")
         self._tx.topics = set(self._marked)
 
     def commit(self) -> frozenset[str]:
         for topic in sorted(self._tx.topics):
-            self._connection.execute(b"SELECT pg_notify(%s, %s)", (CHANNEL, topic))
-        self._connection.execute(b"COMMIT")
+            self._tx.later(b"SELECT pg_notify(%s, %s)", (CHANNEL, topic))
+        self._tx.later(b"COMMIT")
+        self._tx.send()
         return frozenset(self._tx.topics)
 
     def rollback(self) -> None:
-        if not self._connection.closed and not self._connection.broken:
-            self._connection.rollback()
+        self._tx.forget()
+        status = self._connection.info.transaction_status
+        if status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):
+            # As a statement, since psycopg then forgets what it holds for prepared: an error may have come before that.
+            self._connection.execute(b"ROLLBACK")
 
     def clashed(self, error: Exception) -> bool:
         return isinstance(error, (errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable))

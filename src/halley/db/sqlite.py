@@ -54,8 +54,8 @@ class SqliteTx:
     def run(self, sql: str, params: Params = NO_PARAMS) -> int:
         return self._connection.execute(sql, params).rowcount
 
-    def many(self, sql: str, rows: Sequence[Params]) -> None:
-        self._connection.executemany(sql, rows)
+    def many(self, sql: str, rows: Sequence[Params]) -> int:
+        return max(self._connection.executemany(sql, rows).rowcount, 0)
 
     def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Values]) -> None:
         # One statement for many rows: sqlite3 gives up and takes back the interpreter's lock around each step.
@@ -99,6 +99,9 @@ class SqliteConnection:
     def savepoint(self) -> None:
         self._execute("SAVEPOINT unit")
         self._marked = set(self._tx.topics)
+
+    def finish(self) -> None:
+        """Nothing waits."""
 
     def release(self) -> None:
         self._execute("RELEASE unit")

@@ -46,6 +46,18 @@ class _Job(msgspec.Struct):
     committed: bool = False
 
 
+class _Certain(asyncio.Future[Any]):
+    """Of a write that goes on whoever leaves: to cancel a task that waits for it takes effect once it is done.
+
+    A task that is cancelled cancels what it waits for; where that declines, it is told at its next step instead. So
+    what `asyncio.shield` does with a second future and two callbacks is done with none.
+    """
+
+    def cancel(self, msg: Any = None) -> bool:  # noqa: ARG002 - as the future has it
+        """Decline."""
+        return False
+
+
 _Step = list[_Job]
 """One unit, or all items of one group."""
 
@@ -64,7 +76,7 @@ class Writer:
         self._calling = False
         self._asleep = False
         self._closed = False
-        self._begun = False
+        self._committing = False
         self._thread = threading.Thread(target=self._work, name="halley-writer", daemon=True)
         self._thread.start()
 
@@ -78,8 +90,8 @@ class Writer:
         return self._queue(_Job(name, None, unit, self._loop.create_future()))
 
     def run_together(self, group: Group[Item, T], item: Item) -> "asyncio.Future[T]":
-        """Queue an item of a group; the same."""
-        return self._queue(_Job(group.name, group, item, self._loop.create_future()))
+        """Queue an item of a group; the same, and who waits leaves only once it is known what became of it."""
+        return self._queue(_Job(group.name, group, item, _Certain(loop=self._loop)))
 
     def close(self) -> None:
         """Finish what is queued and end the thread."""
@@ -112,7 +124,7 @@ class Writer:
         while batch := self._next_batch():
             for last in (False, True):
                 try:
-                    self._begun = False
+                    self._committing = False
                     connection = connection or self._connect()
                     self._run_batch(connection, batch)
                     break
@@ -120,10 +132,10 @@ class Writer:
                     if connection is not None:
                         connection.close()
                         connection = None
-                    if last or self._begun:
+                    if last or self._committing:
                         _fail(batch, error)
                         break
-                    # The connection was lost while it was idle: nothing was sent, so a new one may be tried.
+                    # The connection was lost, and nothing can have been kept: a new one may be tried.
             self._answer(batch)
         if connection is not None:
             connection.close()
@@ -158,12 +170,12 @@ class Writer:
         """Run and commit; False when another process was in the way and nothing was kept."""
         try:
             tx = connection.begin()
-            self._begun = True
             if len(steps) == 1:
                 self._run_only_step(connection, tx, steps[0])
             else:
                 self._run_steps(connection, tx, steps)
             self._pass("before_commit", steps)
+            self._committing = True
             topics = connection.commit()
             self._pass("after_commit", steps)
         except Exception as error:
@@ -181,7 +193,7 @@ class Writer:
     def _run_only_step(self, connection: "Connection", tx: "Tx", step: _Step) -> None:
         """Run what is alone in its transaction: this itself is what is undone, there needs to be no savepoint."""
         try:
-            self._do(tx, step)
+            self._do(connection, tx, step)
         except Exception as error:
             if connection.clashed(error):
                 raise
@@ -197,7 +209,7 @@ class Writer:
         for step in steps:
             connection.savepoint()
             try:
-                self._do(tx, step)
+                self._do(connection, tx, step)
             except Exception as error:
                 if connection.clashed(error):
                     raise
@@ -209,13 +221,14 @@ class Writer:
             else:
                 connection.release()
 
-    def _do(self, tx: "Tx", step: _Step) -> None:
+    def _do(self, connection: "Connection", tx: "Tx", step: _Step) -> None:
         group = step[0].group
         if group is None:
             results = (step[0].work(tx),)
         else:
             results = group.run(tx, [job.work for job in step])
             assert len(results) == len(step), f"`{group.name}` owes each item a result"
+        connection.finish()
         for job, result in zip(step, results, strict=True):
             job.result, job.error = result, None
         if self._failpoints.active:

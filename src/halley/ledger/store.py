@@ -201,21 +201,25 @@ def void(tx: Tx, *, hold_id: str, ids: Ids, now: int) -> Voided:
 
 def hold_together(tx: Tx, requests: Sequence[HoldRequest]) -> None:
     """Hold for many callers by few statements. One alone goes the way of `hold`; many may raise whenever in doubt."""
-    if len(requests) == 1:
-        hold(tx, requests[0])
-    else:
-        together.hold(tx, requests)
+    if len(requests) > 1:
+        return together.hold(tx, requests)
+    for request in requests:
+        hold(tx, request)
+    return None
 
 
 def settle_together(tx: Tx, settlements: Sequence[Settlement], ids: Ids) -> Sequence[Nanos]:
     """Post or void many holds by few statements, and give what each caller was charged. Alone or in doubt: the same."""
     if len(settlements) > 1:
         return together.settle(tx, settlements, ids)
-    (end,) = settlements
+    return [_settle_alone(tx, end, ids) for end in settlements]
+
+
+def _settle_alone(tx: Tx, end: Settlement, ids: Ids) -> Nanos:
     if end.amount is None:
         void(tx, hold_id=end.hold_id, ids=ids, now=end.now)
-        return (ZERO,)
-    return (post(tx, hold_id=end.hold_id, amount=end.amount, ids=ids, now=end.now).charged,)
+        return ZERO
+    return post(tx, hold_id=end.hold_id, amount=end.amount, ids=ids, now=end.now).charged
 
 
 # --- writing ---

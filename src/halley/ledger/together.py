@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from halley.db import Tx
-from halley.db.engine import Values
+from halley.db.engine import Params, Values
 from halley.kernel.ids import Ids
 from halley.kernel.money import ZERO, Nanos
 from halley.ledger import rules
@@ -66,13 +66,15 @@ def hold(tx: Tx, requests: Sequence[HoldRequest]) -> None:
             raise InDoubt(request.id)
         owner = (request.ledger_account_id, request.account_id, request.livemode)
         sums[owner] = sums.get(owner, 0) + request.amount
+    if max(sums.values()) > rules.AMOUNT_MAX:
+        raise InDoubt("the sum of many")
     # In one order everywhere, so that no two replicas wait for each other.
-    for (ledger_account_id, account_id, livemode), amount in sorted(sums.items()):
-        if amount > rules.AMOUNT_MAX:
-            raise InDoubt(ledger_account_id)
-        params = addition(ledger_account_id, account_id=account_id, livemode=livemode, amount=amount)
-        if not tx.run(ADD["debits_pending"], params):
-            raise InDoubt(ledger_account_id)
+    params = [
+        addition(ledger_account_id, account_id=account_id, livemode=livemode, amount=amount)
+        for (ledger_account_id, account_id, livemode), amount in sorted(sums.items())
+    ]
+    if tx.many(ADD["debits_pending"], params) != len(params):
+        raise InDoubt("one of the accounts")
     tx.insert("transfers", _TRANSFER, [_hold_values(request) for request in requests])
     tx.insert("open_holds", _OPEN_HOLD, [_open_values(request) for request in requests])
 
@@ -96,9 +98,7 @@ def settle(tx: Tx, settlements: Sequence[Settlement], ids: Ids) -> Sequence[Nano
         sums.posted += used
         charged.append(used)
         rows.append(_end_values(end, each, sums, ids))
-    for ledger_account_id in sorted(accounts):
-        sums = accounts[ledger_account_id]
-        tx.run(_FREE, {"id": ledger_account_id, "held": sums.freed, "posted": sums.posted})
+    tx.many(_FREE, [sums.freeing() for _, sums in sorted(accounts.items())])
     tx.insert("transfers", _TRANSFER, rows)
     return charged
 
@@ -107,11 +107,15 @@ class _Sums:
     """What the ends of one batch come to on one account."""
 
     def __init__(self, ledger_account_id: str) -> None:
+        self._ledger_account_id = ledger_account_id
         self.owner, livemode = rules.owner(ledger_account_id)
         self.livemode = int(livemode)
         self.revenue = _REVENUE[livemode]
         self.freed = 0
         self.posted = 0
+
+    def freeing(self) -> Params:
+        return {"id": self._ledger_account_id, "held": self.freed, "posted": self.posted}
 
 
 def _hold_values(request: HoldRequest) -> Values:

@@ -28,13 +28,18 @@ class NeverFits(OverLimit):
     may_retry = False
 
 
-async def admit(world: World, key: str) -> Caller:
-    """Give the caller that a key stands for. Raises `Unauthenticated` for an unknown or revoked one."""
+def known(world: World, key: str) -> Caller | None:
+    """Give the caller that a key stands for, if that is remembered; `admit` finds out the rest."""
     if len(key) > KEY_LENGTH_MAX:
         raise _unknown()
-    key_hash = hash_key(key)
-    caller = world.callers.get(key_hash)
+    return world.callers.get(hash_key(key))
+
+
+async def admit(world: World, key: str) -> Caller:
+    """Give the caller that a key stands for. Raises `Unauthenticated` for an unknown or revoked one."""
+    caller = known(world, key)
     if caller is None:
+        key_hash = hash_key(key)
         epoch = world.callers.epoch
         caller = await world.db.read(lambda tx: find_caller(tx, key_hash))
         if caller is None:

@@ -7,7 +7,7 @@ from halley.kernel.faults import NoChannel, NotConveyed
 from halley.kernel.order import ImageOrder
 from halley.pipeline.admit import allow_model
 from halley.routing import Channel, candidates
-from halley.vendors.contract import Vendor, tasks_of
+from halley.vendors.contract import Vendor, VendorCall, tasks_of
 from halley.world import World
 
 
@@ -17,6 +17,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     channel: Channel
     vendor: Vendor
     vendor_model: str
+    call: VendorCall | None = None
+    """The order in the vendor's format, as it is where none of its inputs are files of ours."""
 
 
 def choose(world: World, caller: Caller, order: ImageOrder) -> list[Attempt]:
@@ -51,9 +53,9 @@ def _that_convey(attempts: list[Attempt], order: ImageOrder) -> tuple[list[Attem
     obstacle: NotConveyed | None = None
     for attempt in attempts:
         try:
-            tasks_of(attempt.vendor).write_order(order, attempt.vendor_model)
+            call = tasks_of(attempt.vendor).write_order(order, attempt.vendor_model)
         except NotConveyed as error:
             obstacle = obstacle or error
         else:
-            able.append(attempt)
+            able.append(msgspec.structs.replace(attempt, call=call))
     return able, obstacle

@@ -1,4 +1,4 @@
-"""Reads tasks for those who ask: who asks while a read runs shares the next one, and what has not changed is not shown anew.
+"""Reads tasks for those who ask: who asks while a read runs shares the next, and what is as before is not made anew.
 
 Every answer is as new as the database: it is asked for each, after the request came, on any number of processes. Kept
 are only answers whose row says that it is the one they were made of.

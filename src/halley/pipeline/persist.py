@@ -24,27 +24,21 @@ async def write_surely(world: World, name: str, unit: Callable[[Tx], T]) -> T:
 async def write_to_the_end(world: World, group: Group[Item, T], item: Item) -> T:
     """The same for an item of a group, whether or not whoever asked still waits: they leave once it is on disk."""
     try:
-        queued = world.db.write_together(group, item)
+        written = world.db.write_together(group, item)
     except WriterOverloaded:
         return await to_its_end(_again(world, group, item))
     try:
-        return await asyncio.shield(queued)
+        return await written
     except DatabaseUnavailable:
         return await to_its_end(_again(world, group, item))
     except asyncio.CancelledError:
-        await to_its_end(_again(world, group, item, queued))
+        if isinstance(written.exception(), DatabaseUnavailable):
+            await to_its_end(_again(world, group, item))
         raise
 
 
-async def _again(world: World, group: Group[Item, T], item: Item, queued: Awaitable[T] | None = None) -> T:
-    first = queued
-
-    def write() -> Awaitable[T]:
-        nonlocal first
-        waiting, first = first, None
-        return world.db.write_together(group, item) if waiting is None else waiting
-
-    return await _surely(world, group.name, write)
+async def _again(world: World, group: Group[Item, T], item: Item) -> T:
+    return await _surely(world, group.name, lambda: world.db.write_together(group, item))
 
 
 async def to_its_end(work: Coroutine[Any, Any, T]) -> T:

@@ -51,7 +51,7 @@ async def reserve(world: World, submission: Submission, first: Attempt, task_id:
         claim = Claim(
             key_id=caller.key_id,
             value=request.idempotency_key,
-            fingerprint=await asyncio.to_thread(fingerprint, request.method, request.path, submission.order.body),
+            fingerprint=await _fingerprint(submission),
             boot_id=world.boot_id,
             task_id=task.id,
             now=task.created_at,
@@ -117,6 +117,14 @@ async def _new_task(world: World, submission: Submission, first: Attempt, task_i
         created_at=now,
         deadline_at=now + tasks_of(first.vendor).deadline_s * MICROSECONDS,
     )
+
+
+async def _fingerprint(submission: Submission) -> str:
+    request, order = submission.request, submission.order
+    if not order.images:
+        return fingerprint(request.method, request.path, order.body)
+    # In a thread, since a body may have 64 MB.
+    return await asyncio.to_thread(fingerprint, request.method, request.path, order.body)
 
 
 async def _drop_body(world: World, task: NewTask) -> None:

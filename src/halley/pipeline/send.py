@@ -81,7 +81,9 @@ def read_directive(order: ImageOrder, request: RequestContext) -> Directive | No
 async def _ask(world: World, submission: Submission, task_id: TaskId, attempt: Attempt, own: OwnInputs) -> Accepted:
     order, request = submission.order, submission.request
     vendor = tasks_of(attempt.vendor)
-    call = vendor.write_order(await carry(world, attempt, order, own), attempt.vendor_model)
+    call = attempt.call
+    if own or call is None:
+        call = vendor.write_order(await carry(world, attempt, order, own), attempt.vendor_model)
     url = callback_url(world, task_id, attempt.channel)
     if url is not None and vendor.callbacks is not None and call.json is not None:
         call = msgspec.structs.replace(call, json=vendor.callbacks.attach(call.json, url))

@@ -64,6 +64,8 @@ class Exchange:
     whole: bool = False
     left: bool = False
     answered: bool = False
+    task: asyncio.Task[None] | None = None
+    """The one in which the app answers."""
     unread: int = 0
     keep_alive: bool = True
     """Whether the connection may go on after the answer."""
@@ -163,11 +165,11 @@ class Exchange:
         try:
             await app(scope, self.receive, self.send)
         finally:
-            task = asyncio.current_task()
-            assert task is not None
-            self._connection.tasks.discard(task)
-            if sys.exc_info()[0] is not None:
-                task.add_done_callback(_log_failure)
+            task = self.task
+            if task is not None:
+                self._connection.tasks.discard(task)
+                if sys.exc_info()[0] is not None:
+                    task.add_done_callback(_log_failure)
             if not self.answered:
                 self._give_up()
 

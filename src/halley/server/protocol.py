@@ -326,7 +326,8 @@ class HttpProtocol(asyncio.Protocol):
         if limit is not None and (len(self._state.connections) >= limit or len(self.tasks) >= limit):
             app = _unavailable
         # Uvicorn waits for these when it stops, and cancels those that do not end.
-        self.tasks.add(self._loop.create_task(exchange.run(app, scope)))
+        exchange.task = self._loop.create_task(exchange.run(app, scope))
+        self.tasks.add(exchange.task)
 
     def _queue(self, exchange: Exchange, scope: Scope) -> None:
         before = self._waiting[-1][0] if self._waiting else self._running

@@ -26,6 +26,7 @@ _pinned = msgspec.json.Decoder(Pinned).decode
 _report = msgspec.json.Decoder(Report).decode
 _failure = msgspec.json.Decoder(Failure).decode
 
+
 def topic(task_id: str) -> str:
     """Name the wake-up of one task."""
     return f"task.{task_id}"
@@ -125,21 +126,39 @@ def set_cost(tx: Tx, task_id: TaskId, cost: Nanos) -> None:
     tx.run("UPDATE tasks SET cost_nanos = :cost WHERE id = :id", {"id": task_id, "cost": cost})
 
 
-def lease_due(tx: Tx, which: Due, *, now: int, lease_us: int, limit: int, thorough: bool = True) -> list[Task]:
-    """Take due tasks for a while, of each channel as many as it has room for, the longest due first.
+def lease_due(tx: Tx, which: Due, *, now: int, lease_us: int, limit: int) -> list[Task]:
+    """Take due tasks for a while, the longest due first, of each channel as many as it has room for.
 
-    Each lease raises the fence, so that a worker that lost its lease changes nothing. Where the first of the queue are
-    all of channels that are busy, only `thorough` looks behind them: that reads past each of them.
+    Looked at is the head of the queue alone: see `due_behind`.
     """
-    head = _due_head(tx, which, now, ())
-    picked, full = _pick(which, head, limit)
-    if thorough and full and len(head) == DUE_HEAD_MAX and len(picked) < limit:
-        picked += _pick(which, _due_head(tx, which, now, full), limit - len(picked))[0]
+    head = _due_head(tx, which, now, lock=tx.skip_locked)
+    return lease(tx, _pick(which, head, limit), now=now, lease_us=lease_us)
+
+
+def lease(tx: Tx, task_ids: Sequence[str], *, now: int, lease_us: int) -> list[Task]:
+    """Take those of the tasks that are due and not leased.
+
+    Each lease raises the fence, so that a worker that lost its lease changes nothing.
+    """
     leased: dict[str, Task] = {}
-    for names, params in _several(picked):
-        query = f"UPDATE tasks SET lease_until = :until, fence = fence + 1 WHERE id IN ({names}) RETURNING *"  # noqa: S608 - own names of parameters
-        leased |= {row["id"]: _task(row) for row in tx.all(query, {**params, "until": now + lease_us})}
-    return [leased[each] for each in picked]
+    for names, params in _several(task_ids):
+        query = (
+            "UPDATE tasks SET lease_until = :until, fence = fence + 1"  # noqa: S608 - own names of parameters
+            f" WHERE id IN (SELECT id FROM tasks WHERE id IN ({names}) AND due_at <= :now AND lease_until <= :now"
+            f"{tx.skip_locked}) RETURNING *"
+        )
+        rows = tx.all(query, {**params, "now": now, "until": now + lease_us})
+        leased |= {row["id"]: _task(row) for row in rows}
+    return [leased[each] for each in task_ids if each in leased]
+
+
+def due_behind(tx: Tx, which: Due, *, now: int, limit: int) -> list[str]:
+    """List due tasks that wait behind those of channels without room.
+
+    All of those are read past, so this takes the longer the more they are: not to be asked often.
+    """
+    full = [channel for channel, room in which.room.items() if room <= 0]
+    return _pick(which, _due_head(tx, which, now, full), limit)
 
 
 def release_lease(tx: Tx, task: Task) -> bool:
@@ -149,7 +168,8 @@ def release_lease(tx: Tx, task: Task) -> bool:
 
 def release_all_leases(tx: Tx) -> None:
     """Forget the leases of a process that is gone; only where there can be no other."""
-    tx.run("UPDATE tasks SET lease_until = 0 WHERE lease_until > 0")
+    # Only what is due some time is ever leased; said so that the index of those is used, not all tasks ever are read.
+    tx.run("UPDATE tasks SET lease_until = 0 WHERE due_at IS NOT NULL AND lease_until > 0")
 
 
 def next_due(tx: Tx, which: Due, now: int) -> int | None:
@@ -181,8 +201,9 @@ def stranded(tx: Tx, own: Boot, others: Collection[str], limit: int) -> list[Tas
     params |= {f"boot_{n}": boot for n, boot in enumerate(others)}
     theirs = f" AND boot_id NOT IN ({', '.join(living)})" if living else ""
     rows = tx.all(
-        "SELECT * FROM tasks WHERE state = 'submitting' AND (boot_id <> :own OR created_at < :before)"  # noqa: S608 - own clause
-        f"{theirs} ORDER BY created_at LIMIT :limit",
+        # The first condition says nothing new, but without it SQLite does not use its index of open tasks.
+        "SELECT * FROM tasks WHERE state IN ('submitting', 'running', 'unknown') AND state = 'submitting'"  # noqa: S608 - own clause
+        f" AND (boot_id <> :own OR created_at < :before){theirs} ORDER BY created_at LIMIT :limit",
         params,
     )
     return [_task(row) for row in rows if row["id"] not in own.submitting][:limit]
@@ -216,12 +237,12 @@ def _several(task_ids: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
     for start in range(0, len(task_ids), _TOGETHER[-1]):
         batch = task_ids[start : start + _TOGETHER[-1]]
         size = next(each for each in _TOGETHER if each >= len(batch))
-        padded = (*batch, *batch[-1:] * (size - len(batch)))
+        padded = (*batch, *[batch[-1]] * (size - len(batch)))
         yield _NAMES[size], dict(zip(_KEYS, padded, strict=False))
 
 
-def _pick(which: Due, head: Sequence[Row], limit: int) -> tuple[list[str], tuple[str, ...]]:
-    """Choose from the head of the queue; give also the channels that have no room left."""
+def _pick(which: Due, head: Sequence[Row], limit: int) -> list[str]:
+    """Choose from the head of the queue what its channels have room for."""
     picked: list[str] = []
     left = dict(which.room)
     for row in head:
@@ -229,18 +250,18 @@ def _pick(which: Due, head: Sequence[Row], limit: int) -> tuple[list[str], tuple
         left[channel] = left.get(channel, which.room_of_others) - 1
         if left[channel] >= 0 and len(picked) < limit:
             picked.append(row["id"])
-    return picked, tuple(channel for channel, room in left.items() if room <= 0)
+    return picked
 
 
-def _due_head(tx: Tx, which: Due, now: int, without: Sequence[str]) -> Sequence[Row]:
-    """Read the first of what is due and not leased, locked where there are several workers."""
+def _due_head(tx: Tx, which: Due, now: int, without: Sequence[str] = (), lock: str = "") -> Sequence[Row]:
+    """Read the first of what is due and not leased."""
     scope, params = _scope(which)
     names = [f":without_{n}" for n in range(len(without))]
     params |= {f"without_{n}": channel for n, channel in enumerate(without)}
     others = f" AND channel_id NOT IN ({', '.join(names)})" if names else ""
     return tx.all(
         f"SELECT id, channel_id FROM tasks WHERE due_at IS NOT NULL AND due_at <= :now AND lease_until <= :now"  # noqa: S608 - own clause
-        f" AND {scope}{others} ORDER BY due_at LIMIT {DUE_HEAD_MAX}{tx.skip_locked}",
+        f" AND {scope}{others} ORDER BY due_at LIMIT {DUE_HEAD_MAX}{lock}",
         {**params, "now": now},
     )
 

@@ -23,8 +23,10 @@ _NEW = (
     *("body_object", "webhook", "created_at", "deadline_at"),
 )
 _INTEGERS = frozenset(
-    ("fence", "vendor_cost_nanos", "deadline_at", "due_at", "seen_due", "next_due", "heard", "started_at")
-    + ("progress_ppm",)
+    (
+        *("fence", "vendor_cost_nanos", "deadline_at", "due_at"),
+        *("seen_due", "next_due", "heard", "started_at", "progress_ppm"),
+    )
 )
 
 

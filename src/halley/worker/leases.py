@@ -7,11 +7,13 @@ from typing import Generic, TypeVar
 import structlog
 
 from halley.db import DatabaseUnavailable
-from halley.db.wakeups import BACKSTOP_S
+from halley.db.wakeups import BACKSTOP_S, Waiter
 from halley.world import World
 
 T = TypeVar("T")
 STOP_GRACE_S = 5.0
+ROUND_EVERY_S = 0.05
+"""Rounds are at least so far apart: what comes meanwhile is leased together, by one query."""
 _log = structlog.get_logger("halley.worker")
 
 
@@ -25,6 +27,8 @@ class LeaseLoop(Generic[T]):
         self._topic = topic
         self._at_once_max = at_once_max
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._short = False
+        """Whether something is due that could not be taken: then who ends makes room for it."""
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -48,13 +52,12 @@ class LeaseLoop(Generic[T]):
             async with asyncio.TaskGroup() as group:
                 while not self._stopping.is_set():
                     try:
-                        begun = await self._begin(group, lease, work, next_due)
-                        pause = self._pause(await next_due(), begun=begun)
+                        pause = await self._round(group, lease, work, next_due)
                     except DatabaseUnavailable:
                         # What runs goes on; the database is asked again in a moment.
                         _log.warning("database_away", topic=self._topic)
                         pause = BACKSTOP_S
-                    await waiter.wait(pause)
+                    await self._rest(waiter, pause)
                 await self._finish()
 
     async def _finish(self) -> None:
@@ -64,18 +67,26 @@ class LeaseLoop(Generic[T]):
         for task in running:
             task.cancel()
 
-    async def _begin(
+    async def _round(
         self,
         group: asyncio.TaskGroup,
         lease: Callable[[int], Awaitable[Sequence[tuple[str, T]]]],
         work: Callable[[T], Awaitable[None]],
         next_due: Callable[[], Awaitable[int | None]],
-    ) -> bool:
-        """Lease and start what is due; False when nothing could be taken."""
+    ) -> float:
+        """Lease and start what is due; give how long to wait if nothing wakes us."""
         room = self._at_once_max - len(self.held)
+        self._short = room <= 0
+        if self._short:
+            return BACKSTOP_S
         due = await next_due()
-        if room <= 0 or due is None or due > self.world.clock.now():
-            return room > 0
+        if due is None:
+            return BACKSTOP_S
+        now = self.world.clock.now()
+        if due > now:
+            return min(BACKSTOP_S, (due - now) / 1e6)
+        # Set before, since who ends while we lease makes room, too.
+        self._short = True
         leased = await lease(room)
         for identity, row in leased:
             # What outlived its lease can write nothing any more, so the new lease takes its place.
@@ -83,13 +94,15 @@ class LeaseLoop(Generic[T]):
                 outlived.cancel()
             self.held[identity] = row
             self._running[identity] = group.create_task(self._one(identity, row, work))
-        return bool(leased)
+        return 0.0 if leased else BACKSTOP_S
 
-    def _pause(self, due: int | None, *, begun: bool) -> float:
-        """How long to wait if nothing wakes us. What is due and could not be taken waits for its wake-up."""
-        if due is None or not begun:
-            return BACKSTOP_S
-        return min(BACKSTOP_S, max(0.001, (due - self.world.clock.now()) / 1e6))
+    async def _rest(self, waiter: Waiter, pause: float) -> None:
+        """Wait for a wake-up or the end of the pause, and in any case until it is time for another round."""
+        began = self.world.clock.monotonic()
+        await waiter.wait(max(pause, ROUND_EVERY_S))
+        left = began + ROUND_EVERY_S - self.world.clock.monotonic()
+        if left > 0 and not self._stopping.is_set():
+            await self.world.clock.sleep(left)
 
     async def _one(self, identity: str, row: T, work: Callable[[T], Awaitable[None]]) -> None:
         try:
@@ -99,7 +112,7 @@ class LeaseLoop(Generic[T]):
             _log.exception("worker_item_failed", id=identity)
         if self.held.get(identity) is not row:
             return
-        full = len(self.held) >= self._at_once_max
         del self.held[identity], self._running[identity]
-        if full:
+        if self._short:
+            self._short = False
             self.world.db.wakeups.publish((self._topic,))

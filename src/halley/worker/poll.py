@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 
 import structlog
 
-from halley.db import DatabaseUnavailable
+from halley.db import DatabaseUnavailable, Group
 from halley.kernel import faults
 from halley.kernel.clock import MICROSECONDS
 from halley.kernel.order import Failure, FailureCode, Report, ReportState
@@ -15,17 +16,19 @@ from halley.pipeline.settle import End, end, quantities_of
 from halley.pipeline.task import ref
 from halley.pipeline.vendor import call_vendor
 from halley.routing import Channel
-from halley.tasks import Due, Task, TaskState
+from halley.tasks import Due, Task, TaskState, together
 from halley.tasks import store as tasks
 from halley.vendors.contract import Accepted, Vendor, tasks_of
 from halley.worker.leases import LeaseLoop
 from halley.world import World
 
 LEASE_S = 120
-LEASED_AT_ONCE_MAX = 32
 LOOK_S_MAX = 100
 """One look at a task, its downloads included; ends before the lease does."""
 TASKS_AT_ONCE_MAX = 256
+BEHIND_EVERY_S = 1.0
+BEHIND_PART = 0.05
+"""Of the time, to look behind channels that have more to do than may be done at once."""
 UNKNOWN_GRACE_S = 3600
 """How long after its deadline a task of unknown outcome is still shown as running."""
 UNKNOWN_EVERY_S = 30
@@ -47,6 +50,7 @@ class Poller:
     def __init__(self, world: World, *, live: bool) -> None:
         self._world = world
         self._live = live
+        self._behind_from = 0.0
         self._leases: LeaseLoop[Task] = LeaseLoop(world, topic=tasks.DUE_TOPIC, at_once_max=TASKS_AT_ONCE_MAX)
 
     def stop(self) -> None:
@@ -61,27 +65,44 @@ class Poller:
             await self._world.db.write("release", lambda tx: [tasks.release_lease(tx, task) for task in left])
 
     async def _lease(self, limit: int) -> list[tuple[str, Task]]:
-        now, lease_us, due = self._world.clock.now(), LEASE_S * MICROSECONDS, self._due()
-        limit = min(limit, LEASED_AT_ONCE_MAX)
+        now, due = self._world.clock.now(), self._due()
         leased = await self._world.db.write(
-            "lease", lambda tx: tasks.lease_due(tx, due, now=now, lease_us=lease_us, limit=limit)
+            "lease", lambda tx: tasks.lease_due(tx, due, now=now, lease_us=LEASE_S * MICROSECONDS, limit=limit)
         )
+        if len(leased) < limit:
+            leased += await self._lease_behind(leased, limit - len(leased))
         return [(task.id, task) for task in leased]
+
+    async def _lease_behind(self, taken: list[Task], limit: int) -> list[Task]:
+        """Take what waits behind busy channels; looking for it takes no more than a small part of the time."""
+        now, began = self._world.clock.now(), self._world.clock.monotonic()
+        due = self._due(taken)
+        if began < self._behind_from or not any(room <= 0 for room in due.room.values()):
+            return []
+        found = await self._world.db.read(lambda tx: tasks.due_behind(tx, due, now=now, limit=limit))
+        took_s = self._world.clock.monotonic() - began
+        self._behind_from = began + max(BEHIND_EVERY_S, took_s / BEHIND_PART)
+        if not found:
+            return []
+        return await self._world.db.write(
+            "lease", lambda tx: tasks.lease(tx, found, now=now, lease_us=LEASE_S * MICROSECONDS)
+        )
 
     async def _next_due(self) -> int | None:
         now, due = self._world.clock.now(), self._due()
         return await self._world.db.read(lambda tx: tasks.next_due(tx, due, now))
 
-    def _due(self) -> Due:
-        """What may be taken now: nothing more of a channel that is busy enough, so that it never starves the others."""
-        counts = Counter(task.channel_id for task in self._leases.held.values())
-        full = [channel for channel, count in counts.items() if count >= self._at_once_max(channel)]
-        return Due(live=self._live, simulators=tuple(one.id for one in self._world.sandbox), full=tuple(full))
+    def _due(self, taken: Sequence[Task] = ()) -> Due:
+        """What may be taken now: of each channel so much that it never starves the others."""
+        counts = Counter(task.channel_id for task in (*self._leases.held.values(), *taken))
+        channels = {**self._world.config.by_id, **counts}
+        room = {channel: self._at_once_max(channel) - counts[channel] for channel in channels}
+        return Due(live=self._live, simulators=tuple(one.id for one in self._world.sandbox), room=room)
 
     def _at_once_max(self, channel_id: str) -> int:
         channel = self._world.channel(channel_id)
         vendor = self._world.vendors.get(channel.vendor) if channel else None
-        return tasks_of(vendor).polls_at_once_max if vendor else TASKS_AT_ONCE_MAX
+        return vendor.tasks.polls_at_once_max if vendor and vendor.tasks else TASKS_AT_ONCE_MAX
 
     async def _look(self, task: Task) -> None:
         try:
@@ -208,18 +229,24 @@ async def _find(world: World, task: Task, vendor: Vendor, channel: Channel, url:
 async def _look_again(world: World, task: Task, after_s: float, report: Report | None = None) -> None:
     """Note what was heard and when to look next; past its deadline a task's outcome is unknown."""
     now = world.clock.now()
-    columns: dict[str, object] = {}
-    if report is not None:
-        columns |= {"report": report, "word": report.word, "started_at": report.started_at or task.started_at}
-        columns["progress_ppm"] = None if report.progress is None else int(report.progress * tasks.PPM)
     if now >= task.deadline_at and task.state == TaskState.RUNNING:
-        columns |= {"due_at": now + UNKNOWN_EVERY_S * MICROSECONDS, "lease_until": 0, "polls": task.polls + 1}
-        await world.db.write("to_unknown", lambda tx: tasks.move(tx, task, TaskState.UNKNOWN, **columns))
+        await _doubt(world, task, now, report)
         return
     if task.state == TaskState.UNKNOWN:
         after_s = max(after_s, UNKNOWN_EVERY_S)
-    due_at = now + int(after_s * MICROSECONDS)
-    await world.db.write("look_again", lambda tx: tasks.look_again(tx, task, due_at, **columns))
+    await world.db.write_together(_LOOK_AGAIN, together.looked(task, report, now + int(after_s * MICROSECONDS)))
+
+
+async def _doubt(world: World, task: Task, now: int, report: Report | None) -> None:
+    columns: dict[str, object] = {}
+    if report is not None:
+        columns |= {"report": report, "word": report.word, "started_at": report.started_at or task.started_at}
+        columns["progress_ppm"] = None if report.progress is None else int(report.progress * together.PPM)
+    columns |= {"due_at": now + UNKNOWN_EVERY_S * MICROSECONDS, "lease_until": 0, "polls": task.polls + 1}
+    await world.db.write("to_unknown", lambda tx: tasks.move(tx, task, TaskState.UNKNOWN, **columns))
+
+
+_LOOK_AGAIN = Group("look_again", together.look_again)
 
 
 def _overdue(world: World, task: Task) -> bool:

@@ -77,7 +77,7 @@ async def _answer(call: Call, ask: Ask) -> Reply:
     ask.limited_tokens = meter.input_estimate(ask)
     verdict = limit(call.world, ask.caller, ask.limited_tokens)
     try:
-        answered = await _while_there(call, ask)
+        answered = await call.client.while_there(answer_once(call.world, ask), _end)
     except Fault:
         _give_back(call, ask)
         raise
@@ -107,22 +107,10 @@ def _give_back(call: Call, ask: Ask) -> None:
         ask.limited_tokens = 0
 
 
-async def _while_there(call: Call, ask: Ask) -> Finished | Streaming | Answer:
-    """Answer for as long as the caller waits; a stream that has just begun when they leave is ended."""
-    begun: list[Streaming] = []
-
-    async def work() -> Finished | Streaming | Answer:
-        answered = await answer_once(call.world, ask)
-        if isinstance(answered, Streaming):
-            begun.append(answered)
-        return answered
-
-    try:
-        return await call.client.while_there(work())
-    except BaseException:
-        for stream in begun:
-            await stream.aclose()
-        raise
+async def _end(answered: Finished | Streaming | Answer) -> None:
+    """End a stream that began just when its caller left."""
+    if isinstance(answered, Streaming):
+        await answered.aclose()
 
 
 def _streamed(stream: Streaming, headers: tuple[tuple[str, str], ...]) -> Reply:

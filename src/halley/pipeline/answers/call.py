@@ -1,7 +1,7 @@
 """The way of a call that is answered at once: choose, reserve, send, relay, settle."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import msgspec
 
@@ -121,37 +121,37 @@ async def answer(world: World, ask: Ask, keep_it: Keep | None = None) -> Finishe
 
 
 async def _reserved(world: World, ask: Ask, first: Attempt) -> Held:
-    """Hold. A caller who leaves meanwhile gets it back at once: the write goes on without them."""
+    """Hold. A caller who left meanwhile gets it back at once."""
     held, written = hold(world, ask, meter.ceiling(ask, first.row))
     try:
-        await asyncio.shield(written)
+        await written
     except OutOfFunds:
-        running = asyncio.ensure_future(hold_what_is_left(world, ask, held))  # noqa: TID251 - awaited here
+        return await _what_is_left(world, ask, held)
     except asyncio.CancelledError:
-        running = asyncio.ensure_future(_as_held(held, written))  # noqa: TID251 - awaited here
-        await _given_back(world, ask, running)
+        if written.exception() is None:
+            await _give_back(world, ask, held)
+        else:
+            world.answering.discard(held.order_id)
         raise
     except BaseException:
         world.answering.discard(held.order_id)
         raise
-    else:
-        return held
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await _given_back(world, ask, running)
-        raise
-
-
-async def _as_held(held: Held, written: Awaitable[None]) -> Held:
-    await written
     return held
 
 
-async def _given_back(world: World, ask: Ask, running: asyncio.Future[Held]) -> None:
-    await asyncio.wait((running,))
-    if running.exception() is None:
-        await settle(world, ask, running.result(), End(outcome=Outcome.CANCELLED, attempt=None, tries=0))
+async def _what_is_left(world: World, ask: Ask, held: Held) -> Held:
+    running = asyncio.ensure_future(hold_what_is_left(world, ask, held))  # noqa: TID251 - awaited right here
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait((running,))
+        if running.exception() is None:
+            await _give_back(world, ask, running.result())
+        raise
+
+
+async def _give_back(world: World, ask: Ask, held: Held) -> None:
+    await settle(world, ask, held, End(outcome=Outcome.CANCELLED, attempt=None, tries=0))
 
 
 async def _send(

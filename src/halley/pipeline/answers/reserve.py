@@ -1,6 +1,7 @@
 """reserve: the most that a call may cost becomes a hold, on disk before any vendor is called."""
 
-from collections.abc import Awaitable, Sequence
+from asyncio import Future
+from collections.abc import Sequence
 
 import msgspec
 
@@ -51,7 +52,7 @@ async def reserve(world: World, ask: Ask, estimate: dict[str, int]) -> Held:
     return held
 
 
-def hold(world: World, ask: Ask, estimate: dict[str, int]) -> tuple[Held, Awaitable[None]]:
+def hold(world: World, ask: Ask, estimate: dict[str, int]) -> tuple[Held, Future[None]]:
     """Begin to hold the ceiling; the second is done once it is on disk, and raises `OutOfFunds`. Raises `NoPrice`."""
     prices = _prices(world, ask, estimate)
     identity, now = world.ids.new(), world.clock.now()

@@ -16,7 +16,7 @@ from halley.pipeline.admit import correct
 from halley.pipeline.answers import meter
 from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.attempt import Attempt
-from halley.pipeline.answers.reserve import ORDER_KIND, Held
+from halley.pipeline.answers.reserve import ORDER_KIND, ORDER_PREFIX, Held
 from halley.pipeline.persist import to_its_end, write_surely, write_to_the_end
 from halley.usage import store as usage_rows
 from halley.usage.model import Outcome, Usage
@@ -125,7 +125,7 @@ def _closing(world: World, ask: Ask, held: Held, end: End) -> _Closing:
     caller, attempt, used = ask.caller, end.attempt, end.quantities
     now = world.clock.now()
     usage = Usage(
-        id=f"use_{world.ids.new()}",
+        id=held.order_id.replace(ORDER_PREFIX, "use_", 1),
         account_id=caller.account_id,
         project_id=caller.project_id,
         key_id=caller.key_id,
