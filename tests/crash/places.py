@@ -118,6 +118,8 @@ def _names(call: ast.Call) -> Iterator[str]:
         yield from _texts(call.args[0])
     if called == "write_surely":
         yield from _texts(call.args[1])
+    if called == "Group":
+        yield from _texts(call.args[0])
     if called == "hit" and isinstance(call.args[0], ast.Constant) and str(call.args[0].value).startswith("vendor."):
         yield str(call.args[0].value).rpartition(".")[2]
     if called == "call_vendor":

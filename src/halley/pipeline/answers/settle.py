@@ -22,6 +22,7 @@ from halley.usage import store as usage_rows
 from halley.usage.model import Outcome, Usage
 from halley.world import World
 
+SETTLE = "settle_answer"
 NOTHING_USED: Mapping[str, int] = {}
 NOTHING_TOLD: Mapping[str, str] = {}
 
@@ -64,7 +65,7 @@ async def settle(world: World, ask: Ask, held: Held, end: End, also: Also | None
     try:
         if also is None:
             return await write_to_the_end(world, _SETTLE, closing)
-        unit = write_surely(world, _SETTLE.name, lambda tx: _settle_alone(tx, closing, also))
+        unit = write_surely(world, SETTLE, lambda tx: _settle_alone(tx, closing, also))
         return await to_its_end(unit)
     finally:
         world.answering.discard(held.order_id)
@@ -91,7 +92,7 @@ def _settle_together(tx: Tx, closings: Sequence[_Closing]) -> Sequence[Nanos]:
     return paid
 
 
-_SETTLE: Group[_Closing, Nanos] = Group("settle_answer", _settle_together)
+_SETTLE: Group[_Closing, Nanos] = Group(SETTLE, _settle_together)
 
 
 def _settle_alone(tx: Tx, closing: _Closing, also: Also | None = None) -> Nanos:
