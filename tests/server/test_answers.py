@@ -58,7 +58,20 @@ LENGTH_4 = (b"content-length", b"4")
         ("POST /", sending(200, [(b"content-length", b"100000")], b"a" * 50_000, b"b" * 50_000)),
         ("POST /", sending(200, [], b"a" * 50_000, b"b" * 50_000)),
     ],
-    ids=str,
+    ids=[
+        "length told",
+        "length not told",
+        "chunked",
+        "no body",
+        "head, length told",
+        "head, no body",
+        "head, length not told",
+        "204",
+        "304",
+        "odd status and header",
+        "large, length told",
+        "large, length not told",
+    ],
 )
 async def test_an_answer_is_framed_as_uvicorn_frames_it(line: str, app: App, stock: bool):
     async with serving(app, stock=stock) as server:

@@ -106,6 +106,8 @@ class Session:
         self._turns = Turns(world.clock, ask.model)
         self._event_id = f"evt_{ask.request.id}"
         self._began_s = self._seen_s = world.clock.monotonic()
+        self._telling = False
+        """Whether an event of the vendor's is on its way to the caller."""
         self._asked = False
         """Whether a first answer was asked for: it counts with the upgrade."""
 
@@ -186,9 +188,12 @@ class Session:
                 raise faults.VendorBroken("The vendor sent what is no event; what was received is charged")
             self._seen_s = self._world.clock.monotonic()
             event = read_vendor_event(frame)
+            # The end of an answer is booked before it is told; until it is told, the answer has not ended.
+            self._telling = event is not None
             if event is not None:
                 frame = await self._noticed(event, frame)
             await client.send(frame)
+            self._telling = False
 
     async def _noticed(self, event: Event, frame: str) -> str:
         """Count and book what an event tells; give the frame for the caller."""
@@ -258,7 +263,7 @@ class Session:
 
     def _check_draining(self, seconds: float) -> None:
         """Between two answers a session is cut at once, in an answer when the time to stop is nearly over."""
-        if not self._turns.open or seconds >= self._world.settings.drain_s - DRAIN_MARGIN_S:
+        if not (self._turns.open or self._telling) or seconds >= self._world.settings.drain_s - DRAIN_MARGIN_S:
             raise _Over(Ending(by=Side.US, code=1012, reason="the gateway restarts; connect again"))
 
     # the end
