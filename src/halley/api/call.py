@@ -6,7 +6,7 @@ from enum import StrEnum
 import msgspec
 
 from halley.accounts import Caller
-from halley.api.asgi import Reply
+from halley.api.asgi import JSON_TYPE, Reply
 from halley.api.base_url import Address
 from halley.api.body import IDLE_S, WHOLE_S, BodyReader
 from halley.api.client import Client
@@ -105,6 +105,15 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
         reader = BodyReader(self.client.receive, self.headers, bytes_max=bytes_max, share=self.share, **limits)
         reader.came = self.client.body
         return reader
+
+    def plain_json(self) -> bytes | None:
+        """Give a small JSON body that has come whole and is not packed; None is for `body` to read."""
+        data, headers = self.client.body, self.headers
+        if data is None or "content-encoding" in headers or headers.get("content-type", JSON_TYPE) != JSON_TYPE:
+            return None
+        if len(data) > self.world.settings.body_bytes_max or not self.share.need_now(len(data)):
+            return None
+        return data
 
     def context(self) -> RequestContext:
         """Say what the pipeline may know of this request. Raises `BadRequest` for a bad idempotency key."""

@@ -144,6 +144,9 @@ def public_model(world: World, named: str) -> str:
 
 async def read_body(call: Call, operation: Operation) -> JsonBody | FormBody:
     """Read the body of a call, in the form that its endpoint takes."""
+    plain = call.plain_json() if operation not in IN_FORM else None
+    if plain is not None:
+        return JsonBody(plain)
     content_type = call.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
     if operation in IN_FORM and kind in FORMS:

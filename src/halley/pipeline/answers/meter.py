@@ -163,9 +163,10 @@ def _asked_output(ask: Ask) -> int | None:
     if ask.operation is Operation.CONTENT:
         config = as_object(ask.json.get("generationConfig") or ask.json.get("generation_config"))
         return _positive(config.get("maxOutputTokens", config.get("max_output_tokens")))
-    found = [_positive(ask.json.get(name)) for name in _OUTPUT_LIMITS.get(ask.operation, ())]
+    body = ask.json
+    found = [_positive(body.get(name)) for name in _OUTPUT_LIMITS.get(ask.operation, ()) if name in body.fields]
     # Of two that contradict each other a vendor may take either.
-    return max((each for each in found if each is not None), default=None)
+    return max([each for each in found if each is not None], default=None)
 
 
 def _count(ask: Ask) -> int:
@@ -175,7 +176,7 @@ def _count(ask: Ask) -> int:
     if isinstance(ask.body, FormBody):
         text = ask.body.text("n") or "1"
         return min(int(text) or 1, COUNT_MAX) if text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX else 1
-    asked = min(_positive(ask.body.get("n")) or 1, COUNT_MAX)
+    asked = min(_positive(ask.body.get("n")) or 1, COUNT_MAX) if "n" in ask.body.fields else 1
     if ask.operation is not Operation.COMPLETION:
         return asked
     return max(asked, min(_positive(ask.json.get("best_of")) or 1, COUNT_MAX)) * _prompts(ask)

@@ -125,6 +125,7 @@ def _tokens(quantities: Mapping[str, int]) -> int:
 def _closing(world: World, ask: Ask, held: Held, end: End) -> _Closing:
     caller, attempt, used = ask.caller, end.attempt, end.quantities
     now = world.clock.now()
+    amount = _price(held.prices.tariff, ask, end) if used else None
     usage = Usage(
         id=held.order_id.replace(ORDER_PREFIX, "use_", 1),
         account_id=caller.account_id,
@@ -138,23 +139,23 @@ def _closing(world: World, ask: Ask, held: Held, end: End) -> _Closing:
         outcome=end.outcome,
         meters=dict(used),
         price_nanos=ZERO,
-        vendor_cost_nanos=_vendor_cost(world, ask, end),
+        vendor_cost_nanos=None if amount is None else _vendor_cost(world, ask, held, end, amount),
         exposure_nanos=end.exposure,
         attempts=end.tries,
         first_byte_us=end.first_byte_us,
         total_us=now - held.created_at,
         created_at=now,
     )
-    amount = _price(held.prices.tariff, ask, end) if used else None
     return _Closing(world, held, caller.key_id, amount, usage)
 
 
-def _vendor_cost(world: World, ask: Ask, end: End) -> Nanos | None:
+def _vendor_cost(world: World, ask: Ask, held: Held, end: End, amount: Nanos) -> Nanos | None:
     """What the vendor bills by its listed price; None when that is not known."""
-    if end.attempt is None or not end.quantities:
+    row = world.catalogue.at_vendor(ask.model, end.attempt.vendor.name) if end.attempt else None
+    if row is None or not row.cost:
         return None
-    row = world.catalogue.at_vendor(ask.model, end.attempt.vendor.name)
-    return _price(row.cost_tariff, ask, end) if row and row.cost else None
+    # What callers pay is often just that.
+    return amount if row.cost == held.prices.meters else _price(row.cost_tariff, ask, end)
 
 
 def _price(tariff: Tariff, ask: Ask, end: End) -> Nanos:
