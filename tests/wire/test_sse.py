@@ -70,3 +70,20 @@ def test_a_frame_over_the_limit_is_refused():
     assert [one for _, one in splitter.feed(b"data: 1\n\ndata: 2")] == [Frame(b"1")]
     with pytest.raises(BadStream, match="larger than 10 bytes"):
         list(splitter.feed(b"34567890"))
+
+
+@given(st.lists(st.sampled_from([b"data: ", b"data:", b"{}", b"\n", b"\r", b"\n\n", b"event: a", b": x"]), max_size=6))
+def test_what_comes_alone_is_what_the_long_way_finds(pieces: list[bytes]):
+    data = b"".join(pieces)
+    splitter = Splitter()
+    alone = splitter.alone(data)
+    if alone is not None:
+        assert list(splitter.feed(data)) == [(data, alone)]
+    if data in (b"data: {}\n\n", b"data: \n\n"):
+        assert alone is not None
+
+
+def test_nothing_comes_alone_behind_half_a_frame():
+    splitter = Splitter()
+    assert list(splitter.feed(b"data: {")) == []
+    assert splitter.alone(b"data: }\n\n") is None

@@ -50,6 +50,16 @@ class Splitter:
             message = f"a frame of the stream is larger than {self._frame_bytes_max} bytes"
             raise BadStream(message)
 
+    def alone(self, data: bytes) -> Frame | None:
+        """Give the frame that these bytes are, if they are one line of data and nothing else is on its way.
+
+        So most come. None is for `feed` to look into; nothing was taken then.
+        """
+        end = len(data) - 2
+        if self._buffer or data.find(b"\n") != end or not data.startswith(b"data: ") or data[end:] != b"\n\n":
+            return None
+        return None if b"\r" in data or len(data) > self._frame_bytes_max else Frame(data[6:end])
+
     @property
     def rest(self) -> bytes:
         """What has come of a frame that is not whole."""

@@ -134,7 +134,8 @@ class Exchange:
             return True
         if not self._started or self.answered:
             raise RuntimeError("a body belongs between `start` and `end`")
-        self._count(len(data))
+        if self._missing is not None:
+            self._count(len(data))
         if not self.is_head:
             self._write(data)
         return not self._connection.write_paused

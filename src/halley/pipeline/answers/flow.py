@@ -110,8 +110,10 @@ class Flow:
         """Give all pieces; a stream that breaks, or whose caller's key is revoked, ends with the words for it."""
         try:
             yield self._first
+            callers = self._world.callers
             while data := await self._stream.read():
-                await self._still_admitted()
+                if callers.epoch != self._epoch:
+                    await self._still_admitted()
                 out = self.pipe.take(data)
                 if out:
                     yield out
@@ -126,8 +128,6 @@ class Flow:
     async def _still_admitted(self) -> None:
         """Raises `Unauthenticated` when the key was revoked on the way."""
         epoch = self._world.callers.epoch
-        if epoch == self._epoch:
-            return
         with suppress(DatabaseUnavailable):  # nobody can say: asked again at the next piece
             await confirm(self._world, self._caller)
             self._epoch = epoch

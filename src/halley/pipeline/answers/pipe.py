@@ -89,6 +89,9 @@ class Unchanged:
     def take(self, data: bytes) -> bytes:
         if self._error is not None:
             raise self._error
+        alone = self._splitter.alone(data)
+        if alone is not None:
+            return self._see(data, alone)
         out: list[bytes] = []
         try:
             for raw, frame in self._splitter.feed(data):
@@ -137,15 +140,20 @@ class Unchanged:
         watch.check(frame)
         if watch.may_be_fault(frame):
             self._raise_fault(frame)
-        self._ended += watch.ends(self._operation, frame, self._choices)
-        self._complete = self._complete or self._ended >= self._choices
+        ended = watch.ends(self._operation, frame, self._choices)
+        if ended:
+            self._ended += ended
+            self._complete = self._complete or self._ended >= self._choices
         counts = watch.may_count(frame)
         if counts:
             told = self._read_usage(frame.data)
             self.usage = self.usage if told is None else larger(self.usage, told)
             self.told |= watch.facts(frame)
-        raw, self._before = self._before + raw, b""
-        self._keep(frame)
+        if self._before:
+            raw, self._before = self._before + raw, b""
+        self._frame_bytes += len(frame.data)
+        if self._frame_bytes <= KEPT_BYTES_MAX:
+            self._frames.append(frame)
         if counts and self._hides_usage and _only_counts(frame):
             return b""
         return self._array.item(frame.data) if self._array else raw
@@ -164,11 +172,6 @@ class Unchanged:
         with suppress(ValueError):  # a frame out of its context; that it is JSON was seen
             for _ in reader.feed(frame):
                 pass
-
-    def _keep(self, frame: Frame) -> None:
-        self._frame_bytes += len(frame.data)
-        if self._frame_bytes <= KEPT_BYTES_MAX:
-            self._frames.append(frame)
 
 
 class Translated:
