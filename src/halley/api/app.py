@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import string
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote
@@ -15,7 +16,7 @@ from halley.api.asgi import ClientLeft, Receive, Reply, Scope, Send
 from halley.api.base_url import Address, base_url
 from halley.api.call import Access, Call, Entry
 from halley.api.client import Answers, Client
-from halley.api.credentials import KEY_HEADERS, find_key, key_in, without_key
+from halley.api.credentials import KEY_HEADERS, QUERY_FIELD, find_key, key_in, without_key
 from halley.api.dispatch import Dispatch, Match
 from halley.api.gate import BodyGates, Share
 from halley.api.paths import first_segment, normal_path
@@ -58,6 +59,7 @@ _EXPOSED = (
     "x-ratelimit-reset-requests",
     "x-ratelimit-reset-tokens",
 )
+_PLAIN_QUERY = f"{string.ascii_letters}{string.digits}-._~=&".encode()
 _ON_ALL = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", ", ".join(_EXPOSED).encode()),
@@ -203,7 +205,7 @@ class Api:
         if self._world.draining or not self._world.ready:
             message = "The gateway is starting or stopping; try again in a moment"
             raise Draining(message, retry_after_s=DRAIN_RETRY_S)
-        fields = _query(scope["query_string"])
+        fields = read_query(scope["query_string"])
         key = find_key(_pairs(scope["headers"]), fields, self._key_headers)
         return await admit(self._world, key), dict(without_key(fields))
 
@@ -255,7 +257,7 @@ class Api:
         if not entry.while_draining and (self._world.draining or not self._world.ready):
             message = "The gateway is starting or stopping; try again in a moment"
             raise Draining(message, retry_after_s=DRAIN_RETRY_S)
-        fields = _query(scope["query_string"])
+        fields = read_query(scope["query_string"])
         call = self._call(visit, visit.match, visit.path, scope, client)
         if fields:
             call.query = dict(without_key(fields))
@@ -303,7 +305,8 @@ class Api:
         if access in (Access.OPEN, Access.LINK):
             return
         try:
-            key = None if fields or visit.repeats else key_in(visit.headers, self._key_headers)
+            beside = visit.repeats or QUERY_FIELD in dict(fields)
+            key = None if beside else key_in(visit.headers, self._key_headers)
             if key is None:
                 key = find_key(_pairs(scope["headers"]), fields, self._key_headers)
         except Unauthenticated:
@@ -324,10 +327,7 @@ class Api:
 
 async def _send(visit: _Visit, reply: Reply, client: Client) -> None:
     visit.answered = True
-    identity = visit.id.encode()
-    # The last two are where the SDKs of OpenAI and of Anthropic look for it.
-    extra = ((b"halley-request-id", identity), (b"x-request-id", identity), (b"request-id", identity))
-    await client.answer(reply, extra, is_head=visit.method == "HEAD")
+    await client.answer(reply, visit.id.encode(), is_head=visit.method == "HEAD")
 
 
 class _MayBeDone(Draining):
@@ -390,11 +390,16 @@ def _headers(raw: Iterable[tuple[bytes, bytes]]) -> tuple[dict[str, str], bool]:
     return headers, repeats
 
 
-def _query(raw: bytes) -> list[tuple[str, str]]:
+def read_query(raw: bytes) -> list[tuple[str, str]]:
+    """Read the fields of a query in their order. Raises `BadRequest` for too long a one."""
     if not raw:
         return []
     if len(raw) > QUERY_BYTES_MAX:
         raise BadRequest(f"The query is longer than {QUERY_BYTES_MAX:,} bytes")
+    if not raw.translate(None, _PLAIN_QUERY) and raw.count(b"&") < QUERY_FIELDS_MAX:
+        # Nothing in it is encoded.
+        pairs = [field.partition("=") for field in raw.decode().split("&") if field]
+        return [(name, value) for name, _, value in pairs]
     try:
         return parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=QUERY_FIELDS_MAX)
     except ValueError as error:

@@ -16,6 +16,9 @@ LEAVING_AFTER_S = 0.2
 NAMES_REMEMBERED_MAX = 1_024
 SEND_S_MAX = 60.0
 """A client that takes nothing for so long has stalled: what it holds is needed by others."""
+ID_HEADERS = (b"halley-request-id", b"x-request-id", b"request-id")
+"""The last two are where the SDKs of OpenAI and of Anthropic look for it."""
+_ID_LINES = b"".join(name + b": %b\r\n" for name in ID_HEADERS)
 T = TypeVar("T")
 Header = tuple[bytes, bytes]
 Undo = Callable[[T], Awaitable[None]]
@@ -41,11 +44,11 @@ class Client(Protocol):
         """
         ...
 
-    async def answer(self, reply: Reply, extra: tuple[Header, ...], *, is_head: bool) -> None:
+    async def answer(self, reply: Reply, request_id: bytes, *, is_head: bool) -> None:
         """Write an answer: headers and body in one go, or a stream chunk by chunk; for HEAD the headers alone.
 
-        `extra` are headers of this answer beside those of the reply and those of all answers. A stream without a
-        known end stops when the client hangs up: `ClientLeft` is raised.
+        Beside the reply's headers and those of all answers it has our id of the request, in plain ASCII. A stream
+        without a known end stops when the client hangs up: `ClientLeft` is raised.
         """
         ...
 
@@ -98,11 +101,11 @@ class ExchangeClient:
         finally:
             exchange.on_leave(None)
 
-    async def answer(self, reply: Reply, extra: tuple[Header, ...], *, is_head: bool) -> None:
+    async def answer(self, reply: Reply, request_id: bytes, *, is_head: bool) -> None:
         try:
             lines = _lines(reply.headers)
-            headers = list(extra) if lines else [*encoded(reply), *extra]
-            fixed = self._encoded + lines
+            headers = [] if lines else encoded(reply)
+            fixed = b"".join((self._encoded, _ID_LINES % (request_id, request_id, request_id), lines))
             if reply.chunks is None or is_head:
                 self._whole(reply, headers, fixed, is_head=is_head)
                 return
@@ -169,15 +172,15 @@ class AsgiClient:
             raise
         return done[0]
 
-    async def answer(self, reply: Reply, extra: tuple[Header, ...], *, is_head: bool) -> None:
+    async def answer(self, reply: Reply, request_id: bytes, *, is_head: bool) -> None:
         try:
-            await self._answer(reply, extra, is_head=is_head)
+            await self._answer(reply, request_id, is_head=is_head)
         finally:
             if reply.close is not None:
                 await reply.close()
 
-    async def _answer(self, reply: Reply, extra: tuple[Header, ...], *, is_head: bool) -> None:
-        headers = [*encoded(reply), *self._on_all, *extra]
+    async def _answer(self, reply: Reply, request_id: bytes, *, is_head: bool) -> None:
+        headers = [*encoded(reply), *self._on_all, *((name, request_id) for name in ID_HEADERS)]
         if reply.status not in NO_BODY and not reply.open_ended:
             headers.append(_length(reply))
         await self._send({"type": "http.response.start", "status": reply.status, "headers": headers})
