@@ -58,3 +58,11 @@ def test_only_this_machine_and_trusted_addresses_are_the_operator(
     peer: str | None, headers: dict[str, str], expected: bool
 ):
     assert is_operator(PROXIED, peer, headers) is expected
+
+
+def test_long_hosts_are_not_remembered():
+    address = Address(public_url=None, bound_url=BOUND, trusted_proxies=())
+    for number in range(10):
+        assert base_url(address, None, {"host": f"{number}" + "x" * 60_000}) == BOUND
+    assert base_url(address, None, {"host": "localhost:9"}) == "http://localhost:9"
+    assert sum(map(len, address.by_host)) < 100

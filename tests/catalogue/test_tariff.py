@@ -30,3 +30,10 @@ def test_a_tariff_charges_what_its_prices_say(
         assert tariff.counts_nothing_of(quantities) == (
             bool(most) and not most.keys() & folded(quantities, most).keys()
         )
+
+
+def test_what_a_vendor_says_of_a_fact_is_not_kept():
+    tariff = Tariff({"call": 1_000_000, "call@service_tier=priority": 2_000_000})
+    for number in range(300):
+        assert tariff.price({"call": 1}, {"service_tier": f"{number}" * 1_000}) == 1
+    assert tariff.price({"call": 1}, {"service_tier": "priority"}) == 2

@@ -15,6 +15,7 @@ _FORWARDING = ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forw
 
 
 HOSTS_REMEMBERED_MAX = 1_024
+HOST_CHARACTERS_REMEMBERED_MAX = 64
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +45,9 @@ def base_url(address: Address, peer: str | None, headers: Mapping[str, str]) -> 
         if len(address.by_host) >= HOSTS_REMEMBERED_MAX:
             address.by_host.clear()
         known = f"http://{host}" if _is_loopback_host(host) else address.bound_url.rstrip("/")
-        address.by_host[host] = known
+        if len(host) <= HOST_CHARACTERS_REMEMBERED_MAX:
+            # Whoever has no key may send a long one, and many.
+            address.by_host[host] = known
     return known
 
 

@@ -60,6 +60,7 @@ class Tariff:
         self._meters = meters
         self._dearest = _Rates(dearest(meters))
         conditional = [parse_key(key) for key in meters if "@" in key]
+        self._values = frozenset(value for key in conditional for _, value in key.facts)
         self._sizes = sorted({key.above for key in conditional if key.above is not None})
         self.facts = tuple(sorted({name for key in conditional for name, _ in key.facts}))
         """What the price may depend on beside quantities."""
@@ -84,7 +85,9 @@ class Tariff:
         if self._sizes:
             size = input_tokens(quantities)
             exceeded = sum([size > each for each in self._sizes])
-        case = (exceeded, tuple([facts.get(name) for name in self.facts]))
+        # A fact that no condition names is as good as none, and may be of any size.
+        known = [value if (value := facts.get(name)) in self._values else None for name in self.facts]
+        case = (exceeded, tuple(known))
         rates = self._holding.get(case)
         if rates is None:
             if len(self._holding) >= CASES_REMEMBERED_MAX:
