@@ -27,7 +27,7 @@ from halley.pipeline.request import RequestContext
 from halley.settings import ChannelConfig, Secret
 from halley.testing.clock import FakeClock
 from halley.testing.gateway import Rig, opened_gateway, settings_for
-from halley.upstream.client import UpstreamReply, UpstreamRequest, UpstreamStream
+from halley.upstream.client import Prepared, UpstreamReply, UpstreamRequest, UpstreamStream
 from halley.vendors.contract import Incoming
 from halley.vendors.replicate.signature import signed_headers
 
@@ -53,6 +53,14 @@ class StandIn:
         """How long before that it had been looked at, or taken."""
         self.failed: set[int] = set()
         """Orders that have ended."""
+
+    def prepare(self, request: UpstreamRequest) -> Prepared:
+        """Nothing is known of it."""
+        del request
+        return Prepared()
+
+    def begin(self, prepared: Prepared, body: bytes) -> None:
+        """Nothing is ever idle."""
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:
         path = request.url.removeprefix(BASE_URL)

@@ -94,13 +94,14 @@ async def test_no_log_and_no_metric_holds_a_key(client: Client, owner: Owner, ca
         await client.get(f"/user/quota?key={owner.key}")
         await client.get("/v1/tasks?key=sk-wrong-one-0123456789")
         await client.get(f"/nothing/{owner.key}?key={owner.key}")
+    records = list(caplog.records)
     scraped = (await client.get("/metrics")).body.decode()
-    logged = " ".join(str(vars(record)) for record in caplog.records)
+    logged = " ".join(str(vars(record)) for record in records)
 
     for secret in (owner.key, "sk-wrong-one"):
         assert secret not in logged
         assert secret not in scraped
-    facts = [vars(record) for record in caplog.records if record.name == "halley.access"]
+    facts = [vars(record) for record in records if record.name == "halley.access"]
     assert [(each["route"], each["status"], each["key_id"]) for each in facts] == [
         ("/v1/tasks", 200, owner.key_id),
         ("/user/quota", 200, owner.key_id),

@@ -226,13 +226,16 @@ async def test_rows_that_conflict_fail_the_unit_that_inserted_them(db: Database)
     assert await names(db) == ["a", "c"]
 
 
-async def test_rows_that_are_taken_are_gone(db: Database):
-    rows = [(f"{n:03}", "x") for n in range(130)]
-    await db.write("insert", lambda tx: tx.insert("meta", ("name", "value"), rows))
+async def test_rows_that_are_taken_are_gone_and_what_they_come_to_is_told(db: Database):
+    rows = [(f"{n:03}", f"h{n % 3}", n, n) for n in range(130)]
+    columns = ("id", "host", "pid", "started_at")
+    await db.write("insert", lambda tx: tx.insert("boots", (*columns, "seen_at"), [(*row, 0) for row in rows]))
     keys = [*(f"{n:03}" for n in range(100)), "nobody"]
-    taken = await db.write("take", lambda tx: tx.take("meta", ("name", "value"), keys))
-    assert sorted(tuple(row) for row in taken) == rows[:100]
-    assert await names(db) == [f"{n:03}" for n in range(100, 130)]
+    taken = await db.write("take", lambda tx: tx.take("boots", ("id", "host", "pid"), keys))
+    assert taken == {f"h{k}": (len(range(k, 100, 3)), sum(range(k, 100, 3))) for k in range(3)}
+    assert await db.write("again", lambda tx: tx.take("boots", ("id", "host", "pid"), keys)) == {}
+    left = await db.read(lambda tx: tx.all("SELECT id FROM boots ORDER BY id"))
+    assert [row["id"] for row in left] == [f"{n:03}" for n in range(100, 130)]
 
 
 async def test_a_unit_that_does_nothing_is_done(db: Database):

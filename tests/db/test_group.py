@@ -8,59 +8,10 @@ from typing import Any
 
 import pytest
 from tests.database import opened
+from tests.db.puts import PATIENCE_S, Puts, at_once, names, put
 
 from halley.db import Database, Group, Tx, Wakeups
 from halley.kernel.failpoints import Failpoints
-
-PATIENCE_S = 30
-"""Real seconds until a test that hangs fails."""
-
-
-class Puts:
-    """A group that writes names, and notes how many items came in each call."""
-
-    def __init__(self, name: str = "put") -> None:
-        self.sizes: list[int] = []
-        self.group = Group(name, self.run)
-
-    def run(self, tx: Tx, items: Sequence[str]) -> Sequence[str]:
-        self.sizes.append(len(items))
-        for item in items:
-            put(tx, item)
-        return [item.upper() for item in items]
-
-
-def put(tx: Tx, name: str) -> None:
-    if name.startswith("bad"):
-        raise KeyError(name)
-    tx.run("INSERT INTO meta (name, value) VALUES (:name, 'x')", {"name": name})
-    tx.wake(name)
-
-
-async def names(db: Database) -> list[str]:
-    rows = await db.read(lambda tx: tx.all("SELECT name FROM meta ORDER BY name"))
-    return [row["name"] for row in rows]
-
-
-async def at_once(db: Database, *writes: Callable[[], Awaitable[Any]]) -> list[Any]:
-    """Ask for all of them while the writer is busy, so that they are of one batch."""
-    gate, begun = threading.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def hold_up(_tx: Tx) -> None:
-        loop.call_soon_threadsafe(begun.set)
-        gate.wait(PATIENCE_S)
-
-    async def ask(write: Callable[[], Awaitable[Any]]) -> Any:
-        return await write()
-
-    busy = asyncio.gather(db.write("gate", hold_up))
-    await begun.wait()
-    rest = asyncio.gather(*(ask(write) for write in writes), return_exceptions=True)
-    await asyncio.sleep(0)
-    gate.set()
-    await busy
-    return await rest
 
 
 async def test_items_of_one_batch_are_done_by_one_call_and_each_has_its_result(db: Database):
@@ -105,6 +56,39 @@ async def test_steps_run_in_the_order_of_their_first_item(db: Database):
         lambda: db.write_together(other, "b2"),
     )
     assert sorted(seen, key=lambda item: seen[item]) == ["a1", "a2", "single", "b1", "b2"]
+
+
+async def test_a_group_that_fails_among_others_leaves_them_as_they_were(db: Database, wakeups: Wakeups):
+    before, failing, behind = Puts("before"), Puts("failing"), Puts("behind")
+    woken: set[str] = set()
+    publish = wakeups.publish
+    wakeups.publish = lambda topics: woken.update(topics) or publish(())
+    asked = [(before, "a"), (before, "b"), (failing, "c"), (failing, "bad"), (failing, "a"), (behind, "d")]
+    results = await at_once(db, *(lambda p=p, n=n: db.write_together(p.group, n) for p, n in asked))
+    assert [results[n] for n in (0, 1, 2, 5)] == ["A", "B", "C", "D"]
+    assert [type(results[3]).__name__, "unique" in str(results[4]).lower()] == ["KeyError", True]
+    # Once without savepoints, and again with them; what failed, one by one.
+    assert (before.sizes, failing.sizes, behind.sizes) == ([2, 2], [3, 1, 1, 1], [1])
+    assert await names(db) == ["a", "b", "c", "d"]
+    assert woken == {"a", "b", "c", "d"}
+
+
+async def test_a_unit_of_its_own_is_run_once_whatever_fails_beside_it(db: Database):
+    runs: list[str] = []
+    puts = Puts()
+
+    def unit(tx: Tx) -> None:
+        runs.append("unit")
+        put(tx, "unit")
+
+    await at_once(
+        db,
+        lambda: db.write("unit", unit),
+        lambda: db.write_together(puts.group, "a"),
+        lambda: db.write_together(puts.group, "bad"),
+    )
+    assert runs == ["unit"]
+    assert await names(db) == ["a", "unit"]
 
 
 async def test_a_unit_that_fails_alone_in_its_batch_keeps_nothing(db: Database):

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.books import Books
 from tests.database import FakeIds
-from tests.db.test_group import at_once
+from tests.db.puts import at_once
 
 from halley.accounts import store as accounts
 from halley.accounts.model import BudgetPeriod, BudgetReservation, BudgetSettlement, NewKey
@@ -41,7 +41,19 @@ class End(msgspec.Struct, frozen=True):
 
     @property
     def settlement(self) -> Settlement:
-        return Settlement(hold_id=self.request.id, amount=self.amount, now=self.now)
+        return settlement(self.request, self.amount, self.now)
+
+
+def settlement(request: HoldRequest, amount: int | None, now: int = 0, **wrong: Any) -> Settlement:
+    known = Settlement(
+        hold_id=request.id,
+        ledger_account_id=request.ledger_account_id,
+        order_id=request.order_id,
+        held=request.amount,
+        amount=None if amount is None else Nanos(amount),
+        now=now,
+    )
+    return msgspec.structs.replace(known, **wrong)
 
 
 def hold_all(tx: Tx, requests: Sequence[HoldRequest]) -> Sequence[None]:
@@ -66,6 +78,31 @@ def end_all(ids: Ids) -> Callable[[Tx, Sequence[End]], Sequence[Nanos]]:
         ]
         accounts.settle_budgets(tx, settled)
         return charged
+
+    return run
+
+
+def hold_at_length(tx: Tx, requests: Sequence[HoldRequest]) -> Sequence[None]:
+    """Hold for one, without any short way."""
+    for each in requests:
+        ledger.hold(tx, each)
+        accounts.reserve_budget(tx, key_id=each.key_id, amount=each.amount, now=each.now)
+    return [None] * len(requests)
+
+
+def end_at_length(ids: Ids) -> Callable[[Tx, Sequence[End]], Sequence[Nanos]]:
+    def run(tx: Tx, ends: Sequence[End]) -> Sequence[Nanos]:
+        return [one(tx, end) for end in ends]
+
+    def one(tx: Tx, end: End) -> Nanos:
+        asked, paid = end.request, ZERO
+        if end.amount is None:
+            ledger.void(tx, hold_id=asked.id, ids=ids, now=end.now)
+        else:
+            paid = ledger.post(tx, hold_id=asked.id, amount=end.amount, ids=ids, now=end.now).charged
+        if usage.insert(tx, row(end, ids, paid)):
+            accounts.settle_budget(tx, key_id=asked.key_id, held=asked.amount, spent=paid, now=end.now)
+        return paid
 
     return run
 
@@ -138,12 +175,14 @@ def open_books(tx: Tx) -> None:
 @given(life=lives)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_books_are_the_same_as_one_by_one(life: list[tuple[Any, Any]], template: Path, tmp_path: Path):
-    one, other = (Life(template, tmp_path / name) for name in ("together.db", "alone.db"))
-    with closing(one), closing(other):
+    many, each, plain = (Life(template, tmp_path / name) for name in ("together.db", "alone.db", "long.db"))
+    with closing(many), closing(each), closing(plain):
         for holds, ends in life:
-            assert one.live(holds, ends, together) == other.live(holds, ends, alone)
-        assert one.state() == other.state()
-        assert one.differences() == other.differences() == ()
+            expected = plain.live(holds, ends, alone, at_length=True)
+            assert many.live(holds, ends, together) == expected
+            assert each.live(holds, ends, alone) == expected
+        assert many.state() == each.state() == plain.state()
+        assert many.differences() == each.differences() == plain.differences() == ()
 
 
 Way = Callable[[SqliteConnection, Callable[[Tx, Sequence[Any]], Sequence[Any]], Sequence[Any]], list[Any]]
@@ -158,13 +197,14 @@ class Life:
         self._ids = FakeIds(FakeClock())
         self._asked: dict[int, HoldRequest] = {}
 
-    def live(self, holds: list[Any], ends: list[Any], way: Way) -> list[Any]:
+    def live(self, holds: list[Any], ends: list[Any], way: Way, *, at_length: bool = False) -> list[Any]:
         requests = [request(*each) for each in holds]
         for number, asked in zip((each[0] for each in holds), requests, strict=True):
             self._asked.setdefault(number, asked)
         found = [(self._asked.get(number, request(number, ACCOUNTS[0], 0, 0)), *rest) for number, *rest in ends]
         over = [End(asked, None if used is None else Nanos(used), day * DAY_US) for asked, used, day in found]
-        return way(self._connection, hold_all, requests) + way(self._connection, end_all(self._ids), over)
+        hold, end = (hold_at_length, end_at_length) if at_length else (hold_all, end_all)
+        return way(self._connection, hold, requests) + way(self._connection, end(self._ids), over)
 
     def state(self) -> dict[str, list[tuple[Any, ...]]]:
         """Give all rows; ids that were made on the way are left out, for their number depends on the way."""
@@ -332,8 +372,8 @@ async def test_one_end_of_ten_has_its_own_answer(books: Books, hold_id: str, amo
     await books.post("hold_posted", 7)
     await books.void("hold_voided")
     await books.hold("hold_rest", 3)
-    ends = [Settlement(hold_id=f"hold_{n}", amount=Nanos(n) if n else None, now=0) for n in range(9)]
-    ends.append(Settlement(hold_id=hold_id, amount=None if amount is None else Nanos(amount), now=0))
+    ends = [settlement(books.request(f"hold_{n}", 10), n or None) for n in range(9)]
+    ends.append(settlement(books.request(hold_id, 10), amount))
 
     def settle(tx: Tx, items: Sequence[Settlement]) -> Sequence[Nanos]:
         return ledger.settle_together(tx, items, books.ids)
@@ -351,8 +391,11 @@ async def test_one_end_of_ten_has_its_own_answer(books: Books, hold_id: str, amo
 async def test_ten_ends_are_one_call_and_move_several_accounts(books: Books):
     owners = [await books.open(f"acct_{n}", credit=100) for n in range(3)]
     holds = [f"hold_{n}" for n in range(10)]
-    for n, name in enumerate(holds):
-        await books.hold(name, 20, ledger_account_id=owners[n % 3], account_id=f"acct_{n % 3}")
+    asked = [
+        books.request(name, 20, ledger_account_id=owners[n % 3], account_id=f"acct_{n % 3}")
+        for n, name in enumerate(holds)
+    ]
+    await books.db.write("hold", lambda tx: ledger.hold_together(tx, asked))
     calls: list[int] = []
 
     def run(tx: Tx, ends: Sequence[Settlement]) -> Sequence[Nanos]:
@@ -360,11 +403,65 @@ async def test_ten_ends_are_one_call_and_move_several_accounts(books: Books):
         return ledger.settle_together(tx, ends, books.ids)
 
     group = Group("settle", run)
-    ends = [Settlement(hold_id=name, amount=Nanos(n) if n % 2 else None, now=0) for n, name in enumerate(holds)]
+    ends = [settlement(request, n if n % 2 else None) for n, request in enumerate(asked)]
     results = await at_once(books.db, *(lambda end=end: books.db.write_together(group, end) for end in ends))
     assert results == [0, 1, 0, 3, 0, 5, 0, 7, 0, 9]
     assert calls == [10]
     assert [await books.left(owner) for owner in owners] == [100 - 12, 100 - 8, 100 - 5]
+    assert await books.differences() == ()
+
+
+WRONG: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "more held than was": ({"held": Nanos(11)}, {}),
+    "less held than was": ({"held": Nanos(9)}, {}),
+    "another's account": ({"ledger_account_id": "acct_two.live"}, {}),
+    "accounts exchanged": ({"ledger_account_id": "acct_two.live"}, {"ledger_account_id": "acct_one.live"}),
+    "nothing known": ({"ledger_account_id": "", "held": Nanos(-1)}, {}),
+}
+
+
+@pytest.mark.parametrize(("one", "other"), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize("many", [False, True], ids=["alone", "among others"])
+async def test_an_end_that_is_wrong_about_its_hold_does_not_reach_the_books(
+    books: Books, one: dict[str, Any], other: dict[str, Any], many: bool
+):
+    requests = [
+        books.request("hold_1", 10),
+        books.request("hold_2", 20, ledger_account_id="acct_two.live", account_id="acct_two"),
+        books.request("hold_3", 5),
+    ]
+    for name in ("acct_one", "acct_two"):
+        await books.open(name, credit=100)
+    await books.db.write("hold", lambda tx: ledger.hold_together(tx, requests))
+    ends = [settlement(requests[0], 7, **one), settlement(requests[1], 13, **other), settlement(requests[2], None)]
+
+    def settle(tx: Tx, items: Sequence[Settlement]) -> Sequence[Nanos]:
+        return ledger.settle_together(tx, items, books.ids)
+
+    group = Group("settle", settle)
+    if many:
+        paid = await at_once(books.db, *(lambda end=end: books.db.write_together(group, end) for end in ends))
+    else:
+        paid = [await books.db.write_together(group, end) for end in ends]
+    assert paid == [7, 13, 0]
+    assert [await books.left(f"{name}.live") for name in ("acct_one", "acct_two")] == [93, 87]
+    assert await books.differences() == ()
+
+
+async def test_an_open_hold_is_settled_by_few_statements_and_any_other_is_left_as_it_is(books: Books):
+    await books.open(credit=100)
+    request = books.request("hold_1", 10)
+    await books.db.write("hold", lambda tx: ledger.hold_together(tx, [request]))
+
+    def settle(end: Settlement) -> Callable[[Tx], Any]:
+        return lambda tx: ledger.settle_open(tx, [end])
+
+    assert await books.db.write("exceeded", settle(settlement(request, 11))) is None
+    assert await books.db.write("wrong", settle(settlement(request, 5, held=Nanos(9)))) is None
+    assert await books.left() == 90
+    assert await books.db.write("settle", settle(settlement(request, 4))) == (4,)
+    assert await books.db.write("again", settle(settlement(request, 4))) is None
+    assert await books.left() == 96
     assert await books.differences() == ()
 
 

@@ -95,7 +95,7 @@ async def test_damage_is_found_and_named(books: Books, damage: str, told: str):
 
     def unit(tx: Tx) -> None:
         if "'tr_x', 'void'" in damage:
-            tx.run("DROP INDEX transfers_resolve_once")
+            tx.run("DROP INDEX transfers_by_hold")
         assert tx.run(damage, {"revenue": "live:revenue", "funding": "live:funding"})
 
     await books.db.write("damage", unit)

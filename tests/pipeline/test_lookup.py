@@ -3,16 +3,23 @@
 import asyncio
 from collections import Counter
 
+import msgspec
 import pytest
 from tests.app.rigs import Rig
 
 from halley.accounts.model import Caller
+from halley.kernel import codec
 from halley.kernel.ids import TaskId
 from halley.pipeline import task
 from halley.pipeline.admit import admit
-from halley.pipeline.lookup import Asked, Lookup
-from halley.pipeline.request import RequestContext
-from halley.vendors.contract import Answer, TaskView
+from halley.pipeline.lookup import Asked, Found, Lookup
+from halley.vendors.contract import TaskView
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller gets."""
+
+    body: bytes
 
 
 class Shop:
@@ -24,13 +31,13 @@ class Shop:
         self.renders: Counter[str] = Counter()
 
     async def fetch(self, identity: str, base_url: str = "http://a") -> bytes | None:
-        context = RequestContext(id="req_1", method="GET", path="/", base_url=base_url, received_at=0)
-        answer = await task.answer(self.rig.world, self.caller, identity, context, self._render)
-        return None if answer is None else bytes(answer.body)
+        answer = await task.answer(self.rig.world, self.caller, identity, base_url, self._render)
+        return None if answer is None else answer.body
 
-    def _render(self, view: TaskView) -> Answer:
+    def _render(self, view: TaskView) -> Shown:
         self.renders[view.state] += 1
-        return Answer(status=200, body={"state": view.state, "base": view.base_url, "links": len(view.assets)})
+        shown = {"state": view.state, "base": view.base_url, "links": len(view.assets)}
+        return Shown(body=codec.encode(shown))
 
 
 @pytest.fixture
@@ -83,8 +90,12 @@ async def test_who_leaves_while_it_is_read_takes_nothing_from_the_others(shop: S
         Lookup(shop.rig.world.db),
         Asked(task_id=identity, project_id=shop.caller.project_id, livemode=False),
     )
+
+    async def find() -> Found | None:
+        return await lookup.find(asked)
+
     async with asyncio.TaskGroup() as group:
-        leaving, staying = [group.create_task(lookup.find(asked)) for _ in range(2)]
+        leaving, staying = [group.create_task(find()) for _ in range(2)]
         await asyncio.sleep(0)
         leaving.cancel()
     found = staying.result()
@@ -96,7 +107,7 @@ async def test_what_is_kept_stays_within_its_bound(shop: Shop, monkeypatch: pyte
     monkeypatch.setattr("halley.pipeline.lookup.KEPT_BYTES_MAX", 3_000)
     lookup = Lookup(shop.rig.world.db)
     for name in ("a", "b", "c"):
-        lookup.keep(name, ("running", 0, 0, 1), (), Answer(status=200, body=name * 100))
+        lookup.keep(name, ("running", 0, 0, 1), (), Shown(body=name.encode() * 100))
     assert [lookup.kept(name, ()) is None for name in ("a", "b", "c")] == [True, False, False]
-    lookup.keep("large", ("running", 0, 0, 1), (), Answer(status=200, body="x" * 20_000))
+    lookup.keep("large", ("running", 0, 0, 1), (), Shown(body=b"x" * 20_000))
     assert lookup.kept("large", ()) is None

@@ -11,7 +11,7 @@ from tests.app.rigs import Client, Rig
 
 from halley.routing import Channel
 from halley.testing.client import Reply
-from halley.upstream.client import UpstreamClient, UpstreamReply, UpstreamRequest, UpstreamStream
+from halley.upstream.client import Prepared, UpstreamClient, UpstreamReply, UpstreamRequest, UpstreamStream
 from halley.world import load_config
 
 OPENAI, CLAUDE, GEMINI = "gpt-5.4-mini", "claude-sonnet-4-6", "gemini-2.5-flash"
@@ -75,6 +75,12 @@ class _Watched:
     async def open(self, request: UpstreamRequest) -> UpstreamStream:
         self._note(request)
         return self.made_up or await self._inner.open(request)
+
+    def prepare(self, request: UpstreamRequest) -> Prepared:
+        return self._inner.prepare(request)
+
+    def begin(self, prepared: Prepared, body: bytes) -> None:
+        """Have everything opened."""
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -10,7 +10,9 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,
     "uvloop": uvloop.new_event_loop,
 }
-ON_ONE_LOOP = frozenset({"test_fuzz.py", "test_head.py", "test_deadlines.py", "test_gateway.py"})
+ON_ONE_LOOP = frozenset(
+    {"test_again.py", "test_fuzz.py", "test_head.py", "test_deadlines.py", "test_gateway.py", "test_remembered.py"}
+)
 
 
 def pytest_asyncio_loop_factories(

@@ -101,14 +101,14 @@ class Loop:
 class Line:
     """A protocol on such a wire."""
 
-    def __init__(self, app: App, **options: Any) -> None:
+    def __init__(self, app: App, *, make: type[HttpProtocol] = HttpProtocol, **options: Any) -> None:
         config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None, **options)
         self.loop = Loop()
         self.wire = Wire()
         self.state = ServerState()
         self.state.default_headers = [DATE]
         loop: Any = self.loop
-        self.protocol = HttpProtocol(config=config, server_state=self.state, app_state={}, _loop=loop)
+        self.protocol = make(config=config, server_state=self.state, app_state={}, _loop=loop)
         self.protocol.connection_made(self.wire)
 
     async def feed(self, *pieces: bytes) -> None:

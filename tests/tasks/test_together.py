@@ -39,6 +39,25 @@ async def test_orders_that_were_taken_run_as_they_were_told(rows: Rows) -> None:
     assert [await rows.now(task) for task in running] == running
 
 
+@pytest.mark.parametrize("number", [1, 3, 64, 65, 70])
+async def test_any_number_of_orders_and_looks_is_noted_each_as_its_own(rows: Rows, number: int) -> None:
+    new = [rows.new() for _ in range(number)]
+    await rows.db.write("insert", lambda tx: together.insert_tasks(tx, new))
+    running = [_running(rows, together.born(one), n % 2) for n, one in enumerate(new)]
+    assert all(await rows.db.write("accept", lambda tx: together.accept(tx, [*map(together.taken, running)])))
+    rows.clock.advance(60)
+    names, now = [each.id for each in running], rows.clock.now()
+    leased = await rows.db.write("lease", lambda tx: tasks.lease(tx, names, now=now, lease_us=SECOND))
+    looks = [together.looked(each, REPORT if n % 3 else None, n) for n, each in enumerate(leased)]
+    assert all(await rows.db.write("look", lambda tx: together.look_again(tx, looks)))
+    seen = await rows.db.read(lambda tx: tasks.find_tasks(tx, names))
+    heard = {each.id: n % 3 != 0 for n, each in enumerate(leased)}
+    assert len(leased) == number
+    for n, each in enumerate(leased):
+        told = {"report": REPORT, "word": REPORT.word, "progress": 0.25} if heard[each.id] else {}
+        assert seen[each.id] == msgspec.structs.replace(each, polls=1, due_at=n, **told)
+
+
 async def test_one_that_moved_meanwhile_is_told_apart(rows: Rows) -> None:
     submitting = [await rows.submitting() for _ in range(2)]
     running = [together.taken(_running(rows, task, n)) for n, task in enumerate(submitting)]

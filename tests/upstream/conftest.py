@@ -26,7 +26,14 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
 }
 """uvloop serves; asyncio is what most other tests, and platforms without uvloop, run on."""
 ON_BOTH_LOOPS = frozenset(
-    {"test_client.py", "test_connect.py", "test_framing.py", "test_keep_alive.py", "test_streams.py"}
+    {
+        "test_client.py",
+        "test_connect.py",
+        "test_framing.py",
+        "test_keep_alive.py",
+        "test_streams.py",
+        "test_whole.py",
+    }
 )
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from halley.upstream import NotSent, UpstreamRequest
-from halley.upstream.head import MEMO_ENTRIES_MAX, HeadWriter, Origin, read_url
+from halley.upstream.head import MEMO_ENTRIES_MAX, HeadWriter, Origin, ended, read_url
 
 
 def written(url: str = "http://a.example/", method: str = "GET", headers: tuple[tuple[str, str], ...] = ()) -> bytes:
@@ -13,7 +13,7 @@ def written(url: str = "http://a.example/", method: str = "GET", headers: tuple[
     request = UpstreamRequest(
         method=method, url=url, headers=headers, connect_timeout_s=1.0, answer_timeout_s=1.0, reply_bytes_max=1
     )
-    return writer.write(request, writer.place(url))
+    return ended(writer.spell(request, writer.place(url)), request)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, quote
 import msgspec
 
 from halley.accounts import Caller
+from halley.accounts.rules import hash_key
 from halley.api import errors
 from halley.api.answer_routes import GEMINI
 from halley.api.asgi import ClientLeft, Receive, Reply, Scope, Send
@@ -26,8 +27,11 @@ from halley.api.websocket import Upgrade, deny, serve_websocket
 from halley.kernel.faults import BadRequest, Draining, Fault, NoSuchPath, NotAllowed, Unauthenticated
 from halley.kernel.headers import header_name
 from halley.pipeline.admit import admit, known
+from halley.pipeline.request import ID_PREFIX
+from halley.server import Exchange
 from halley.world import World
 from halley.world.access import AccessLog
+from halley.world.figures import Count, Time
 
 if TYPE_CHECKING:
     from halley.api.call import RenderFault
@@ -73,19 +77,47 @@ _PREFLIGHT = (
 _log = logging.getLogger("halley.api")
 
 
+class _Sight(msgspec.Struct, kw_only=True, eq=False):
+    """What the head of a request tells. Requests of one connection with the same head share it."""
+
+    method: str
+    path: str | None
+    query: bytes
+    raw_headers: Sequence[tuple[bytes, bytes]]
+    headers: dict[str, str]
+    repeats: bool
+    """Whether a header came more than once."""
+    peer: str | None
+    match: Match[Entry] | None = None
+    allowed: tuple[str, ...] = ()
+    render: "RenderFault" = errors.render_openai
+    fields: list[tuple[str, str]] | None = None
+    """Of the query, once they were read."""
+    key: str | None = None
+    key_hash: str = ""
+    """Set once a key was found."""
+    address: Address | None = None
+    base_url: str = ""
+    """As of that address."""
+    figures: dict[tuple[str, int], "_Figures"] = {}
+    """By route and status."""
+
+
+class _Figures(msgspec.Struct, frozen=True, eq=False):
+    """What is counted of answers that are alike."""
+
+    what: tuple[str, str, int]
+    """Route, method and status."""
+    requests: Count
+    latency: Time
+
+
 class _Visit(msgspec.Struct, kw_only=True, eq=False):
     """One request and what is known of it so far."""
 
     id: str
-    method: str
-    path: str | None
-    headers: dict[str, str]
-    repeats: bool
-    """Whether a header came more than once."""
+    sight: _Sight
     received_at: int
-    match: Match[Entry] | None = None
-    allowed: tuple[str, ...] = ()
-    render: "RenderFault" = errors.render_openai
     key_id: str | None = None
     answered: bool = False
     """Whether the answer has begun."""
@@ -97,7 +129,8 @@ class _Visit(msgspec.Struct, kw_only=True, eq=False):
         """The route's template, for logs and metrics."""
         if self.websocket:
             return WEBSOCKET_PATH
-        return UNKNOWN_ROUTE if self.match is None else self.match.entry.path
+        match = self.sight.match
+        return UNKNOWN_ROUTE if match is None else match.entry.path
 
 
 class Api:
@@ -121,11 +154,22 @@ class Api:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or the server's own questions."""
         if scope["type"] == "http":
-            await self._serve(scope, receive, send)
+            sight = self._sight(scope["method"], _raw_path(scope), scope["query_string"], scope["headers"])
+            sight.peer = _host(scope.get("client"))
+            await self._serve(sight, self._answers.client(scope, receive, send))
         elif scope["type"] == "websocket":
             await self._serve_websocket(scope, receive, send)
         elif scope["type"] == "lifespan":
             await _live(receive, send)
+
+    async def exchange(self, exchange: Exchange) -> None:
+        """Answer one request of our own server, of whose head we may have seen the like."""
+        head = exchange.head
+        sight: _Sight | None = head.known
+        if sight is None:
+            sight = head.known = self._sight(head.method, head.path, head.query, head.headers)
+            sight.peer = _host(exchange.peer)
+        await self._serve(sight, self._answers.of_exchange(exchange))
 
     @property
     def running(self) -> int:
@@ -136,25 +180,32 @@ class Api:
         """Return when no call is running."""
         await self._idle.wait()
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began = self._world.clock.monotonic()
-        visit = self._visit(scope)
-        client = self._answers.client(scope, receive, send)
+    async def _serve(self, sight: _Sight, client: Client) -> None:
+        world = self._world
+        began = world.clock.monotonic()
+        visit = _Visit(id=ID_PREFIX + world.ids.new(), sight=sight, received_at=world.clock.now())
         self._running += 1
         self._idle.clear()
         status = CLIENT_LEFT
         try:
-            reply = await self._reply(visit, scope, client)
+            try:
+                reply = await self._handle(visit, client)
+            except ClientLeft:
+                raise
+            except Exception as error:  # noqa: BLE001 - the edge of the app: what nobody foresaw is logged, then a 500
+                reply = self._refusal(visit, error)
             status = reply.status
-            await _send(visit, reply, client)
+            visit.answered = True
+            if not client.answer_now(reply, visit.id.encode(), is_head=sight.method == "HEAD"):
+                await client.answer(reply, visit.id.encode(), is_head=sight.method == "HEAD")
         except ClientLeft:
             _log.debug("the caller hung up", extra={"request_id": visit.id})
         except asyncio.CancelledError:
             # The server cuts what has not ended when its time to stop is over.
             if not visit.answered:
-                reply = errors.reply_to_fault(_cut(visit), visit.id, visit.render)
-                status = reply.status
-                await _send(visit, reply, client)
+                reply = errors.reply_to_fault(_cut(sight), visit.id, sight.render)
+                status, visit.answered = reply.status, True
+                await client.answer(reply, visit.id.encode(), is_head=sight.method == "HEAD")
             raise
         except Exception:
             # The answer has begun, so all that is left is to cut the connection: the server does when we raise.
@@ -164,21 +215,21 @@ class Api:
             self._running -= 1
             if not self._running:
                 self._idle.set()
-            self._note(visit, status, self._world.clock.monotonic() - began)
+            self._note(visit, status, world.clock.monotonic() - began)
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a websocket; it runs as a call does until its end."""
         world, began = self._world, self._world.clock.monotonic()
         scope = {"headers": (), "query_string": b"", **scope, "method": "GET"}
-        visit = self._visit(scope)
-        visit.websocket = visit.path == WEBSOCKET_PATH
-        client = scope.get("client")
+        sight = self._sight("GET", _raw_path(scope), scope["query_string"], scope["headers"])
+        visit = _Visit(id=ID_PREFIX + world.ids.new(), sight=sight, received_at=world.clock.now())
+        visit.websocket = sight.path == WEBSOCKET_PATH
         upgrade = Upgrade(
             world=world,
             id=visit.id,
-            path=visit.path,
-            headers=visit.headers,
-            peer=client[0] if client else None,
+            path=sight.path,
+            headers=sight.headers,
+            peer=_host(scope.get("client")),
             received_at=visit.received_at,
             admit=lambda: self._admit_websocket(scope),
         )
@@ -209,82 +260,82 @@ class Api:
         key = find_key(_pairs(scope["headers"]), fields, self._key_headers)
         return await admit(self._world, key), dict(without_key(fields))
 
-    def _visit(self, scope: Scope) -> _Visit:
-        headers, repeats = _headers(scope["headers"])
-        raw: bytes | None = scope.get("raw_path")
-        path = self._plain_paths.get(raw or b"") or normal_path(raw or quote(scope["path"]).encode())
-        visit = _Visit(
-            id=f"req_{self._world.ids.new()}",
-            method=scope["method"],
+    def _sight(self, method: str, raw: bytes, query: bytes, headers: Sequence[tuple[bytes, bytes]]) -> _Sight:
+        by_name, repeats = _headers(headers)
+        path = self._plain_paths.get(raw) or normal_path(raw)
+        sight = _Sight(
+            method=method,
             path=path,
-            headers=headers,
+            query=query,
+            raw_headers=headers,
+            headers=by_name,
             repeats=repeats,
-            received_at=self._world.clock.now(),
+            peer=None,
         )
         if path is None:
             # No path of ours, but whose format it is in may still be plain to see.
-            visit.render = self._renders.get(first_segment((raw or b"").decode("latin-1")), visit.render)
+            sight.render = self._renders.get(first_segment(raw.decode("latin-1")), sight.render)
         else:
-            self._route(visit, path)
-        return visit
+            self._route(sight, path)
+        return sight
 
-    def _route(self, visit: _Visit, path: str) -> None:
-        wanted = "GET" if visit.method == "HEAD" else visit.method
-        visit.match = self._dispatch.find(wanted, path)
-        if visit.match is not None:
-            visit.render = visit.match.entry.render_fault
+    def _route(self, sight: _Sight, path: str) -> None:
+        wanted = "GET" if sight.method == "HEAD" else sight.method
+        sight.match = self._dispatch.find(wanted, path)
+        if sight.match is not None:
+            sight.render = sight.match.entry.render_fault
             return
         entries = self._dispatch.entries(path)
-        visit.allowed = _methods(entries)
-        visit.render = entries[0].render_fault if entries else self._renders.get(first_segment(path), visit.render)
+        sight.allowed = _methods(entries)
+        sight.render = entries[0].render_fault if entries else self._renders.get(first_segment(path), sight.render)
 
-    async def _reply(self, visit: _Visit, scope: Scope, client: Client) -> Reply:
-        try:
-            return await self._handle(visit, scope, client)
-        except ClientLeft:
-            raise
-        except Exception as error:  # noqa: BLE001 - the edge of the ASGI app: what nobody foresaw is logged, then a 500
-            fault = errors.known_fault(error)
-            if fault is None:
-                _log.exception("a call failed", extra={"request_id": visit.id, "route": visit.route})
-                fault = errors.internal()
-            return errors.reply_to_fault(fault, visit.id, visit.render)
+    def _refusal(self, visit: _Visit, error: Exception) -> Reply:
+        fault = errors.known_fault(error)
+        if fault is None:
+            _log.error("a call failed", exc_info=error, extra={"request_id": visit.id, "route": visit.route})
+            fault = errors.internal()
+        return errors.reply_to_fault(fault, visit.id, visit.sight.render)
 
-    async def _handle(self, visit: _Visit, scope: Scope, client: Client) -> Reply:
-        if visit.match is None or visit.path is None:
-            return _unrouted(visit)
-        entry = visit.match.entry
+    async def _handle(self, visit: _Visit, client: Client) -> Reply:
+        sight = visit.sight
+        if sight.match is None or sight.path is None:
+            return _unrouted(sight)
+        entry = sight.match.entry
         if not entry.while_draining and (self._world.draining or not self._world.ready):
             message = "The gateway is starting or stopping; try again in a moment"
             raise Draining(message, retry_after_s=DRAIN_RETRY_S)
-        fields = read_query(scope["query_string"])
-        call = self._call(visit, visit.match, visit.path, scope, client)
-        if fields:
-            call.query = dict(without_key(fields))
-        await self._admit(call, visit, scope, fields)
-        visit.key_id = call.admitted.key_id if call.admitted else None
+        if sight.fields is None:
+            sight.fields = read_query(sight.query)
+        call = self._call(visit, sight.match, sight.path, client)
+        if sight.fields:
+            call.query = dict(without_key(sight.fields))
+        if entry.access is not Access.OPEN and entry.access is not Access.LINK:
+            call.epoch = self._world.callers.epoch
+            call.admitted = self._world.callers.get(sight.key_hash) or await self._admit(call, sight)
+            visit.key_id = call.admitted.key_id if call.admitted else None
         try:
             return await entry.handler(call)
         finally:
             call.share.release()
 
-    def _call(self, visit: _Visit, match: Match[Entry], path: str, scope: Scope, client: Client) -> Call:
-        peer = scope.get("client")
-        host: str | None = peer[0] if peer else None
+    def _call(self, visit: _Visit, match: Match[Entry], path: str, client: Client) -> Call:
+        sight = visit.sight
         address = self._place()
+        if sight.address is not address:
+            sight.address, sight.base_url = address, base_url(address, sight.peer, sight.headers)
         return Call(
             world=self._world,
             entry=match.entry,
             id=visit.id,
-            method=visit.method,
+            method=sight.method,
             path=path,
             params=match.params,
             query={},
-            query_text=scope["query_string"].decode("latin-1"),
-            headers=visit.headers,
-            peer=host,
+            query_text=sight.query.decode("latin-1") if sight.query else "",
+            headers=sight.headers,
+            peer=sight.peer,
             address=address,
-            base_url=base_url(address, host, visit.headers),
+            base_url=sight.base_url,
             received_at=visit.received_at,
             client=client,
             share=Share(self._gates),
@@ -300,34 +351,46 @@ class Api:
             )
         return self._address
 
-    async def _admit(self, call: Call, visit: _Visit, scope: Scope, fields: list[tuple[str, str]]) -> None:
-        access = call.entry.access
-        if access in (Access.OPEN, Access.LINK):
-            return
-        try:
-            beside = visit.repeats or QUERY_FIELD in dict(fields)
-            key = None if beside else key_in(visit.headers, self._key_headers)
-            if key is None:
-                key = find_key(_pairs(scope["headers"]), fields, self._key_headers)
-        except Unauthenticated:
-            if access is Access.KEY_OR_LINK and "signature" in call.query:
-                return
-            raise
-        call.epoch = self._world.callers.epoch
-        call.admitted = known(self._world, key) or await admit(self._world, key)
+    async def _admit(self, call: Call, sight: _Sight) -> Caller | None:
+        if sight.key is None:
+            try:
+                sight.key = self._key(sight)
+            except Unauthenticated:
+                if call.entry.access is Access.KEY_OR_LINK and "signature" in call.query:
+                    return None
+                raise
+        caller = known(self._world, sight.key) or await admit(self._world, sight.key)
+        sight.key_hash = hash_key(sight.key)
+        return caller
+
+    def _key(self, sight: _Sight) -> str:
+        fields = sight.fields or []
+        beside = sight.repeats or QUERY_FIELD in dict(fields)
+        key = None if beside else key_in(sight.headers, self._key_headers)
+        return find_key(_pairs(sight.raw_headers), fields, self._key_headers) if key is None else key
 
     def _note(self, visit: _Visit, status: int, seconds: float) -> None:
-        method, route = visit.method if visit.method in METHODS else "other", visit.route
-        metrics = self._world.metrics
-        metrics.requests.labels(route, method, str(status)).inc()
-        metrics.latency.labels(route).observe(seconds)
-        theirs = visit.headers.get("x-request-id")
-        self._access.note((route, method, status), visit.id, seconds, visit.key_id, theirs)
+        sight, route = visit.sight, visit.route
+        figures = sight.figures.get((route, status))
+        if figures is None:
+            method = sight.method if sight.method in METHODS else "other"
+            metrics = self._world.metrics
+            figures = sight.figures[route, status] = _Figures(
+                (route, method, status),
+                metrics.requests.labels(route, method, str(status)),
+                metrics.latency.labels(route),
+            )
+        figures.requests.inc()
+        figures.latency.observe(seconds)
+        self._access.note(figures.what, visit.id, seconds, visit.key_id, sight.headers.get("x-request-id"))
 
 
-async def _send(visit: _Visit, reply: Reply, client: Client) -> None:
-    visit.answered = True
-    await client.answer(reply, visit.id.encode(), is_head=visit.method == "HEAD")
+def _raw_path(scope: Scope) -> bytes:
+    return scope.get("raw_path") or quote(scope["path"]).encode()
+
+
+def _host(peer: tuple[str, int] | None) -> str | None:
+    return peer[0] if peer else None
 
 
 class _MayBeDone(Draining):
@@ -336,24 +399,24 @@ class _MayBeDone(Draining):
     may_retry = False
 
 
-def _cut(visit: _Visit) -> Draining:
-    if visit.method == "POST" and "idempotency-key" not in visit.headers:
+def _cut(sight: _Sight) -> Draining:
+    if sight.method == "POST" and "idempotency-key" not in sight.headers:
         return _MayBeDone("The gateway stopped before this call had ended; look whether it was carried out")
     message = "The gateway stopped before this call had ended; send the same again in a moment"
     return Draining(message, retry_after_s=DRAIN_RETRY_S)
 
 
-def _unrouted(visit: _Visit) -> Reply:
-    allowed = visit.allowed
-    if visit.method == "OPTIONS" and allowed:
+def _unrouted(sight: _Sight) -> Reply:
+    allowed = sight.allowed
+    if sight.method == "OPTIONS" and allowed:
         listed = ", ".join((*allowed, "OPTIONS"))
         return Reply(status=204, headers=(("allow", listed), ("access-control-allow-methods", listed), *_PREFLIGHT))
-    raise _missing(visit, allowed)
+    raise _missing(sight, allowed)
 
 
-def _missing(visit: _Visit, allowed: tuple[str, ...]) -> Fault:
+def _missing(sight: _Sight, allowed: tuple[str, ...]) -> Fault:
     if allowed:
-        message = f"This path does not answer {visit.method[:20]}; it answers {', '.join(allowed)}"
+        message = f"This path does not answer {sight.method[:20]}; it answers {', '.join(allowed)}"
         return NotAllowed(message, allow=(*allowed, "OPTIONS"))
     return NoSuchPath("There is no such path; `GET /openapi.json` lists those that there are")
 

@@ -53,11 +53,15 @@ class BodyReader:
         self._receive = receive
         self._headers = headers
         self._bytes_max = bytes_max
-        self.came: bytes | None = None
-        """The whole body, where it is there already."""
+        self._came: bytes | None = None
+        self._length: int | None = None
         self._share = share or Share(BodyGates())
         self._idle_s = idle_s
         self._whole_s = whole_s
+
+    def came(self, body: bytes) -> None:
+        """Take it that the whole body is there already; what the headers say of its length may be of another one."""
+        self._came, self._length = body, len(body)
 
     async def json_bytes(self) -> bytes:
         """Read what should be JSON, undecoded. Raises `BadRequest`, `TooLarge`, `ClientLeft`."""
@@ -78,7 +82,7 @@ class BodyReader:
     async def read(self) -> bytes:
         """Read it whole and unpacked. Raises `Draining` when all bodies together are too many."""
         encoding = self._encoding()
-        came, self.came = self.came, None
+        came, self._came = self._came, None
         if came is not None and encoding is None and len(came) <= self._bytes_max and self._share.need_now(len(came)):
             return came
         data = await self._whole(packed=encoding is not None)
@@ -146,7 +150,7 @@ class BodyReader:
 
     def _declared(self) -> int | None:
         """Give the length that the request declares. Raises `TooLarge`, or `BadRequest` for one that is no number."""
-        text = self._headers.get("content-length")
+        text = self._headers.get("content-length") if self._length is None else str(self._length)
         if text is None:
             return None
         if not (text.isascii() and text.isdecimal()):

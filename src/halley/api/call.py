@@ -103,7 +103,8 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
         """Give access to the body; nothing of it has been read."""
         limits = {"idle_s": min(IDLE_S, whole_s), "whole_s": whole_s}
         reader = BodyReader(self.client.receive, self.headers, bytes_max=bytes_max, share=self.share, **limits)
-        reader.came = self.client.body
+        if (came := self.client.body) is not None:
+            reader.came(came)
         return reader
 
     def plain_json(self) -> bytes | None:

@@ -44,6 +44,10 @@ class Client(Protocol):
         """
         ...
 
+    def answer_now(self, reply: Reply, request_id: bytes, *, is_head: bool) -> bool:
+        """Do what `answer` does if that needs no waiting; False, having done nothing, if it does."""
+        ...
+
     async def answer(self, reply: Reply, request_id: bytes, *, is_head: bool) -> None:
         """Write an answer: headers and body in one go, or a stream chunk by chunk; for HEAD the headers alone.
 
@@ -64,8 +68,10 @@ class Answers:
         """Give the client of a request."""
         extensions = scope.get("extensions")
         exchange: Exchange | None = extensions.get(EXTENSION) if extensions else None
-        if exchange is None:
-            return AsgiClient(receive, send, self._on_all)
+        return AsgiClient(receive, send, self._on_all) if exchange is None else self.of_exchange(exchange)
+
+    def of_exchange(self, exchange: Exchange) -> Client:
+        """Give the client of a request to our own server."""
         return ExchangeClient(exchange, self._encoded)
 
 
@@ -101,9 +107,16 @@ class ExchangeClient:
         finally:
             exchange.on_leave(None)
 
+    def answer_now(self, reply: Reply, request_id: bytes, *, is_head: bool) -> bool:
+        if not reply.lines or is_head:
+            return False
+        fixed = b"".join((self._encoded, _ID_LINES % (request_id, request_id, request_id), reply.lines))
+        self._exchange.respond(reply.status, (), reply.body, encoded=fixed)
+        return True
+
     async def answer(self, reply: Reply, request_id: bytes, *, is_head: bool) -> None:
         try:
-            lines = _lines(reply.headers)
+            lines = reply.lines or _lines(reply.headers)
             headers = [] if lines else encoded(reply)
             fixed = b"".join((self._encoded, _ID_LINES % (request_id, request_id, request_id), lines))
             if reply.chunks is None or is_head:
@@ -172,6 +185,9 @@ class AsgiClient:
             raise
         return done[0]
 
+    def answer_now(self, reply: Reply, request_id: bytes, *, is_head: bool) -> bool:  # noqa: ARG002 - as declared
+        return False
+
     async def answer(self, reply: Reply, request_id: bytes, *, is_head: bool) -> None:
         try:
             await self._answer(reply, request_id, is_head=is_head)
@@ -230,6 +246,9 @@ def _learn(name: str) -> bool:
 
 def encoded(reply: Reply) -> list[Header]:
     """Spell a reply's own headers as bytes."""
+    if reply.lines:
+        pairs = [line.partition(b": ") for line in reply.lines.splitlines()]
+        return [(name, value) for name, _, value in pairs]
     return [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in reply.headers]
 
 

@@ -123,7 +123,9 @@ class Share:
 
     def release(self) -> None:
         """Give everything back."""
-        self.keep(0)
+        size, self._size = self._size, 0
+        if size:
+            self._gate.give(size)
 
 
 def _full() -> Draining:

@@ -203,6 +203,8 @@ class Gateway:
             with contextlib.suppress(TimeoutError):  # what has not ended by then is cut: its holds and rows are on disk
                 async with asyncio.timeout(max(0.0, self.world.settings.drain_s - CLOSE_S_MAX)):
                     await api.idle()
+                    while self.world.insisting:
+                        await asyncio.wait(self.world.insisting)
             server.should_exit = True
             await serving
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from halley.catalogue.conditions import at_size, dearest, input_tokens, parse_key
 from halley.catalogue.units import FALLBACKS
-from halley.kernel.money import Nanos, charge
+from halley.kernel.money import Nanos, total
 
 CASES_REMEMBERED_MAX = 256
 """Facts may come from a vendor's reply, and so be anything."""
@@ -20,29 +20,29 @@ class _Rates:
     def __init__(self, prices: Mapping[str, int]) -> None:
         self._prices = prices
         self._charged_as: dict[str, str] = {}
+        self._apart: set[tuple[str, ...]] = set()
+        """Meters that were counted together, each charged as itself or not at all."""
 
     def total(self, quantities: Mapping[str, int]) -> Nanos:
         """Price what was counted. What is charged as the same meter is added up before it is rounded."""
-        prices, charged_as = self._prices, self._charged_as
+        meters = tuple(quantities)
+        if meters in self._apart or self._are_apart(meters):
+            return total(quantities, self._prices)
         counted: dict[str, int] = {}
         for meter, count in quantities.items():
-            charged = charged_as.get(meter)
-            if charged is None:
-                charged = self._learn(meter)
-            if charged in counted:
-                counted[charged] += count
-            elif charged in prices:
-                counted[charged] = count
-        amount = 0
-        for meter, count in counted.items():
-            amount += charge(count, prices[meter])
-        return Nanos(amount)
+            charged = self._charged_as.get(meter) or self._learn(meter)
+            counted[charged] = counted.get(charged, 0) + count
+        return total(counted, self._prices)
 
     def counts_any_of(self, quantities: Mapping[str, int]) -> bool:
         """Whether there is a price for any of it."""
-        return not self._prices.keys().isdisjoint(
-            [self._charged_as.get(each) or self._learn(each) for each in quantities]
-        )
+        return any((self._charged_as.get(each) or self._learn(each)) in self._prices for each in quantities)
+
+    def _are_apart(self, meters: tuple[str, ...]) -> bool:
+        apart = all((self._charged_as.get(each) or self._learn(each)) == each for each in meters)
+        if apart and len(self._apart) < METERS_REMEMBERED_MAX:
+            self._apart.add(meters)
+        return apart
 
     def _learn(self, meter: str) -> str:
         charged = meter
@@ -64,6 +64,8 @@ class Tariff:
         self._sizes = sorted({key.above for key in conditional if key.above is not None})
         self.facts = tuple(sorted({name for key in conditional for name, _ in key.facts}))
         """What the price may depend on beside quantities."""
+        self._counting: set[tuple[str, ...]] = set()
+        """Meters some of which have a price."""
         self._holding: dict[_Case, _Rates] = {}
         self._plain = None if conditional else _Rates(meters)
 
@@ -78,7 +80,14 @@ class Tariff:
 
     def counts_nothing_of(self, quantities: Mapping[str, int]) -> bool:
         """Whether there are prices, and none of them is for what is counted here."""
-        return bool(self._meters) and not self._dearest.counts_any_of(quantities)
+        meters = tuple(quantities)
+        if meters in self._counting:
+            return False
+        if not self._meters or self._dearest.counts_any_of(quantities):
+            if len(self._counting) < METERS_REMEMBERED_MAX:
+                self._counting.add(meters)
+            return False
+        return True
 
     def _at(self, quantities: Mapping[str, int], facts: Mapping[str, str]) -> _Rates:
         size, exceeded = 0, 0

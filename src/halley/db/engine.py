@@ -58,8 +58,11 @@ class Tx(Protocol):
         """
         ...
 
-    def take(self, table: str, columns: tuple[str, ...], keys: Sequence[str]) -> Sequence[Values]:
-        """Delete the rows whose first column is among the keys, and give these columns of them, in any order."""
+    def take(self, table: str, columns: tuple[str, str, str], keys: Sequence[str]) -> Mapping[str, tuple[int, int]]:
+        """Delete the rows whose first column is among the keys, and tell what they were.
+
+        For each value of the second column: how many they were, and what the third comes to.
+        """
         ...
 
     def wake(self, topic: str) -> None:
@@ -170,8 +173,18 @@ class Database:
         """
         return self._writer.run_together(group, item)
 
+    def write_later(self, group: Group[Item, T], item: Item) -> Future[T]:
+        """The same for work that nobody waits for before going on: it need not have a commit of its own.
+
+        It goes with the next commit, before all else in it, or after `LINGER_S`, or when many have gathered. It must
+        not depend on a write that is not on disk yet. `read` sees it. The future tells the result or the error.
+        """
+        return self._writer.run_later(group, item)
+
     async def read(self, query: Callable[[Tx], T]) -> T:
-        """Run a query that changes nothing, on one snapshot."""
+        """Run a query that changes nothing, on one snapshot, that has all that was to be written later before."""
+        if (last := self._writer.last_later) is not None:
+            await self._writer.settle_later(last)
         try:
             return await self.wakeups.loop.run_in_executor(self._readers, self._driver.read, query)
         except Exception as error:

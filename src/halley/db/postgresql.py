@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
@@ -63,9 +63,9 @@ class PostgresTx:
         sql = _insertion(table, tuple(zip(columns, self._types(table, columns), strict=True)))
         self.later(sql, [_array(column) for column in zip(*rows, strict=True)])
 
-    def take(self, table: str, columns: tuple[str, ...], keys: Sequence[str]) -> Sequence[Values]:
+    def take(self, table: str, columns: tuple[str, str, str], keys: Sequence[str]) -> Mapping[str, tuple[int, int]]:
         cursor = self._at_once(_taking(table, columns), (_array(keys),))
-        return [tuple(row.values()) for row in cursor.fetchall()]
+        return {row["value"]: (row["n"], row["total"]) for row in cursor.fetchall()}
 
     def wake(self, topic: str) -> None:
         self.topics.add(topic)
@@ -263,9 +263,11 @@ def _insertion(table: str, columns: tuple[tuple[str, str], ...]) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def _taking(table: str, columns: tuple[str, ...]) -> bytes:
-    names = ", ".join(columns)
-    return f"DELETE FROM {table} WHERE {columns[0]} = ANY(%s::text[]) RETURNING {names}".encode()  # noqa: S608 - constants
+def _taking(table: str, columns: tuple[str, str, str]) -> bytes:
+    key, value, amount = columns
+    deletion = f"DELETE FROM {table} WHERE {key} = ANY(%s::text[]) RETURNING {value} AS value, {amount} AS amount"  # noqa: S608 - constants
+    sums = "SELECT value, count(*) AS n, sum(amount)::bigint AS total FROM gone GROUP BY value"
+    return f"WITH gone AS ({deletion}) {sums}".encode()
 
 
 def _array(values: Values) -> str:

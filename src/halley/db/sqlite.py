@@ -3,7 +3,7 @@
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from itertools import count as number_from
@@ -15,7 +15,7 @@ from halley.db.engine import NO_PARAMS, Params, Row, Tx, Value, Values
 from halley.db.wakeups import Wakeups
 
 T = TypeVar("T")
-_taken = msgspec.json.Decoder(list[list[int | str | None]])
+_taken = msgspec.json.Decoder(list[tuple[str, int, int]])
 CHECKPOINT_EVERY_S = 5.0
 """The log is copied into the database at least so often."""
 CHECKPOINT_ROWS = 2_000
@@ -60,16 +60,19 @@ class SqliteTx:
 
     def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Values]) -> None:
         # One statement for many rows: sqlite3 gives up and takes back the interpreter's lock around each step.
-        for piece in _pieces(rows):
-            sql, values = _insertion(table, columns, piece)
+        for start in range(0, len(rows), ROWS_MAX):
+            sql, values = _insertion(table, columns, rows[start : start + ROWS_MAX])
             self._connection.execute(sql, values)
 
-    def take(self, table: str, columns: tuple[str, ...], keys: Sequence[str]) -> Sequence[Values]:
-        taken: list[list[int | str | None]] = []
-        for piece in _pieces(keys):
+    def take(self, table: str, columns: tuple[str, str, str], keys: Sequence[str]) -> Mapping[str, tuple[int, int]]:
+        taken: dict[str, tuple[int, int]] = {}
+        for start in range(0, len(keys), ROWS_MAX):
+            piece = keys[start : start + ROWS_MAX]
             # All rows as one, for the same reason. This connection is the only one that writes: none comes between.
             reading, deleting = _taking(table, columns, len(piece))
-            taken += _taken.decode(self._connection.execute(reading, piece).fetchone()[0])
+            for value, count, total in _taken.decode(self._connection.execute(reading, piece).fetchone()[0]):
+                before = taken.get(value, (0, 0))
+                taken[value] = (before[0] + count, before[1] + total)
             self._connection.execute(deleting, piece)
         return taken
 
@@ -223,11 +226,6 @@ def _connect(path: str) -> sqlite3.Connection:
     return connection
 
 
-def _pieces(rows: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(rows), ROWS_MAX):
-        yield tuple(rows[start : start + ROWS_MAX])
-
-
 def _insertion(table: str, columns: tuple[str, ...], rows: Sequence[Values]) -> tuple[str, tuple[Value, ...]]:
     """Give a statement and what is bound to it. What is the same in all of many rows is bound once."""
     count = len(rows)
@@ -237,8 +235,10 @@ def _insertion(table: str, columns: tuple[str, ...], rows: Sequence[Values]) -> 
     places: list[int] = []
     varying: list[tuple[Value, ...]] = []
     for place, column in enumerate(zip(*rows, strict=True)):
-        if column.count(column[0]) == count:
-            shared.append(column[0])
+        first = column[0]
+        # Most that vary do so between the first and the last.
+        if first == column[-1] and column.count(first) == count:
+            shared.append(first)
             places.append(place)
         else:
             varying.append(column)
@@ -254,7 +254,9 @@ def _spelled(table: str, columns: tuple[str, ...], count: int, shared: tuple[int
 
 
 @lru_cache(maxsize=STATEMENTS_CACHED)
-def _taking(table: str, columns: tuple[str, ...], count: int) -> tuple[str, str]:
-    where = f"WHERE {columns[0]} IN ({', '.join('?' * count)})"
-    reading = f"SELECT json_group_array(json_array({', '.join(columns)})) FROM {table} {where}"  # noqa: S608 - constants
+def _taking(table: str, columns: tuple[str, str, str], count: int) -> tuple[str, str]:
+    key, value, amount = columns
+    where = f"WHERE {key} IN ({', '.join('?' * count)})"
+    sums = f"SELECT {value} AS value, count(*) AS n, sum({amount}) AS total FROM {table} {where} GROUP BY {value}"  # noqa: S608 - constants
+    reading = f"SELECT json_group_array(json_array(value, n, total)) FROM ({sums})"  # noqa: S608 - constants
     return reading, f"DELETE FROM {table} {where}"  # noqa: S608 - constants

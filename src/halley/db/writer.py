@@ -1,11 +1,17 @@
 """The one writer: a thread that runs what is queued in one transaction, so that many callers share one commit.
 
 Units run one after another, each in a savepoint of its own. Items of a `Group` run together, in one savepoint; should
-that fail, each of them alone.
+that fail, each of them alone. Where there are but groups, as with calls that are answered at once, savepoints are left
+out until something fails: then all is undone and done again with them. (A unit of its own is not run twice for that.)
 
 The steps of a batch run in the order in which they came, a group at the place of its first item: so an item may pass
 units that were queued before it. Nobody can tell: whoever depends on a write waits for its commit before asking for the
 next one, and then the two are in different batches. What is in one batch was asked for at the same time.
+
+What lingers, since nobody waits for it, is written with the next commit, and there before all else. It may pass
+whatever it likes: who lets a write linger has nothing open that this write depends on (a call's hold was on disk before
+its end is written). The other way round it matters: a hold that was asked for after another's end must find what that
+gave back, though holds that came before both may be in the same batch, and a group runs at the place of its first item.
 """
 
 import asyncio
@@ -33,6 +39,12 @@ CLASH_TRIES_MAX = 5
 """How often a unit is run again when another process was in the way."""
 QUEUE_MAX = 20_000
 """Units waiting; more means that the disk cannot keep up, and callers are told so."""
+LINGER_S = 0.005
+"""How long a write that nobody waits for may wait for another commit to go with, before it gets one of its own."""
+TIMER_STEP_S = 0.001
+"""The event loop's timers ring at whole milliseconds."""
+LINGERING_MANY = 64
+"""So many that linger are worth a commit."""
 
 
 class _Job(msgspec.Struct):
@@ -72,6 +84,14 @@ class Writer:
         self._loop = wakeups.loop
         self._failpoints = failpoints
         self._jobs: deque[_Job] = deque()
+        self._later: deque[_Job] = deque()
+        self._later_since = 0.0
+        """On the loop's clock, when the oldest of these came."""
+        self._later_due = False
+        """They are to be written now, even if nothing else is."""
+        self._later_timed = False
+        self.last_later: asyncio.Future[Any] | None = None
+        """Of what was let linger last; when it is done, so is all that was before it. None when long done."""
         self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._calling = False
         self._asleep = False
@@ -83,7 +103,7 @@ class Writer:
     @property
     def waiting(self) -> int:
         """Units queued."""
-        return len(self._jobs)
+        return len(self._jobs) + len(self._later)
 
     def run(self, name: str, unit: "Callable[[Tx], T]") -> "asyncio.Future[T]":
         """Queue a unit; what is given is done once it is on disk."""
@@ -93,6 +113,30 @@ class Writer:
         """Queue an item of a group; the same, and who waits leaves only once it is known what became of it."""
         return self._queue(_Job(group.name, group, item, _Certain(loop=self._loop)))
 
+    def run_later(self, group: Group[Item, T], item: Item) -> "asyncio.Future[T]":
+        """Queue an item of a group that nobody waits for: it goes with the next commit, or soon has its own."""
+        if self._closed or len(self._jobs) + len(self._later) >= QUEUE_MAX:
+            raise self._refusal(group.name)
+        self.last_later = future = _Certain(loop=self._loop)
+        if not self._later:
+            self._later_since = self._loop.time()
+        self._later.append(_Job(group.name, group, item, future))
+        if len(self._later) >= LINGERING_MANY:
+            self._write_later_now()
+        elif not self._later_timed:
+            self._later_timed = True
+            self._loop.call_later(LINGER_S, self._end_lingering)
+        return future
+
+    async def settle_later(self, last: "asyncio.Future[Any]") -> None:
+        """Return once all that lingers is on disk, or could not be written: then its own callers are told why."""
+        if last.done():
+            if self.last_later is last:
+                self.last_later = None
+            return
+        self._write_later_now()
+        await asyncio.wait((last,))
+
     def close(self) -> None:
         """Finish what is queued and end the thread."""
         self._closed = True
@@ -100,16 +144,33 @@ class Writer:
         self._thread.join()
 
     def _queue(self, job: _Job) -> "asyncio.Future[Any]":
-        if self._closed:
-            raise WriterClosed(job.name)
-        if len(self._jobs) >= QUEUE_MAX:
-            raise WriterOverloaded(job.name)
+        if self._closed or len(self._jobs) + len(self._later) >= QUEUE_MAX:
+            raise self._refusal(job.name)
         self._jobs.append(job)
         if not self._calling:
             # The thread is called once the loop has done all that is due now: so one call is for many jobs.
             self._calling = True
             self._loop.call_soon(self._call)
         return job.future
+
+    def _refusal(self, name: str) -> Exception:
+        return WriterClosed(name) if self._closed else WriterOverloaded(name)
+
+    def _end_lingering(self) -> None:
+        """Write what has lingered long enough. One timer serves whatever comes until it rings."""
+        self._later_timed = False
+        if not self._later:
+            return
+        rest_s = self._later_since + LINGER_S - self._loop.time()
+        if rest_s >= TIMER_STEP_S:
+            self._later_timed = True
+            self._loop.call_later(rest_s, self._end_lingering)
+        else:
+            self._write_later_now()
+
+    def _write_later_now(self) -> None:
+        self._later_due = True
+        self._call()
 
     def _call(self) -> None:
         self._calling = False
@@ -137,19 +198,28 @@ class Writer:
                         break
                     # The connection was lost, and nothing can have been kept: a new one may be tried.
             self._answer(batch)
+            del batch  # nobody is kept alive by a thread that waits
         if connection is not None:
             connection.close()
 
     def _next_batch(self) -> list[_Job]:
         """Wait for work; nothing when all is done and the writer is closed."""
-        while not self._jobs:
+        while not self._is_work():
             if self._closed:
                 return []
             self._asleep = True
-            if not self._jobs and not self._closed:  # looked at again, for who came before this did not call
+            if not self._is_work() and not self._closed:  # looked at again, for who came before this did not call
                 self._calls.get()
             self._asleep = False
-        return [self._jobs.popleft() for _ in range(min(len(self._jobs), BATCH_MAX))]
+        waited_for = len(self._jobs)  # before what lingers: then all that was asked for before these goes before them
+        self._later_due = False
+        batch = _take(self._later, BATCH_MAX)
+        if len(batch) == BATCH_MAX:
+            self._later_due = True
+        return batch + _take(self._jobs, min(waited_for, BATCH_MAX - len(batch)))
+
+    def _is_work(self) -> bool:
+        return bool(self._jobs or (self._later and (self._later_due or self._closed)))
 
     def _run_batch(self, connection: "Connection", batch: list[_Job]) -> None:
         steps = _steps(batch)
@@ -170,8 +240,8 @@ class Writer:
         """Run and commit; False when another process was in the way and nothing was kept."""
         try:
             tx = connection.begin()
-            if len(steps) == 1:
-                self._run_only_step(connection, tx, steps[0])
+            if len(steps) == 1 or None not in [step[0].group for step in steps]:
+                self._run_plainly(connection, tx, steps)
             else:
                 self._run_steps(connection, tx, steps)
             self._pass("before_commit", steps)
@@ -190,19 +260,21 @@ class Writer:
         self._wakeups.publish(topics)
         return True
 
-    def _run_only_step(self, connection: "Connection", tx: "Tx", step: _Step) -> None:
-        """Run what is alone in its transaction: this itself is what is undone, there needs to be no savepoint."""
+    def _run_plainly(self, connection: "Connection", tx: "Tx", steps: list[_Step]) -> None:
+        """Run steps without savepoints: should one fail, the whole transaction is what is undone."""
+        step = steps[0]
         try:
-            self._do(connection, tx, step)
+            for step in steps:
+                self._do(connection, tx, step)
         except Exception as error:
             if connection.clashed(error):
                 raise
             connection.rollback()
             tx = connection.begin()
-            if len(step) > 1:
-                self._run_steps(connection, tx, [[job] for job in step])
-            else:
+            if len(steps) == len(step) == 1:
                 _fail(step, error)
+            else:
+                self._run_steps(connection, tx, _without(steps, step))
 
     def _run_steps(self, connection: "Connection", tx: "Tx", steps: Iterable[_Step]) -> None:
         """Run steps, each in its savepoint: one that fails undoes nothing of the others."""
@@ -251,19 +323,29 @@ class Writer:
             self._loop.call_soon_threadsafe(_resolve, batch)
 
 
+def _take(jobs: deque[_Job], count: int) -> list[_Job]:
+    return [jobs.popleft() for _ in range(min(len(jobs), count))]
+
+
 def _steps(batch: list[_Job]) -> list[_Step]:
     """Put the items of each group together, at the place of the first of them."""
     steps: list[_Step] = []
-    of_groups: dict[int, _Step] = {}
+    of_groups: dict[Group[Any, Any], _Step] = {}
     for job in batch:
-        step = of_groups.get(id(job.group)) if job.group is not None else None
-        if step is not None:
-            step.append(job)
+        group = job.group
+        if group in of_groups:
+            of_groups[group].append(job)
             continue
-        steps.append([job])
-        if job.group is not None:
-            of_groups[id(job.group)] = steps[-1]
+        step = [job]
+        steps.append(step)
+        if group is not None:
+            of_groups[group] = step
     return steps
+
+
+def _without(steps: list[_Step], failed: _Step) -> list[_Step]:
+    """Put each item of a step that failed in a step of its own."""
+    return [part for step in steps for part in ([[job] for job in step] if step is failed else [step])]
 
 
 def _fail(jobs: Iterable[_Job], error: Exception) -> None:

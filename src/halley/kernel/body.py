@@ -16,7 +16,7 @@ _INTERPRETED = frozenset(
     )
 )
 """Fields that decide what a call may do and what it costs."""
-_string = msgspec.json.Decoder(str)
+_string_or_null = msgspec.json.Decoder(str | None)
 
 
 class JsonBody:
@@ -24,7 +24,7 @@ class JsonBody:
 
     def __init__(self, data: bytes) -> None:
         """Raises `BadRequest` for what is no JSON object, or too deep."""
-        if codec.too_deep(data) or not data.lstrip().startswith(b"{"):
+        if codec.too_deep(data) or (data[:1] != b"{" and data.lstrip()[:1] != b"{"):
             codec.decode_object(data)
         try:
             self.fields: dict[str, msgspec.Raw] = _top.decode(data)
@@ -42,10 +42,10 @@ class JsonBody:
     def text(self, name: str) -> str | None:
         """Give a text field. Raises `BadRequest` when it is something else; null is as if it were missing."""
         raw = self.fields.get(name)
-        if raw is None or bytes(raw) == b"null":
+        if raw is None:
             return None
         try:
-            return _string.decode(raw)
+            return _string_or_null.decode(raw)
         except ValueError as error:
             raise BadRequest(f"`{name}` must be a string", param=name) from error
 
@@ -82,7 +82,7 @@ class JsonBody:
 def _check_names(names: Iterable[str]) -> None:
     """Refuse what some servers take for a field that we interpret: they do not care for case, and we would differ."""
     for name in names:
-        if name not in _INTERPRETED and name.lower() in _INTERPRETED:
+        if not name.islower() and name not in _INTERPRETED and name.lower() in _INTERPRETED:
             raise BadRequest(f"`{name[:40]}` must be written `{name.lower()}`", param=name[:40])
 
 

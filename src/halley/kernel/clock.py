@@ -35,9 +35,8 @@ class SystemClock:
         """Microseconds since 1970 in UTC."""
         return time.time_ns() // 1_000
 
-    def monotonic(self) -> float:
-        """Seconds on a clock that never goes back."""
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)
+    """Seconds on a clock that never goes back."""
 
     async def sleep(self, seconds: float) -> None:
         """Return when that many seconds have passed."""

@@ -58,5 +58,8 @@ def total(quantities: Mapping[str, int], prices: Mapping[str, int]) -> Nanos:
     for meter, quantity in quantities.items():
         price = prices.get(meter)
         if price:
-            amount += charge(quantity, price)
+            # As `charge` has it; every call comes past here several times.
+            assert quantity >= 0
+            assert price >= 0
+            amount -= -quantity * price // MILLION
     return Nanos(amount)

@@ -47,6 +47,11 @@ def owner(ledger_account: str) -> tuple[str, bool]:
     return account_id, mode == MODES[True]
 
 
+def end_id(hold_id: str) -> str:
+    """Give an id for the post or void of a hold, of which there is one."""
+    return "tr_" + hold_id.removeprefix("hold_")
+
+
 def checked_amount(amount: int, *, least: int = 0) -> Nanos:
     """Give the amount back when the books can carry it. Raises `AmountOutOfRange`."""
     if not least <= amount <= AMOUNT_MAX:

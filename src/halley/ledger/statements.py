@@ -45,6 +45,14 @@ TAKE_BACK: dict[Column, str] = {
     "debits_posted": "UPDATE ledger_accounts SET debits_posted = debits_posted - :amount WHERE id = :id",
     "credits_posted": "UPDATE ledger_accounts SET credits_posted = credits_posted - :amount WHERE id = :id",
 }
+CLOSE = """
+    DELETE FROM open_holds
+    WHERE hold_id = :hold_id AND ledger_account_id = :ledger_account_id AND amount_nanos = :held
+"""
+FREE = """
+    UPDATE ledger_accounts SET debits_pending = debits_pending - :held, debits_posted = debits_posted + :posted
+    WHERE id = :id
+"""
 SETTLE = """
     UPDATE ledger_accounts SET debits_pending = debits_pending - :held, debits_posted = debits_posted + :posted
     WHERE id = :id RETURNING *

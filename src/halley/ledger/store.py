@@ -70,6 +70,7 @@ __all__ = [
     "open_account",
     "open_holds",
     "post",
+    "settle_open",
     "settle_together",
     "system_balances",
     "transfers_of_hold",
@@ -200,19 +201,30 @@ def void(tx: Tx, *, hold_id: str, ids: Ids, now: int) -> Voided:
 
 
 def hold_together(tx: Tx, requests: Sequence[HoldRequest]) -> None:
-    """Hold for many callers by few statements. One alone goes the way of `hold`; many may raise whenever in doubt."""
+    """Hold for many callers by few statements. One is answered as by `hold`; many may raise whenever in doubt."""
     if len(requests) > 1:
         return together.hold(tx, requests)
     for request in requests:
-        hold(tx, request)
+        if not together.hold_one(tx, request):
+            hold(tx, request)
     return None
 
 
-def settle_together(tx: Tx, settlements: Sequence[Settlement], ids: Ids) -> Sequence[Nanos]:
-    """Post or void many holds by few statements, and give what each caller was charged. Alone or in doubt: the same."""
+def settle_open(tx: Tx, settlements: Sequence[Settlement]) -> Sequence[Nanos] | None:
+    """Post or void holds that are open by few statements, and give what each caller was charged.
+
+    None, with nothing changed, for one that was ended before, is not what it is said to be, or was exceeded: `post` and
+    `void` know what to answer. Many may raise whenever in doubt.
+    """
     if len(settlements) > 1:
-        return together.settle(tx, settlements, ids)
-    return [_settle_alone(tx, end, ids) for end in settlements]
+        return together.settle(tx, settlements)
+    charged = together.settle_one(tx, settlements[0])
+    return None if charged is None else (charged,)
+
+
+def settle_together(tx: Tx, settlements: Sequence[Settlement], ids: Ids) -> Sequence[Nanos]:
+    """Do the same; one is always answered, as by `post` or `void`."""
+    return settle_open(tx, settlements) or [_settle_alone(tx, settlements[0], ids)]
 
 
 def _settle_alone(tx: Tx, end: Settlement, ids: Ids) -> Nanos:

@@ -1,20 +1,18 @@
-"""Holds and their ends for many callers at once, by one statement per table instead of one per caller.
+"""Holds and their ends, for many callers at once or for one, by as few statements as can be.
 
-Only what is plain is done here: anything else raises, and whoever called undoes all of it and comes again with one at a
-time. Then each goes the long way through `store`, which knows what to answer to repeats and to whom to refuse what.
+Only what is plain is done here. Where many are in doubt this raises, and whoever called undoes all of it and comes
+again with one at a time. One that is in doubt changes nothing here: it goes the long way through `store`, which knows
+what to answer to repeats and to whom to refuse what.
 """
 
 from collections.abc import Sequence
 
-import msgspec
-
 from halley.db import Tx
-from halley.db.engine import Params, Values
-from halley.kernel.ids import Ids
+from halley.db.engine import Params
 from halley.kernel.money import ZERO, Nanos
 from halley.ledger import rules
 from halley.ledger.model import HoldRequest, InDoubt, Settlement, TransferKind
-from halley.ledger.statements import ADD, addition
+from halley.ledger.statements import ADD, CLOSE, FREE, INSERT_OPEN, INSERT_TRANSFER, TAKE_BACK, addition, listed
 
 _TRANSFER = (
     "id",
@@ -40,22 +38,10 @@ _OPEN_HOLD = (
     "boot_id",
     "created_at",
 )
+_TAKEN = ("hold_id", "ledger_account_id", "amount_nanos")
 # Looked up once: an enum's value costs more than a row's other fields together.
 _HOLD, _POST, _VOID = TransferKind.HOLD.value, TransferKind.POST.value, TransferKind.VOID.value
 _REVENUE = {livemode: rules.revenue(livemode=livemode) for livemode in rules.MODES}
-_FREE = """
-    UPDATE ledger_accounts SET debits_pending = debits_pending - :held, debits_posted = debits_posted + :posted
-    WHERE id = :id
-"""
-
-
-class _Held(msgspec.Struct, frozen=True, array_like=True):
-    """What of an open hold is needed to end it; its fields are the columns that are read."""
-
-    hold_id: str
-    ledger_account_id: str
-    amount_nanos: Nanos
-    order_id: str
 
 
 def hold(tx: Tx, requests: Sequence[HoldRequest]) -> None:
@@ -75,91 +61,158 @@ def hold(tx: Tx, requests: Sequence[HoldRequest]) -> None:
     ]
     if tx.many(ADD["debits_pending"], params) != len(params):
         raise InDoubt("one of the accounts")
-    tx.insert("transfers", _TRANSFER, [_hold_values(request) for request in requests])
-    tx.insert("open_holds", _OPEN_HOLD, [_open_values(request) for request in requests])
+    tx.insert(
+        "transfers",
+        _TRANSFER,
+        [
+            (
+                one.id,
+                _HOLD,
+                one.ledger_account_id,
+                _REVENUE[one.livemode],
+                one.amount,
+                None,
+                one.account_id,
+                int(one.livemode),
+                one.order_id,
+                one.boot_id,
+                one.note,
+                one.now,
+            )
+            for one in requests
+        ],
+    )
+    tx.insert(
+        "open_holds",
+        _OPEN_HOLD,
+        [
+            (
+                one.id,
+                one.ledger_account_id,
+                one.amount,
+                one.order_kind,
+                one.order_id,
+                one.key_id,
+                one.boot_id,
+                one.now,
+            )
+            for one in requests
+        ],
+    )
 
 
-def settle(tx: Tx, settlements: Sequence[Settlement], ids: Ids) -> Sequence[Nanos]:
-    """End holds that are open and were not exceeded; give what each caller was charged."""
-    taken = tx.take("open_holds", _Held.__struct_fields__, [end.hold_id for end in settlements])
-    held = {each.hold_id: each for each in msgspec.convert(taken, list[_Held])}
-    if len(held) != len(settlements):
-        raise InDoubt(f"{len(held)} of {len(settlements)} holds are open")
-    accounts = {each.ledger_account_id: _Sums(each.ledger_account_id) for each in held.values()}
-    rows: list[Values] = []
+def settle(tx: Tx, settlements: Sequence[Settlement]) -> Sequence[Nanos]:
+    """End holds that are open, as they are said to be, and were not exceeded; give what each caller was charged."""
+    accounts: dict[str, _Sums] = {}
     charged: list[Nanos] = []
     for end in settlements:
-        each = held[end.hold_id]
-        sums = accounts[each.ledger_account_id]
         used = ZERO if end.amount is None else end.amount
-        if not 0 <= used <= each.amount_nanos:
+        if not 0 <= used <= end.held:
             raise InDoubt(end.hold_id)
-        sums.freed += each.amount_nanos
+        sums = accounts.get(end.ledger_account_id)
+        if sums is None:
+            sums = accounts[end.ledger_account_id] = _Sums(end.ledger_account_id)
+        sums.count += 1
+        sums.freed += end.held
         sums.posted += used
         charged.append(used)
-        rows.append(_end_values(end, each, sums, ids))
-    tx.many(_FREE, [sums.freeing() for _, sums in sorted(accounts.items())])
-    tx.insert("transfers", _TRANSFER, rows)
+    taken = tx.take("open_holds", _TAKEN, [end.hold_id for end in settlements])
+    if taken != {sums.ledger_account_id: (sums.count, sums.freed) for sums in accounts.values()}:
+        raise InDoubt("some holds are not open, or not what they are said to be")
+    tx.many(FREE, [sums.freeing() for _, sums in sorted(accounts.items())])
+    tx.insert(
+        "transfers",
+        _TRANSFER,
+        [
+            (
+                rules.end_id(end.hold_id),
+                _VOID if end.amount is None else _POST,
+                end.ledger_account_id,
+                (sums := accounts[end.ledger_account_id]).revenue,
+                end.held if end.amount is None else end.amount,
+                end.hold_id,
+                sums.owner,
+                sums.livemode,
+                end.order_id,
+                None,
+                "",
+                end.now,
+            )
+            for end in settlements
+        ],
+    )
     return charged
 
 
 class _Sums:
     """What the ends of one batch come to on one account."""
 
+    __slots__ = ("count", "freed", "ledger_account_id", "livemode", "owner", "posted", "revenue")
+
     def __init__(self, ledger_account_id: str) -> None:
-        self._ledger_account_id = ledger_account_id
+        self.ledger_account_id = ledger_account_id
         self.owner, livemode = rules.owner(ledger_account_id)
         self.livemode = int(livemode)
         self.revenue = _REVENUE[livemode]
-        self.freed = 0
-        self.posted = 0
+        self.count = self.freed = self.posted = 0
 
     def freeing(self) -> Params:
-        return {"id": self._ledger_account_id, "held": self.freed, "posted": self.posted}
+        return {"id": self.ledger_account_id, "held": self.freed, "posted": self.posted}
 
 
-def _hold_values(request: HoldRequest) -> Values:
-    return (
-        request.id,
-        _HOLD,
-        request.ledger_account_id,
-        _REVENUE[request.livemode],
-        request.amount,
-        None,
-        request.account_id,
-        int(request.livemode),
-        request.order_id,
-        request.boot_id,
-        request.note,
-        request.now,
+def hold_one(tx: Tx, request: HoldRequest) -> bool:
+    """Hold for one caller; False, with nothing changed, where that is not plain."""
+    if not 0 <= request.amount <= rules.AMOUNT_MAX:
+        return False
+    params = addition(
+        request.ledger_account_id, account_id=request.account_id, livemode=request.livemode, amount=request.amount
     )
+    if not tx.run(ADD["debits_pending"], params):
+        return False
+    transfer: Params = {
+        "id": request.id,
+        "kind": _HOLD,
+        "debit_account": request.ledger_account_id,
+        "credit_account": _REVENUE[request.livemode],
+        "amount_nanos": request.amount,
+        "hold_id": None,
+        "account_id": request.account_id,
+        "livemode": int(request.livemode),
+        "order_id": request.order_id,
+        "boot_id": request.boot_id,
+        "note": request.note,
+        "created_at": request.now,
+    }
+    if not tx.run(INSERT_TRANSFER, transfer):
+        tx.run(TAKE_BACK["debits_pending"], params)
+        return False
+    tx.run(INSERT_OPEN, listed(request))
+    return True
 
 
-def _open_values(request: HoldRequest) -> Values:
-    return (
-        request.id,
-        request.ledger_account_id,
-        request.amount,
-        request.order_kind,
-        request.order_id,
-        request.key_id,
-        request.boot_id,
-        request.now,
-    )
-
-
-def _end_values(end: Settlement, held: _Held, sums: _Sums, ids: Ids) -> Values:
-    return (
-        f"tr_{ids.new()}",
+def settle_one(tx: Tx, end: Settlement) -> Nanos | None:
+    """End one hold and give what the caller was charged; None, with nothing changed, where that is not plain."""
+    used = ZERO if end.amount is None else end.amount
+    if not 0 <= used <= end.held:
+        return None
+    hold: Params = {"hold_id": end.hold_id, "ledger_account_id": end.ledger_account_id, "held": end.held}
+    if not tx.run(CLOSE, hold):
+        return None
+    sums = _Sums(end.ledger_account_id)
+    tx.run(FREE, {"id": end.ledger_account_id, "held": end.held, "posted": used})
+    transfer = (
+        rules.end_id(end.hold_id),
         _VOID if end.amount is None else _POST,
-        held.ledger_account_id,
+        end.ledger_account_id,
         sums.revenue,
-        held.amount_nanos if end.amount is None else end.amount,
-        held.hold_id,
+        end.held if end.amount is None else used,
+        end.hold_id,
         sums.owner,
         sums.livemode,
-        held.order_id,
+        end.order_id,
         None,
         "",
         end.now,
     )
+    tx.insert("transfers", _TRANSFER, [transfer])
+    return used

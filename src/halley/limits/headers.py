@@ -15,6 +15,25 @@ def rate_headers(verdict: Verdict) -> tuple[tuple[str, str], ...]:
     )
 
 
+def rate_lines(verdict: Verdict) -> str:
+    """Give the same as lines of a message."""
+    requests, tokens = "", ""
+    # Of one side all three are told or none.
+    if verdict.limit_requests is not None:
+        requests = (
+            f"x-ratelimit-limit-requests: {verdict.limit_requests}\r\n"
+            f"x-ratelimit-remaining-requests: {verdict.remaining_requests}\r\n"
+            f"x-ratelimit-reset-requests: {duration(verdict.reset_requests_s or 0.0)}\r\n"
+        )
+    if verdict.limit_tokens is not None:
+        tokens = (
+            f"x-ratelimit-limit-tokens: {verdict.limit_tokens}\r\n"
+            f"x-ratelimit-remaining-tokens: {verdict.remaining_tokens}\r\n"
+            f"x-ratelimit-reset-tokens: {duration(verdict.reset_tokens_s or 0.0)}\r\n"
+        )
+    return requests + tokens
+
+
 def duration(seconds: float) -> str:
     """Spell a span of time as those headers do: `12ms`, `1.5s`, `6m0s`, `1h0m0s`; rounded up to a millisecond."""
     milliseconds = math.ceil(round(seconds * _SECOND_MS, 6))

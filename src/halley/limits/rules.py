@@ -112,10 +112,17 @@ def weighed(account: Account, limit: RateLimit, tokens: int, now_us: int) -> tup
 
 def corrected(account: Account, limit: RateLimit, tokens: int, now_us: int) -> Account:
     """Count tokens beyond those taken, whether there is room or not; give back when negative."""
-    if limit.tokens_per_minute is None:
+    per_requests, per_tokens = limit.requests_per_minute, limit.tokens_per_minute
+    if per_tokens is None:
         return account
-    bucket = poured(drained(account.tokens, limit.tokens_per_minute, now_us), tokens)
-    return _written(account.requests, bucket, limit)
+    before, requests = account.tokens, account.requests
+    at = max(now_us, before.at_us)
+    units = max(0, max(0, before.units - (at - before.at_us) * per_tokens) + tokens * MINUTE_US)
+    bucket = Bucket(units=units, at_us=at)
+    if per_requests is None:
+        return _written(requests, bucket, limit)
+    empty_at_us = max(requests.at_us - -requests.units // per_requests, at - -units // per_tokens)
+    return Account(requests=requests, tokens=bucket, empty_at_us=empty_at_us)
 
 
 def _wait(name: Counted, bucket: Bucket, per_minute: int | None, pieces: int) -> dict[Counted, int | None]:

@@ -2,6 +2,7 @@
 
 import math
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from halley.accounts.model import Caller
 from halley.accounts.rules import hash_key
@@ -11,6 +12,7 @@ from halley.limits import RateLimit, Verdict
 from halley.world import World
 
 KEY_LENGTH_MAX = 256
+RATES_REMEMBERED_MAX = 1_024
 
 
 class OverLimit(TooManyRequests):
@@ -78,10 +80,12 @@ def correct(world: World, caller: Caller, tokens: int) -> None:
 
 def rate_of(caller: Caller) -> RateLimit:
     """Give the limits of the caller's key."""
-    return RateLimit(
-        requests_per_minute=caller.requests_per_minute,
-        tokens_per_minute=caller.tokens_per_minute,
-    )
+    return _rate(caller.requests_per_minute, caller.tokens_per_minute)
+
+
+@lru_cache(maxsize=RATES_REMEMBERED_MAX)
+def _rate(requests_per_minute: int | None, tokens_per_minute: int | None) -> RateLimit:
+    return RateLimit(requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute)
 
 
 def _over(verdict: Verdict, tokens: int) -> OverLimit:

@@ -4,7 +4,8 @@ The worker settles. Nothing is sent before the hold and the task's row are on di
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 import msgspec
 
@@ -15,7 +16,7 @@ from halley.kernel.clock import MICROSECONDS
 from halley.kernel.faults import BadRequest, Fault
 from halley.kernel.ids import TaskId
 from halley.kernel.money import dollars
-from halley.kernel.order import ImageOrder
+from halley.kernel.order import ImageOrder, Webhook
 from halley.pipeline import once, settle
 from halley.pipeline.admit import limit
 from halley.pipeline.choose import Attempt, choose
@@ -28,11 +29,12 @@ from halley.pipeline.send import Sent, read_directive, send
 from halley.pipeline.task import wait_ended
 from halley.pipeline.vendor import same_site
 from halley.pipeline.view import show
+from halley.routing import Channel
 from halley.tasks import Task, TaskState, together
 from halley.tasks import store as tasks
 from halley.tasks.together import Taken
 from halley.upstream.errors import Refused as UpstreamRefused
-from halley.vendors.contract import Accepted, Answer, Dialect, Incoming, TaskView, WebhookEvent, tasks_of
+from halley.vendors.contract import Accepted, Answer, Dialect, Incoming, TaskView, WebhookEvent
 from halley.world import World
 
 LOST_REPLY_LOOK_AFTER_S = 5
@@ -44,22 +46,54 @@ async def submit(world: World, caller: Caller, dialect: Dialect, incoming: Incom
 
     An order whose hold is on disk is seen through even when the caller hangs up.
     """
-    order = _with_public_model(world, dialect.read_order(incoming))
-    _check_directive(caller, order, request)
-    _check_webhook(world, order)
-    known = await once.known(world, caller, request, order.body)
-    if known is not None:
-        return await once.replay(world, caller, request, known, dialect=dialect)
+    order = dialect.read_order(incoming)
+    model = world.catalogue.public_id(order.model)
+    if model != order.model:
+        order = msgspec.structs.replace(order, model=model)
+    if request.directive is not None or not caller.livemode:
+        _check_directive(caller, order, request)
+    if order.webhook is not None:
+        _check_webhook(world, order, order.webhook)
+    if request.idempotency_key is not None:
+        known = await once.known(world, caller, request, order.body)
+        if known is not None:
+            return await once.replay(world, caller, request, known, dialect=dialect)
     limit(world, caller, tokens=0)
     submission = Submission(caller=caller, dialect=dialect, order=order, request=request)
     attempts = choose(world, caller, order)
-    own = await load_own_inputs(world, submission)
+    own = await load_own_inputs(world, submission) if order.images else {}
     task_id = TaskId(world.ids.new())
-    with world.at_work(task_id):
+    # So that no sweep takes it for stranded.
+    world.submitting.add(task_id)
+    try:
         task = await reserve(world, submission, attempts[0], task_id)
         if isinstance(task, Existing):
             return await once.replay(world, caller, request, task, dialect=dialect)
-        return await asyncio.shield(_see_through(world, submission, task, attempts, own))
+        return await _whole(_see_through(world, submission, task, attempts, own))
+    finally:
+        world.submitting.discard(task_id)
+
+
+async def _whole(work: Coroutine[Any, Any, Answer]) -> Answer:
+    """Wait for what goes on to its end, though whoever waits is cut off; half the price of `asyncio.shield`."""
+    loop = asyncio.get_running_loop()
+    told: asyncio.Future[Answer] = loop.create_future()
+    loop.create_task(_tell(work, told))  # noqa: RUF006 - who wakes it keeps it: the writer, or the client of vendors
+    return await told
+
+
+async def _tell(work: Coroutine[Any, Any, Answer], told: asyncio.Future[Answer]) -> None:
+    try:
+        answer = await work
+    except asyncio.CancelledError:
+        told.cancel()
+        raise
+    except Exception as error:  # noqa: BLE001 - whoever waits gets it
+        if not told.done():
+            told.set_exception(error)
+    else:
+        if not told.done():
+            told.set_result(answer)
 
 
 async def _see_through(
@@ -154,14 +188,8 @@ def _move_sent(tx: Tx, world: World, task: Task, sent: Sent | None) -> None:
 
 def _as_running(world: World, task: Task, attempt: Attempt, accepted: Accepted) -> Task:
     """Give a task as it stands once its vendor took it."""
-    now, vendor, channel = world.clock.now(), tasks_of(attempt.vendor), attempt.channel
-    poll_url = accepted.poll_url
-    if poll_url is not None and not same_site(channel.base_url, poll_url):
-        # Our credentials do not go there; the vendor is asked at its own address.
-        poll_url = None
-    if poll_url is not None and channel.simulated:
-        # A simulator may come back on another port; its own address is added at each poll.
-        poll_url = poll_url.removeprefix(channel.base_url)
+    now, vendor = world.clock.now(), attempt.tasks
+    poll_url = None if accepted.poll_url is None else _poll_url(attempt.channel, accepted.poll_url)
     return msgspec.structs.replace(
         task,
         state=TaskState.RUNNING,
@@ -174,6 +202,14 @@ def _as_running(world: World, task: Task, attempt: Attempt, accepted: Accepted) 
         deadline_at=now + vendor.deadline_s * MICROSECONDS,
         due_at=now + int(vendor.poll_after_s[0] * MICROSECONDS),
     )
+
+
+def _poll_url(channel: Channel, told: str) -> str | None:
+    if not same_site(channel.base_url, told):
+        # Our credentials do not go there; the vendor is asked at its own address.
+        return None
+    # A simulator may come back on another port; its own address is added at each poll.
+    return told.removeprefix(channel.base_url) if channel.simulated else told
 
 
 async def _wait(world: World, submission: Submission, view: TaskView) -> Answer:
@@ -192,16 +228,9 @@ async def _wait(world: World, submission: Submission, view: TaskView) -> Answer:
     return answer
 
 
-def _with_public_model(world: World, order: ImageOrder) -> ImageOrder:
-    model = world.catalogue.public_id(order.model)
-    return order if model == order.model else msgspec.structs.replace(order, model=model)
-
-
-def _check_webhook(world: World, order: ImageOrder) -> None:
-    if order.webhook is None:
-        return
+def _check_webhook(world: World, order: ImageOrder, webhook: Webhook) -> None:
     try:
-        world.guard.check(order.webhook.url)
+        world.guard.check(webhook.url)
     except UpstreamRefused as error:
         param = next((name for name in ("webhook_url", "webhook") if name in order.body), "webhook")
         raise BadRequest(f"`{param}` cannot be called: {error.message}", param=param) from error

@@ -7,7 +7,7 @@ from halley.kernel.faults import NoChannel, NotConveyed
 from halley.kernel.order import ImageOrder
 from halley.pipeline.admit import allow_model
 from halley.routing import Channel, candidates
-from halley.vendors.contract import Vendor, VendorCall, tasks_of
+from halley.vendors.contract import Tasks, Vendor, VendorCall
 from halley.world import World
 
 
@@ -16,6 +16,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
     channel: Channel
     vendor: Vendor
+    tasks: Tasks
+    """How this vendor takes orders."""
     vendor_model: str
     call: VendorCall | None = None
     """The order in the vendor's format, as it is where none of its inputs are files of ours."""
@@ -23,18 +25,42 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 def choose(world: World, caller: Caller, order: ImageOrder) -> list[Attempt]:
     """List who can run this order. Raises `NoChannel`, or `NotConveyed` when a field stands in everybody's way."""
-    allow_model(caller, order.model)
-    found = candidates(world.config.channels, order.model, livemode=caller.livemode, draw=lambda _: world.draw())
-    able = [attempt for channel in found if (attempt := _attempt(world, channel, order.model)) is not None]
-    if not able:
-        message = f"No available channel for model `{order.model}`; `GET /v1/models` lists what is served"
-        raise NoChannel(message, param="model")
+    if caller.models is not None:
+        allow_model(caller, order.model)
+    case = ("tasks", order.model, caller.livemode)
+    able: tuple[Attempt, ...] | None = world.config.routes.get(case)
+    if able is None:
+        able = _able(world, order.model, livemode=caller.livemode)
+        world.config.remember(case, able)
+    if len(able) > 1:
+        able = _drawn(world, able, order)
     conveying, obstacle = _that_convey(able, order)
     if not conveying:
         assert obstacle is not None
         raise obstacle
-    # Where priority leaves a choice, the vendor that speaks the caller's format gets the order as it was written.
-    return sorted(conveying, key=lambda one: (-one.channel.priority, one.vendor.format != order.dialect))
+    return conveying
+
+
+def _able(world: World, model: str, *, livemode: bool) -> tuple[Attempt, ...]:
+    """List whose channel serves the model; this is the same for all orders. Raises `NoChannel`."""
+    found = candidates(world.config.channels, model, livemode=livemode, draw=lambda _: 1.0)
+    able = [attempt for channel in found if (attempt := _attempt(world, channel, model)) is not None]
+    if not able:
+        message = f"No available channel for model `{model}`; `GET /v1/models` lists what is served"
+        raise NoChannel(message, param="model")
+    return tuple(able)
+
+
+def _drawn(world: World, able: tuple[Attempt, ...], order: ImageOrder) -> tuple[Attempt, ...]:
+    """Draw lots for the turn, by weight.
+
+    Where priority leaves a choice, the vendor that speaks the caller's format gets the order as it was written.
+    """
+    places = {attempt.channel.id: attempt for attempt in able}
+    channels = [attempt.channel for attempt in able]
+    drawn = candidates(channels, order.model, livemode=not able[0].channel.simulated, draw=lambda _: world.draw())
+    turn = [places[channel.id] for channel in drawn]
+    return tuple(sorted(turn, key=lambda one: (-one.channel.priority, one.vendor.format != order.dialect)))
 
 
 def _attempt(world: World, channel: Channel, model: str) -> Attempt | None:
@@ -45,17 +71,22 @@ def _attempt(world: World, channel: Channel, model: str) -> Attempt | None:
     mapped = channel.model_map.get(model)
     if row is None and mapped is None and model not in channel.models and not vendor.any_model:
         return None
-    return Attempt(channel=channel, vendor=vendor, vendor_model=mapped or (row.vendor_model if row else model))
+    vendor_model = mapped or (row.vendor_model if row else model)
+    return Attempt(channel=channel, vendor=vendor, tasks=vendor.tasks, vendor_model=vendor_model)
 
 
-def _that_convey(attempts: list[Attempt], order: ImageOrder) -> tuple[list[Attempt], NotConveyed | None]:
+def _that_convey(attempts: tuple[Attempt, ...], order: ImageOrder) -> tuple[list[Attempt], NotConveyed | None]:
     able: list[Attempt] = []
     obstacle: NotConveyed | None = None
-    for attempt in attempts:
+    for one in attempts:
         try:
-            call = tasks_of(attempt.vendor).write_order(order, attempt.vendor_model)
+            call = one.tasks.write_order(order, one.vendor_model)
         except NotConveyed as error:
             obstacle = obstacle or error
         else:
-            able.append(msgspec.structs.replace(attempt, call=call))
+            able.append(
+                Attempt(
+                    channel=one.channel, vendor=one.vendor, tasks=one.tasks, vendor_model=one.vendor_model, call=call
+                )
+            )
     return able, obstacle

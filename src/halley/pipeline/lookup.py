@@ -8,19 +8,21 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any, Protocol
 
 import msgspec
 
 from halley.assets import Asset
 from halley.assets import store as assets
 from halley.db import Database, Tx
-from halley.kernel import codec
 from halley.kernel.ids import TaskId
 from halley.tasks import Seen, Task, TaskState, Version
 from halley.tasks import store as tasks
-from halley.vendors.contract import Answer
 
 BATCH_MAX = 256
+GATHER_TURNS = 3
+"""So many turns of the loop a read waits where many ask at once: for what has come meanwhile to be taken apart and to
+ask as well. A read costs the same for one as for ten; who asks alone waits for nobody."""
 KEPT_BYTES_MAX = 16 * 1024 * 1024
 KEPT_EACH_BYTES_MAX = 16 * 1024
 """An answer above this is made anew each time: few are, and each would push out many."""
@@ -47,10 +49,17 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     assets: tuple[Asset, ...] = ()
 
 
+class Written(Protocol):
+    """An answer as it was written out, whole."""
+
+    @property
+    def body(self) -> bytes: ...
+
+
 class _Kept(msgspec.Struct, frozen=True):
     version: Version
     shape: tuple[object, ...]
-    answer: Answer
+    answer: Any
     size: int
 
 
@@ -61,34 +70,33 @@ class Lookup:
         self._db = db
         self._pending: list[tuple[Asked, asyncio.Future[Found | None]]] = []
         self._reading: asyncio.Future[None] | None = None
+        self._crowded = False
+        """Whether several asked at once the last time."""
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._kept_bytes = 0
 
-    async def find(self, asked: Asked) -> Found | None:
-        """Read a task; None when there is none, or it is somebody else's."""
+    def find(self, asked: Asked) -> asyncio.Future[Found | None]:
+        """Read a task; what comes is None when there is none, or it is somebody else's."""
         future: asyncio.Future[Found | None] = asyncio.get_running_loop().create_future()
         self._pending.append((asked, future))
         if self._reading is None:
             self._reading = asyncio.ensure_future(self._read())  # noqa: TID251 - ends with the last of those who wait
-        return await future
+        return future
 
-    def kept(self, task_id: str, shape: tuple[object, ...]) -> tuple[Version, Answer] | None:
+    def kept(self, task_id: str, shape: tuple[object, ...]) -> tuple[Version, Any] | None:
         """Give the last answer for a task and what it was made of, if it was of this shape."""
         kept = self._kept.get(task_id)
         return (kept.version, kept.answer) if kept is not None and kept.shape == shape else None
 
-    def keep(self, task_id: str, version: Version, shape: tuple[object, ...], answer: Answer) -> Answer:
-        """Keep an answer in place of the one before, written out; the oldest make room."""
-        body = codec.encode(answer.body)
-        written = msgspec.structs.replace(answer, body=msgspec.Raw(body))
-        size = len(body) + _ENTRY_BYTES
+    def keep(self, task_id: str, version: Version, shape: tuple[object, ...], answer: Written) -> None:
+        """Keep an answer in place of the one before; the oldest make room."""
+        size = len(answer.body) + _ENTRY_BYTES
         self._drop(task_id)
-        if len(body) <= KEPT_EACH_BYTES_MAX:
-            self._kept[task_id] = _Kept(version, shape, written, size)
+        if len(answer.body) <= KEPT_EACH_BYTES_MAX:
+            self._kept[task_id] = _Kept(version, shape, answer, size)
             self._kept_bytes += size
         while self._kept_bytes > KEPT_BYTES_MAX:
             self._drop(next(iter(self._kept)))
-        return written
 
     def _drop(self, task_id: str) -> None:
         kept = self._kept.pop(task_id, None)
@@ -98,7 +106,10 @@ class Lookup:
         batch: list[tuple[Asked, asyncio.Future[Found | None]]] = []
         try:
             while self._pending:
+                for _ in range(GATHER_TURNS if self._crowded else 0):
+                    await asyncio.sleep(0)
                 batch, self._pending = self._pending[:BATCH_MAX], self._pending[BATCH_MAX:]
+                self._crowded = len(batch) > 1
                 await self._read_batch(batch)
         finally:
             self._reading = None
@@ -129,25 +140,22 @@ def lookup_of(db: Database) -> Lookup:
 def _look(tx: Tx, wanted: Sequence[Asked]) -> list[Found | None]:
     """One query for what everything is now, and one for what somebody does not know yet, on one snapshot."""
     seen = tasks.see(tx, list({asked.task_id for asked in wanted}))
-    new = {asked.task_id for asked in wanted if _is_new(asked, seen.get(asked.task_id))}
+    theirs = [_theirs(asked, seen.get(asked.task_id)) for asked in wanted]
+    new = {asked.task_id for asked, now in zip(wanted, theirs, strict=True) if now and now.version != asked.known}
+    if not new:
+        return [now and Found(version=now.version) for now in theirs]
     read = tasks.find_tasks(tx, list(new))
     made = assets.assets_of(tx, [task.id for task in read.values() if task.state == TaskState.SUCCEEDED])
-    return [_found(asked, seen.get(asked.task_id), read, made) for asked in wanted]
+    return [now and _found(asked, now, read, made) for asked, now in zip(wanted, theirs, strict=True)]
 
 
-def _is_theirs(asked: Asked, seen: Seen | None) -> bool:
-    return seen is not None and (seen.project_id, seen.livemode) == (asked.project_id, asked.livemode)
-
-
-def _is_new(asked: Asked, seen: Seen | None) -> bool:
-    return seen is not None and _is_theirs(asked, seen) and seen.version != asked.known
-
-
-def _found(
-    asked: Asked, seen: Seen | None, read: dict[TaskId, Task], made: dict[str, tuple[Asset, ...]]
-) -> Found | None:
-    if seen is None or not _is_theirs(asked, seen):
+def _theirs(asked: Asked, seen: Seen | None) -> Seen | None:
+    if seen is None or seen.project_id != asked.project_id or seen.livemode is not asked.livemode:
         return None
+    return seen
+
+
+def _found(asked: Asked, seen: Seen, read: dict[TaskId, Task], made: dict[str, tuple[Asset, ...]]) -> Found:
     if seen.version == asked.known:
         return Found(version=seen.version)
     return Found(version=seen.version, task=read[asked.task_id], assets=made.get(asked.task_id, ()))

@@ -1,6 +1,7 @@
 """Writes that must not be given up: until it is on disk, only this process knows what a vendor took or refused."""
 
 import asyncio
+from asyncio import Future
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -35,6 +36,39 @@ async def write_to_the_end(world: World, group: Group[Item, T], item: Item) -> T
         if isinstance(written.exception(), DatabaseUnavailable):
             await to_its_end(_again(world, group, item))
         raise
+
+
+def write_later(world: World, group: Group[Item, T], item: Item, done: Callable[[], object]) -> None:
+    """Write what nobody waits for: with the next commit, and again and again while the database is away.
+
+    `done` is called once it is known what became of it. A process that stops waits for it as for a call.
+    """
+    try:
+        written = world.db.write_later(group, item)
+    except WriterOverloaded:
+        _insist(world, group, item, done)
+        return
+
+    def look(written: Future[T]) -> None:
+        if isinstance(written.exception(), DatabaseUnavailable):
+            _insist(world, group, item, done)
+            return
+        done()
+        written.result()
+
+    written.add_done_callback(look)
+
+
+def _insist(world: World, group: Group[Item, T], item: Item, done: Callable[[], object]) -> None:
+    async def work() -> None:
+        try:
+            await _again(world, group, item)
+        finally:
+            done()
+
+    insisting = asyncio.ensure_future(work())  # noqa: TID251 - the world keeps it until it has ended
+    world.insisting.add(insisting)
+    insisting.add_done_callback(world.insisting.discard)
 
 
 async def _again(world: World, group: Group[Item, T], item: Item) -> T:

@@ -15,6 +15,9 @@ CREDENTIALS = frozenset(
 """Headers of a caller that hold a secret: they end with us."""
 
 
+ID_PREFIX = "req_"
+
+
 class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
     """Facts of one request."""
 
@@ -28,6 +31,11 @@ class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str | None = None
     directive: str | None = None
     """The `Halley-Test` header."""
+
+    @property
+    def identity(self) -> str:
+        """The 26 characters of the request id that no other has."""
+        return self.id[len(ID_PREFIX) :]
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):

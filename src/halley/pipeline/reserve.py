@@ -27,14 +27,15 @@ from halley.ledger.model import HoldRequest
 from halley.pipeline.choose import Attempt
 from halley.pipeline.events import seal_webhook
 from halley.pipeline.request import Submission
-from halley.tasks import NewTask, Task
+from halley.tasks import Task
 from halley.tasks.model import Pinned
-from halley.tasks.together import born, insert_tasks
-from halley.vendors.contract import tasks_of
+from halley.tasks.together import insert_tasks
 from halley.world import World
 
 _SECRET_FIELDS = frozenset({"webhook_secret"})
 """Never stored as they came; the webhook's secret is sealed on its own."""
+Price = tuple[PriceSet, dict[str, int], Nanos]
+"""What is charged by, what may be used at most, and what that comes to."""
 BODY_INLINE_MAX = 64 * 1024
 """Bodies above this go to the object store, not into the row."""
 
@@ -44,8 +45,15 @@ async def reserve(world: World, submission: Submission, first: Attempt, task_id:
 
     Raises `NoPrice`, and `OutOfFunds` naming what was needed and what is left: then nothing was written.
     """
-    caller, request = submission.caller, submission.request
-    task = await _new_task(world, submission, first, task_id)
+    caller, request, order = submission.caller, submission.request, submission.order
+    price = ceiling(world, caller, order)
+    kept = order.body
+    if not _SECRET_FIELDS.isdisjoint(kept):
+        kept = {name: value for name, value in kept.items() if name not in _SECRET_FIELDS}
+    # In a thread, since a body may have 64 MB.
+    body = await asyncio.to_thread(codec.encode, kept) if order.images else codec.encode(kept)
+    large = len(body) > BODY_INLINE_MAX and await _put_body(world, task_id, body)
+    task = _new_task(world, submission, first, task_id, price, large or body)
     claim = None
     if request.idempotency_key is not None:
         claim = Claim(
@@ -64,10 +72,10 @@ async def reserve(world: World, submission: Submission, first: Attempt, task_id:
     if existing is not None:
         await _drop_body(world, task)
         return existing
-    return born(task)
+    return task
 
 
-def ceiling(world: World, caller: Caller, order: ImageOrder) -> tuple[PriceSet, dict[str, int], Nanos]:
+def ceiling(world: World, caller: Caller, order: ImageOrder) -> Price:
     """Price an order at the most it may use. Raises `NoPrice` for a live key; to a test key such a model is free."""
     prices = world.config.prices.of(order.model)
     if prices is None:
@@ -82,18 +90,20 @@ def ceiling(world: World, caller: Caller, order: ImageOrder) -> tuple[PriceSet, 
     return prices, quantities, total(quantities, prices.meters)
 
 
-async def _new_task(world: World, submission: Submission, first: Attempt, task_id: TaskId) -> NewTask:
+async def _put_body(world: World, task_id: TaskId, body: bytes) -> str:
+    key = body_key(task_id)
+    await put_bytes(world.objects, key, body)
+    return key
+
+
+def _new_task(
+    world: World, submission: Submission, first: Attempt, task_id: TaskId, price: Price, body: bytes | str
+) -> Task:
+    """Give the task as it is read back once it is written. `body` is itself, or where it lies in the object store."""
     caller, order = submission.caller, submission.order
-    prices, quantities, amount = ceiling(world, caller, order)
-    kept = {name: value for name, value in order.body.items() if name not in _SECRET_FIELDS}
-    # In a thread, since a body may have 64 MB.
-    body = await asyncio.to_thread(codec.encode, kept) if order.images else codec.encode(kept)
-    body_object = None
-    if len(body) > BODY_INLINE_MAX:
-        body_object = body_key(task_id)
-        await put_bytes(world.objects, body_object, body)
+    prices, quantities, amount = price
     now = world.clock.now()
-    return NewTask(
+    return Task(
         id=task_id,
         account_id=caller.account_id,
         project_id=caller.project_id,
@@ -107,15 +117,15 @@ async def _new_task(world: World, submission: Submission, first: Attempt, task_i
         channel_id=first.channel.id,
         vendor=first.vendor.name,
         vendor_model=first.vendor_model,
-        hold_id=f"hold_{world.ids.new()}",
+        hold_id=f"hold_{task_id}",
         held=amount,
         prices=Pinned(price_set=prices.id, meters=prices.meters),
         estimate=quantities,
-        body=None if body_object else body,
-        body_object=body_object,
-        webhook=seal_webhook(world, task_id, order.webhook),
+        body=body if isinstance(body, bytes) else None,
+        body_object=body if isinstance(body, str) else None,
+        webhook=None if order.webhook is None else seal_webhook(world, task_id, order.webhook),
         created_at=now,
-        deadline_at=now + tasks_of(first.vendor).deadline_s * MICROSECONDS,
+        deadline_at=now + first.tasks.deadline_s * MICROSECONDS,
     )
 
 
@@ -127,7 +137,7 @@ async def _fingerprint(submission: Submission) -> str:
     return await asyncio.to_thread(fingerprint, request.method, request.path, order.body)
 
 
-async def _drop_body(world: World, task: NewTask) -> None:
+async def _drop_body(world: World, task: Task) -> None:
     """No row names it, so nothing else would ever delete it."""
     if task.body_object is not None:
         await world.objects.delete([task.body_object])
@@ -135,7 +145,7 @@ async def _drop_body(world: World, task: NewTask) -> None:
 
 class _Reservation(msgspec.Struct, frozen=True, kw_only=True):
     caller: Caller
-    task: NewTask
+    task: Task
     claim: Claim | None
 
 
@@ -154,7 +164,7 @@ def _reserve(tx: Tx, wanted: Sequence[_Reservation]) -> Sequence[Existing | None
 _RESERVE: Group[_Reservation, Existing | None] = Group("reserve", _reserve)
 
 
-def _hold(caller: Caller, task: NewTask) -> HoldRequest:
+def _hold(caller: Caller, task: Task) -> HoldRequest:
     return HoldRequest(
         id=task.hold_id,
         ledger_account_id=caller.ledger_account_id,
@@ -169,5 +179,5 @@ def _hold(caller: Caller, task: NewTask) -> HoldRequest:
     )
 
 
-def _budget(task: NewTask) -> BudgetReservation:
+def _budget(task: Task) -> BudgetReservation:
     return BudgetReservation(key_id=task.key_id, amount=task.held, now=task.created_at)

@@ -35,8 +35,7 @@ async def send(world: World, submission: Submission, task: Task, attempts: list[
     Raises the caller's fault when a vendor refuses the order, else the last channel's when none took it: in both
     cases no vendor has it.
     """
-    message = f"All channels for `{submission.order.model}` are resting after failures; try again soon"
-    last: Fault = faults.VendorUnreachable(message, retry_after_s=RESTING_RETRY_AFTER_S)
+    last: Fault | None = None
     tried = 0
     for attempt in attempts:
         if not may_try(world, attempt.channel, SUBMIT):
@@ -53,7 +52,7 @@ async def send(world: World, submission: Submission, task: Task, attempts: list[
             last = error
             continue
         return Sent(attempt=attempt, accepted=accepted, first=attempt is attempts[0])
-    raise last
+    raise last or _all_rest(submission.order)
 
 
 def callback_url(world: World, task_id: TaskId, channel: Channel) -> str | None:
@@ -79,32 +78,35 @@ def read_directive(order: ImageOrder, request: RequestContext) -> Directive | No
 
 
 async def _ask(world: World, submission: Submission, task_id: TaskId, attempt: Attempt, own: OwnInputs) -> Accepted:
-    order, request = submission.order, submission.request
-    vendor = tasks_of(attempt.vendor)
+    order, request, channel, vendor = submission.order, submission.request, attempt.channel, attempt.tasks
     call = attempt.call
     if own or call is None:
         call = vendor.write_order(await carry(world, attempt, order, own), attempt.vendor_model)
-    url = callback_url(world, task_id, attempt.channel)
-    if url is not None and vendor.callbacks is not None and call.json is not None:
-        call = msgspec.structs.replace(call, json=vendor.callbacks.attach(call.json, url))
+    if vendor.callbacks is not None and call.json is not None:
+        url = callback_url(world, task_id, channel)
+        if url is not None:
+            call = msgspec.structs.replace(call, json=vendor.callbacks.attach(call.json, url))
     if request.directive is not None:
         call = msgspec.structs.replace(call, headers=(*call.headers, ("halley-test", request.directive)))
-    base_url = _ordered_base(attempt.channel, order, request)
-    reply = await call_vendor(world, attempt.channel, call, operation=SUBMIT, base_url=base_url)
+    base_url = _ordered_base(channel, order, request) if channel.simulated else channel.base_url
+    reply = await call_vendor(world, channel, call, operation=SUBMIT, base_url=base_url)
     try:
         accepted = vendor.read_accepted(reply)
     except ValueError as error:
-        note_health(world, attempt.channel, SUBMIT, well=False)
+        note_health(world, channel, SUBMIT, well=False)
         message = "The vendor answered in a way that cannot be read; whether it took the order is not known"
         raise faults.OutcomeUnknown(message) from error
-    note_health(world, attempt.channel, SUBMIT, well=True)
+    note_health(world, channel, SUBMIT, well=True)
     return accepted
 
 
+def _all_rest(order: ImageOrder) -> Fault:
+    message = f"All channels for `{order.model}` are resting after failures; try again soon"
+    return faults.VendorUnreachable(message, retry_after_s=RESTING_RETRY_AFTER_S)
+
+
 def _ordered_base(channel: Channel, order: ImageOrder, request: RequestContext) -> str:
-    """The address to call: of a simulator, one that refuses connects when the test ordered that."""
-    if not channel.simulated:
-        return channel.base_url
+    """The address of a simulator: one that refuses connects when the test ordered that."""
     directive = read_directive(order, request)
     refused = directive is not None and directive.outcome == Outcome.CONNECT_REFUSED
     return channel.refused_url if refused else channel.base_url

@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from typing import TypeVar
 
 import msgspec
 
@@ -17,7 +18,7 @@ from halley.kernel.ids import TaskId, parse_task_id
 from halley.kernel.money import Nanos
 from halley.kernel.order import Failure, FailureCode
 from halley.pipeline.admit import confirm
-from halley.pipeline.lookup import Asked, Found, lookup_of
+from halley.pipeline.lookup import Asked, Found, Written, lookup_of
 from halley.pipeline.request import RequestContext
 from halley.pipeline.settle import End, end_in, quantities_of
 from halley.pipeline.vendor import call_vendor, same_site
@@ -26,9 +27,10 @@ from halley.routing import Channel
 from halley.tasks import Task, TaskFilter, TaskState, Version
 from halley.tasks import store as tasks
 from halley.tasks.states import ended
-from halley.vendors.contract import Answer, Dialect, Page, TaskRef, TaskView, Vendor, tasks_of
+from halley.vendors.contract import Dialect, Page, TaskRef, TaskView, Vendor, tasks_of
 from halley.world import World
 
+Shown = TypeVar("Shown", bound=Written)
 DAY_US = 24 * 3600 * MICROSECONDS
 ID_LENGTH_REMEMBERED_MAX = 64
 IDS_REMEMBERED_MAX = 8_192
@@ -42,18 +44,18 @@ async def fetch(
 ) -> TaskView | None:
     """Show a task in any of its id's spellings; None when it is unknown or not this caller's."""
     found = await _find(world, caller, task_id)
-    return None if found is None else await _view(world, *found, request, dialect)
+    return None if found is None else await _view(world, *found, request.base_url, dialect)
 
 
 async def answer(
     world: World,
     caller: Caller,
     task_id: str,
-    request: RequestContext,
-    render: Callable[[TaskView], Answer],
+    base_url: str,
+    render: Callable[[TaskView], Shown],
     *,
     dialect: Dialect | None = None,
-) -> Answer | None:
+) -> Shown | None:
     """Fetch and render. Who asks again and again gets the answer of before, as long as the task's row is the same.
 
     `render` may look at nothing but the view; it is told by `dialect`, or is our own shape without one.
@@ -64,7 +66,7 @@ async def answer(
     lookup = lookup_of(world.db)
     now = world.clock.now()
     # Links are the same all day long, see `links.link_expiry`.
-    shape = (None if dialect is None else dialect.name, request.base_url, now // DAY_US)
+    shape = (None if dialect is None else dialect.name, base_url, now // DAY_US)
     kept = lookup.kept(known, shape)
     found = await lookup.find(_asked(caller, known, None if kept is None else kept[0]))
     if found is None:
@@ -72,8 +74,10 @@ async def answer(
     if found.task is None:
         assert kept is not None
         return kept[1]
-    shown = render(await _view(world, found.task, found.assets, request, dialect))
-    return lookup.keep(known, found.version, shape, shown) if _lasts(found, now) else shown
+    shown = render(await _view(world, found.task, found.assets, base_url, dialect))
+    if _lasts(found, now):
+        lookup.keep(known, found.version, shape, shown)
+    return shown
 
 
 async def wait_ended(
@@ -102,7 +106,7 @@ async def wait_ended(
                 confirmed = world.callers.epoch
                 await confirm(world, caller)
             await waiter.wait(min(left, 1.0))
-    return None if found is None else await _view(world, *found, request, dialect)
+    return None if found is None else await _view(world, *found, request.base_url, dialect)
 
 
 async def page(
@@ -124,7 +128,7 @@ async def page(
     more = len(found) > limit
     found = (found[1:] if own.before else found[:limit]) if more else found
     # Large bodies are not read back here: a page of them would be gigabytes.
-    views = [await _view(world, task, made.get(task.id, ()), request, None) for task in found]
+    views = [await _view(world, task, made.get(task.id, ()), request.base_url, None) for task in found]
     has_next, has_previous = (True, more) if own.before else (more, own.after is not None)
     return Page(
         tasks=tuple(views),
@@ -158,7 +162,7 @@ async def cancel(
     write_cancel = tasks_of(vendor).write_cancel if vendor is not None else None
     able = write_cancel is not None and channel is not None and task.vendor_task_id
     if ended(task.state) or (not able and shows_unchanged):
-        return await _view(world, *found, request, dialect)
+        return await _view(world, *found, request.base_url, dialect)
     if not able:
         message = "The vendor that runs this task cannot cancel it; it will end by itself"
         raise CancelNotSupported(message)
@@ -288,11 +292,9 @@ def _lasts(found: Found, now: int) -> bool:
     )
 
 
-async def _view(
-    world: World, task: Task, made: tuple[Asset, ...], request: RequestContext, dialect: Dialect | None
-) -> TaskView:
+async def _view(world: World, task: Task, made: tuple[Asset, ...], base_url: str, dialect: Dialect | None) -> TaskView:
     body = await read_body(world, task, dialect)
-    return show(world, task, made, base_url=request.base_url, body=body)
+    return show(world, task, made, base_url=base_url, body=body)
 
 
 def _calls_back(vendor: Vendor) -> bool:

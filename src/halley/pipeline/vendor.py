@@ -2,19 +2,36 @@
 
 from urllib.parse import urlsplit
 
+import msgspec
+
 from halley.kernel import codec, faults
+from halley.kernel.clock import MICROSECONDS
 from halley.kernel.faults import Fault
 from halley.routing import Channel
-from halley.routing.headers import open_headers
+from halley.routing.headers import Header, open_headers
 from halley.upstream.client import UpstreamRequest
 from halley.upstream.errors import NotSent, UpstreamError
 from halley.vendors.contract import Vendor, VendorCall, VendorReply, tasks_of
 from halley.world import World
+from halley.world.figures import Count, Time
 
 _SUCCESS, _NOT_FOUND = 2, 404
 SUBMIT = "submit"
+POLL = "poll"
 REPLY_BYTES_MAX = 32 * 1024 * 1024
 """Replies of task vendors are small, but some carry a picture as base64."""
+
+
+class _Way(msgspec.Struct, frozen=True):
+    """What is the same in all calls of one kind to one channel. Not to be logged: it holds credentials."""
+
+    vendor: Vendor
+    headers: tuple[Header, ...]
+    json_headers: tuple[Header, ...]
+    """The same for a call that carries JSON."""
+    answered: Count
+    """Calls that ended well."""
+    latency: Time
 
 
 async def call_vendor(
@@ -25,21 +42,28 @@ async def call_vendor(
     Raises the fault of any other reply, `VendorUnreachable` when nothing was sent, and `OutcomeUnknown` when the
     vendor may have acted although no readable reply came.
     """
-    vendor = world.vendors[channel.vendor]
-    request = _request(world, channel, vendor, call, base_url or channel.base_url)
-    world.failpoints.hit(f"vendor.before.{operation}")
+    way = _way(world, channel, operation)
+    request = _request(world, way, call, base_url or channel.base_url)
+    if world.failpoints.active:
+        world.failpoints.hit(f"vendor.before.{operation}")
     try:
         reply = await world.upstream.send(request)
     except UpstreamError as error:
         fault = _network_fault(error)
-        _note(world, channel, operation, fault, None)
+        _note(world, channel, operation, fault)
         raise fault from error
-    world.failpoints.hit(f"vendor.after.{operation}")
+    if world.failpoints.active:
+        world.failpoints.hit(f"vendor.after.{operation}")
+    way.latency.observe(reply.elapsed_us / MICROSECONDS)
     answer = VendorReply(status=reply.status, headers=reply.headers, body=reply.body)
-    fault = _refusal(vendor, answer, operation)
-    _note(world, channel, operation, fault, reply.elapsed_us)
-    if fault is not None:
+    if reply.status // 100 != _SUCCESS and not (operation == POLL and reply.status == _NOT_FOUND):
+        fault = tasks_of(way.vendor).read_refusal(answer)
+        _note(world, channel, operation, fault)
         raise fault
+    way.answered.inc()
+    if operation != SUBMIT:
+        # Of an order taken the reply is read first, see `send`.
+        note_health(world, channel, operation, well=True)
     return answer
 
 
@@ -64,25 +88,48 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _request(world: World, channel: Channel, vendor: Vendor, call: VendorCall, base_url: str) -> UpstreamRequest:
-    url = call.url if "://" in call.url else base_url + call.url
+def _request(world: World, way: _Way, call: VendorCall, base_url: str) -> UpstreamRequest:
+    settings, body, headers = world.settings, call.body, way.headers
+    if call.json is not None:
+        body, headers = codec.encode(call.json), way.json_headers
+    return UpstreamRequest(
+        method=call.method,
+        # Below our own address for it no other site is ever asked.
+        url=base_url + call.url if call.url.startswith("/") else _checked(base_url, call.url),
+        headers=(*call.headers, *headers) if call.headers else headers,
+        body=body,
+        connect_timeout_s=settings.connect_timeout_s,
+        answer_timeout_s=settings.answer_timeout_s,
+        reply_bytes_max=REPLY_BYTES_MAX,
+    )
+
+
+def _checked(base_url: str, address: str) -> str:
+    url = address if "://" in address else base_url + address
     if not same_site(base_url, url):
         message = "The vendor named an address outside its own site; our credentials are not sent there"
         raise faults.VendorBroken(message)
-    headers = [*call.headers, *open_headers(world.vault, channel), *credentials(world, channel, vendor)]
-    body = call.body
-    if call.json is not None:
-        body = codec.encode(call.json)
-        headers.append(("content-type", "application/json"))
-    return UpstreamRequest(
-        method=call.method,
-        url=url,
-        headers=tuple(headers),
-        body=body,
-        connect_timeout_s=world.settings.connect_timeout_s,
-        answer_timeout_s=world.settings.answer_timeout_s,
-        reply_bytes_max=REPLY_BYTES_MAX,
+    return url
+
+
+def _way(world: World, channel: Channel, operation: str) -> _Way:
+    case = ("vendor", channel.id, operation)
+    way: _Way | None = world.config.routes.get(case)
+    if way is not None and world.config.by_id.get(channel.id) is channel:
+        return way
+    vendor, metrics = world.vendors[channel.vendor], world.metrics
+    headers = (*open_headers(world.vault, channel), *credentials(world, channel, vendor))
+    way = _Way(
+        vendor,
+        headers,
+        (*headers, ("content-type", "application/json")),
+        metrics.vendor_calls.labels(channel.vendor, operation, "ok"),
+        metrics.vendor_latency.labels(channel.vendor, operation),
     )
+    if world.config.by_id.get(channel.id) is channel:
+        # A task may still be on its way with a channel of before the last reload.
+        world.config.remember(case, way)
+    return way
 
 
 def credentials(world: World, channel: Channel, vendor: Vendor) -> tuple[tuple[str, str], ...]:
@@ -126,17 +173,6 @@ def _network_fault(error: UpstreamError) -> Fault:
     return faults.OutcomeUnknown("The vendor gave no readable answer; whether it took the order is not known")
 
 
-def _refusal(vendor: Vendor, reply: VendorReply, operation: str) -> Fault | None:
-    if reply.status // 100 == _SUCCESS or (operation == "poll" and reply.status == _NOT_FOUND):
-        return None
-    return tasks_of(vendor).read_refusal(reply)
-
-
-def _note(world: World, channel: Channel, operation: str, fault: Fault | None, elapsed_us: int | None) -> None:
-    outcome = "ok" if fault is None else fault.code
-    world.metrics.vendor_calls.labels(channel.vendor, operation, outcome).inc()
-    if elapsed_us is not None:
-        world.metrics.vendor_latency.labels(channel.vendor, operation).observe(elapsed_us / 1e6)
-    if fault is not None or operation != SUBMIT:
-        # Of an order taken the reply is read first, see `send`.
-        note_health(world, channel, operation, well=not isinstance(fault, faults.VendorFault))
+def _note(world: World, channel: Channel, operation: str, fault: Fault) -> None:
+    world.metrics.vendor_calls.labels(channel.vendor, operation, fault.code).inc()
+    note_health(world, channel, operation, well=not isinstance(fault, faults.VendorFault))

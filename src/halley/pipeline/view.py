@@ -45,15 +45,15 @@ def show(
         progress=task.progress,
         facts=report.facts,
         measured=task.measured,
-        body=body if body is not None else _inline_body(task),
-        assets=tuple(asset_view(world, asset, base_url) for asset in kept),
+        body=_inline_body(task) if body is None else body,
+        assets=tuple([asset_view(world, asset, base_url) for asset in kept]),
         outputs_expired=task.state == TaskState.SUCCEEDED and bool(assets) and not kept,
         failure=task.failure,
         cost=task.cost,
         created_at=task.created_at,
         started_at=task.started_at,
         ended_at=task.ended_at,
-        webhook=open_webhook(world, task.id, task.webhook),
+        webhook=None if task.webhook is None else open_webhook(world, task.id, task.webhook),
         base_url=base_url,
     )
 

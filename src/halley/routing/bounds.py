@@ -19,19 +19,20 @@ class Bounds:
 
     def enter(self, channel: Channel, now_s: float) -> bool:
         """Let a call in, and count it; False, counting nothing, when the channel is at one of its bounds."""
-        if self._is_full(channel):
+        running = self._running.get(channel.id, 0)
+        if channel.at_once_max is not None and running >= channel.at_once_max:
             return False
         if channel.per_minute_max is not None:
             minute = self._minute(channel, channel.per_minute_max, now_s)
             if not rules.has_room(minute, channel.per_minute_max, 1):
                 return False
             self._minutes[channel.id] = rules.poured(minute, 1)
-        self._running[channel.id] = self.running(channel.id) + 1
+        self._running[channel.id] = running + 1
         return True
 
     def leave(self, channel_id: str) -> None:
         """Count a call out, once for each that was let in."""
-        running = self.running(channel_id)
+        running = self._running.get(channel_id, 0)
         assert running > 0, "a call leaves that never entered"
         if running == 1:
             del self._running[channel_id]
@@ -40,7 +41,8 @@ class Bounds:
 
     def wait_s(self, channel: Channel, now_s: float) -> float:
         """Tell in how long the channel may be tried again; 0 is now."""
-        wait_s = FULL_WAIT_S if self._is_full(channel) else 0.0
+        is_full = channel.at_once_max is not None and self.running(channel.id) >= channel.at_once_max
+        wait_s = FULL_WAIT_S if is_full else 0.0
         if channel.per_minute_max is None:
             return wait_s
         minute = self._minute(channel, channel.per_minute_max, now_s)
@@ -51,9 +53,6 @@ class Bounds:
     def running(self, channel_id: str) -> int:
         """Count the calls that have entered and not left."""
         return self._running.get(channel_id, 0)
-
-    def _is_full(self, channel: Channel) -> bool:
-        return channel.at_once_max is not None and self.running(channel.id) >= channel.at_once_max
 
     def _minute(self, channel: Channel, per_minute: int, now_s: float) -> Bucket:
         return rules.drained(self._minutes.get(channel.id, _EMPTY), per_minute, int(now_s * 1e6))

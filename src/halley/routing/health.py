@@ -25,6 +25,8 @@ class Health:
 
     def may_try(self, channel_id: str, operation: str, now_s: float) -> bool:
         """Whether to send: yes while closed, and once for a probe when the rest is over."""
+        if not self._asked and not self._circuits:
+            return True
         if now_s < self._asked.get((channel_id, operation), now_s):
             return False
         self._asked.pop((channel_id, operation), None)
@@ -40,7 +42,8 @@ class Health:
 
     def succeeded(self, channel_id: str, operation: str) -> None:
         """The vendor answered as it should, a refusal of the caller's order included."""
-        self._circuits.pop((channel_id, operation), None)
+        if self._circuits:
+            self._circuits.pop((channel_id, operation), None)
 
     def failed(self, channel_id: str, operation: str, now_s: float) -> None:
         """The vendor or the way to it failed."""

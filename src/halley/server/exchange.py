@@ -1,12 +1,12 @@
 """One request and its answer: ASGI's `receive` and `send`, and the shorter way for an app that knows us."""
 
 import asyncio
+import inspect
 import logging
-import sys
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
-from halley.server.head import NO_BODY, STATUS_LINES, Header, checked_lines, expects_continue, line_start
+from halley.server.head import NO_BODY, STATUS_LINES, Head, Header, checked_lines, expects_continue, line_start
 
 EXTENSION = "halley.connection"
 """The key under `scope["extensions"]`."""
@@ -16,6 +16,7 @@ JOINED_BYTES_MAX = 16 * 1024
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 App = Callable[[Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
+Handler = Callable[["Exchange"], Awaitable[None]]
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _SERVER_ERROR = 500
@@ -29,6 +30,12 @@ class Connection(Protocol):
     transport: asyncio.Transport
     tasks: set[asyncio.Task[None]]
     write_paused: bool
+    client: tuple[str, int] | None
+    """Its address."""
+
+    def scope(self, exchange: "Exchange") -> Scope:
+        """Tell of a request as ASGI does."""
+        ...
 
     def default_lines(self) -> bytes:
         """Headers of every answer."""
@@ -51,9 +58,31 @@ class Connection(Protocol):
         ...
 
 
-class Exchange:
-    """What `scope["extensions"]["halley.connection"]` holds: for one request, used on the loop only.
+class NativeApp(Protocol):
+    """An app that takes exchanges: it is never called as an ASGI app by our protocol."""
 
+    async def exchange(self, exchange: "Exchange") -> None:
+        """Answer a request."""
+        ...
+
+
+def handler(app: App | NativeApp) -> Handler:
+    """Give what answers requests: the app's own way for exchanges, or else ASGI."""
+    native = getattr(app, "exchange", None)
+    if inspect.iscoroutinefunction(native):
+        return native
+    asgi = cast("App", app)  # it is no `NativeApp`
+
+    def handle(exchange: Exchange) -> Awaitable[None]:
+        return asgi(exchange.scope(), exchange.receive, exchange.send)
+
+    return handle
+
+
+class Exchange:
+    """One request, used on the loop only: an app's `exchange` takes it, others find it in the scope's extensions.
+
+    `head` is what the request said before its body, and may serve others of the connection; `peer` is the client.
     `body` is the whole body of the request if it came before any of it was received by `receive`, else None.
     `whole` tells whether all of the request has come, `left` whether the client hung up before it was answered.
     Answer with `respond`, or with `start`, `write` and `end`; or with ASGI's messages, but not with both.
@@ -84,13 +113,27 @@ class Exchange:
     """Whether the client was asked to go on with its body."""
     _leave: Callable[[], object] | None = None
     _wake: asyncio.Event | None = None
+    _pieces: list[bytes] | None = None
+    """Of the body, not received yet; unless `body` holds it."""
 
-    def __init__(self, connection: Connection, headers: list[Header]) -> None:
+    def __init__(self, connection: Connection, head: Head) -> None:
         self._connection = connection
-        self._headers = headers
-        self._pieces: list[bytes] = []
+        self.head = head
+        self.peer = connection.client
 
     # For apps that know us.
+
+    def headers(self) -> list[Header]:
+        """Give this request's headers, in a list of its own."""
+        headers = self.head.headers.copy()
+        at, body = self.head.length_at, self.body
+        if at is not None and body is not None:
+            headers[at] = (b"content-length", b"%d" % len(body))
+        return headers
+
+    def scope(self) -> Scope:
+        """Build the scope that ASGI has for this request."""
+        return self._connection.scope(self)
 
     def on_leave(self, callback: Callable[[], object] | None) -> None:
         """Have something called, once, when the client hangs up before the answer is whole; None takes it back.
@@ -107,20 +150,28 @@ class Exchange:
 
         `encoded` are more headers, as `encode_headers` once wrote them. For HEAD the body is counted but not sent.
         """
-        head = self._head(status, headers, encoded, len(body))
-        if self._missing != len(body):
-            self._count(len(body))
-            self._check_end()
-        if self.left:
-            self.answered = True
+        connection, size = self._connection, len(body)
+        if (
+            headers
+            or not 0 < size <= JOINED_BYTES_MAX
+            or status in NO_BODY
+            or not (self.whole and self.keep_alive)
+            or self._started
+            or self.left
+            or self.is_head
+        ):
+            self._respond(status, headers, encoded, body)
             return
-        if self.is_head or not body:
-            self._connection.transport.write(head)
-        elif len(body) <= JOINED_BYTES_MAX:
-            self._connection.transport.write(head + body)
-        else:
-            self._connection.transport.writelines((head, body))
-        self._finish()
+        # The same, where there is nothing to check, to choose or to wait for.
+        lines = connection.default_lines()
+        answer = b"".join((STATUS_LINES[status], lines, encoded, b"content-length: %d\r\n\r\n" % size, body))
+        self._started = True
+        connection.transport.write(answer)
+        self.answered = True
+        self._leave = None
+        if self._wake is not None:
+            self._wake.set()
+        connection.answered(self)
 
     def start(self, status: int, headers: Iterable[Header], *, encoded: bytes = b"") -> None:
         """Send the head of an answer; without `content-length` its end is where `end` is called."""
@@ -161,16 +212,17 @@ class Exchange:
 
     # ASGI.
 
-    async def run(self, app: App, scope: Scope) -> None:
+    async def run(self, handle: Handler) -> None:
         """Have the app answer; what it leaves open is closed."""
         try:
-            await app(scope, self.receive, self.send)
+            await handle(self)
+        except BaseException:
+            if self.task is not None:
+                self.task.add_done_callback(_log_failure)
+            raise
         finally:
-            task = self.task
-            if task is not None:
-                self._connection.tasks.discard(task)
-                if sys.exc_info()[0] is not None:
-                    task.add_done_callback(_log_failure)
+            if self.task is not None:
+                self._connection.tasks.discard(self.task)
             if not self.answered:
                 self._give_up()
 
@@ -205,7 +257,10 @@ class Exchange:
 
     def add(self, data: bytes) -> int:
         """Take a piece of the body that came; how much the app has not received yet."""
-        self._pieces.append(data)
+        if self._pieces is None:
+            self._pieces = [data]
+        else:
+            self._pieces.append(data)
         self.unread += len(data)
         if self._wake is not None:
             self._wake.set()
@@ -215,9 +270,9 @@ class Exchange:
         """The request has come to its end."""
         self.whole = True
         if not self._given:
-            pieces = self._pieces
-            self.body = body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            self._pieces = [body] if body else []
+            pieces = self._pieces or ()
+            self.body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            self._pieces = None
         if self._wake is not None:
             self._wake.set()
 
@@ -237,11 +292,11 @@ class Exchange:
 
     def waits_to_be_asked(self) -> bool:
         """Whether the client holds its body back until it is asked for it, which it was not."""
-        return not (self.whole or self._asked or self._pieces or self.is_old) and expects_continue(self._headers)
+        return not (self.whole or self._asked or self._pieces or self.is_old) and expects_continue(self.head.headers)
 
     def _next_piece(self) -> Message:
-        data = b"".join(self._pieces)
-        self._pieces.clear()
+        data = b"".join(self._pieces or ()) if self.body is None else self.body
+        self._pieces = None
         self._given = True
         self._given_whole = self.whole
         self.unread = 0
@@ -259,6 +314,22 @@ class Exchange:
             self._wake = asyncio.Event()
         self._wake.clear()
         await self._wake.wait()
+
+    def _respond(self, status: int, headers: Iterable[Header], encoded: bytes, body: bytes) -> None:
+        head = self._head(status, headers, encoded, len(body))
+        if self._missing != len(body):
+            self._count(len(body))
+            self._check_end()
+        if self.left:
+            self.answered = True
+            return
+        if self.is_head or not body:
+            self._connection.transport.write(head)
+        elif len(body) <= JOINED_BYTES_MAX:
+            self._connection.transport.write(head + body)
+        else:
+            self._connection.transport.writelines((head, body))
+        self._finish()
 
     def _head(self, status: int, headers: Iterable[Header], encoded: bytes, size: int | None) -> bytes:
         """Write the head, and settle how the body is framed. `size` is that of a body that is there already."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from http import HTTPStatus
+from typing import Any
 
 import httptools
 
@@ -21,6 +22,45 @@ _NAMES_REMEMBERED_MAX = 1024
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ALLOWED = bytes(byte for byte in range(256) if byte == 9 or (byte >= 32 and byte != 127))  # noqa: PLR2004 - tab, text
 _STATUSES = range(200, 600)
+
+
+class Head:
+    """What a request says before its body. It serves each request of a connection that says the very same.
+
+    So nobody changes it. Only the length of the body may differ between those requests: `Exchange.headers` gives
+    each request's own, `headers` that of the first one.
+    """
+
+    __slots__ = (
+        "headers",
+        "is_old",
+        "keep_alive",
+        "known",
+        "length_at",
+        "method",
+        "path",
+        "query",
+        "target",
+        "version",
+    )
+
+    def __init__(
+        self, method: str, target: bytes, headers: list[Header], version: str = "1.1", *, keep_alive: bool = True
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.path, self.query = split_target(target)
+        self.version = version
+        self.headers = headers
+        """Names are in lower case."""
+        self.keep_alive = keep_alive
+        """Whether the client lets the connection go on after the answer."""
+        self.is_old = version != "1.1"
+        """Whether the client speaks HTTP/1.0, which knows no chunks."""
+        self.known: Any = None
+        """For the app: what it worked out of this head alone, but for the length of the body."""
+        self.length_at: int | None = None
+        """Which of the headers is the length that may differ."""
 
 
 def _status_line(status: int) -> bytes:

@@ -18,18 +18,19 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from halley.server.deadline import Deadline
-from halley.server.exchange import EXTENSION, App, Exchange, Message, Scope
+from halley.server.exchange import EXTENSION, Exchange, Scope, handler
 from halley.server.head import (
     HEAD_BYTES_MAX,
     HEADERS_MAX,
     TARGET_BYTES_MAX,
+    Head,
     Header,
     encode_headers,
     head_size,
     plain_answer,
-    split_target,
     wants_websocket,
 )
+from halley.server.remembered import Remembered, remember
 from halley.server.upgrade import Upgrade
 
 HEAD_S_MAX = 30.0
@@ -46,6 +47,11 @@ PIPELINED_MAX = 16
 """With so many requests waiting for their turn, reading stops."""
 PIPELINED_AT_ONCE_MAX = 256
 """And further ones that came in the same read are not taken: the client repeats them elsewhere."""
+
+TRIES_AT_ONCE = 4
+TRIES_LATER = 16
+"""One head that is not known does not oust the one that is remembered, the next few do. Where so many in a row were all
+different, as behind a proxy, only one in `TRIES_LATER` is remembered: most of them never come again."""
 
 _RESET = struct.pack("ii", 1, 0)
 _BAD_REQUEST, _TIMEOUT, _TARGET_TOO_LONG, _HEAD_TOO_LARGE, _BAD_VERSION = 400, 408, 414, 431, 505
@@ -64,6 +70,8 @@ class HttpProtocol(asyncio.Protocol):
     """Reads with httptools; at any time one exchange is running, others wait behind it, in order."""
 
     transport: asyncio.Transport
+    remembers = True
+    """Whether a head that comes again is known again; whether or not, the app and the client see the same."""
 
     def __init__(
         self,
@@ -79,19 +87,25 @@ class HttpProtocol(asyncio.Protocol):
         self._config = config
         self._state = server_state
         self._app_state = app_state
-        self._app = cast("App", cast("Any", config).loaded_app)
+        self._handle = handler(cast("Any", config).loaded_app)
+        self._limit = config.limit_concurrency
         self._asgi = {"version": config.asgi_version, "spec_version": "2.3"}
         self._keep_alive_s = config.timeout_keep_alive
         self._loop = _loop or asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._target = b""
         self._headers: list[Header] = []
+        self._begun = False
+        """Whether the parser is within a request."""
+        self._remembered: Remembered | None = None
+        self._unknown = 0
+        """How many in a row were not known again."""
         self._since = 0
         """Bytes read since the last of a body, or since a request's end: the head while it is not whole."""
         self._running: Exchange | None = None
         self._arriving: Exchange | None = None
         """Whose body is being read; it may be answered already."""
-        self._waiting: deque[tuple[Exchange, Scope]] = deque()
+        self._waiting: deque[Exchange] = deque()
         self._upgrade: Upgrade | None = None
         self._takes_over = False
         """Whether the upgrade is one to websocket, which another protocol speaks."""
@@ -112,7 +126,7 @@ class HttpProtocol(asyncio.Protocol):
         # uvloop's transports are asyncio's by their shape only.
         self.transport = cast("asyncio.Transport", transport)
         self._server = get_local_addr(self.transport)
-        self._client = get_remote_addr(self.transport)
+        self.client = get_remote_addr(self.transport)
         self._scheme = "https" if is_ssl(self.transport) else "http"
         self._state.connections.add(cast("Any", self))  # uvicorn names its own classes only
         self._deadline.set(self._keep_alive_s)
@@ -148,6 +162,27 @@ class HttpProtocol(asyncio.Protocol):
         if self._is_deaf:
             self._discard(len(data))
             return
+        rests = self._running is None and not (self._begun or self._since or self._waiting or self.write_paused)
+        remembered = self._remembered
+        if rests and remembered is not None:
+            body = remembered.body_in(data)
+            if body is not None:
+                self._unknown = 0
+                # What the parser would have us do for this head, with all of its body.
+                exchange = Exchange(self, remembered.head)
+                exchange.body = body
+                exchange.whole = True
+                self._begin(exchange)
+                if len(body) > UNREAD_BYTES_MAX:
+                    self._pause()
+                return
+        self._parse(data)
+        if rests and self.remembers:
+            self._unknown = times = self._unknown + 1
+            if remembered is None or 1 < times <= TRIES_AT_ONCE or not times % TRIES_LATER:
+                self._remember(data)
+
+    def _parse(self, data: bytes) -> None:
         rest = data
         while rest:
             self._since += len(rest)
@@ -163,7 +198,17 @@ class HttpProtocol(asyncio.Protocol):
         if self._since:
             self._unfinished(len(data))
 
+    def _remember(self, data: bytes) -> None:
+        """Remember the head that came, if all of one request came and nothing else."""
+        came = self._running
+        if came is not None and came.body is not None:
+            self._remembered = remember(data, came.head, came.body) or self._remembered
+
     # What the parser tells.
+
+    def on_message_begin(self) -> None:
+        """Be within a request, from its first byte on."""
+        self._begun = True
 
     def on_url(self, target: bytes) -> None:
         """Take a piece of the target."""
@@ -192,37 +237,8 @@ class HttpProtocol(asyncio.Protocol):
             self._upgrade = Upgrade(method, target, version, headers)
             self._takes_over = self._config.ws_protocol_class is not None and wants_websocket(headers)
             return
-        exchange = Exchange(self, headers)
-        if method == b"HEAD":
-            exchange.is_head = True
-        if is_old:
-            exchange.is_old = True
-        if is_old or not parser.should_keep_alive():
-            exchange.keep_alive = False
-        path, query = split_target(target)
-        text = path.decode("ascii")
-        root = self._config.root_path
-        scope: Scope = {
-            "type": "http",
-            "asgi": self._asgi,
-            "http_version": version,
-            "server": self._server,
-            "client": self._client,
-            "scheme": self._scheme,
-            "method": method.decode("ascii"),
-            "root_path": root,
-            "path": root + (unquote(text) if "%" in text else text),
-            "raw_path": root.encode("ascii") + path if root else path,
-            "query_string": query,
-            "headers": headers,
-            "state": self._app_state.copy(),
-            "extensions": {EXTENSION: exchange},
-        }
-        if self._running is None and not (self._waiting or self.write_paused):
-            self._arriving = exchange
-            self._begin(exchange, scope)
-        else:
-            self._queue(exchange, scope)
+        keep_alive = not is_old and parser.should_keep_alive()
+        self._arrive(Head(method.decode("ascii"), target, headers, version, keep_alive=keep_alive))
 
     def on_body(self, data: bytes) -> None:
         """Take a piece of the body, and read no more while the app does not take it."""
@@ -237,6 +253,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """End the request's body."""
+        self._begun = False
         self._since = 0
         exchange, self._arriving = self._arriving, None
         if exchange is None:
@@ -246,6 +263,28 @@ class HttpProtocol(asyncio.Protocol):
             self._rest()
 
     # What the exchange needs.
+
+    def scope(self, exchange: Exchange) -> Scope:
+        """Tell of a request as ASGI does."""
+        head = exchange.head
+        path = head.path.decode("ascii")
+        root = self._config.root_path
+        return {
+            "type": "http",
+            "asgi": self._asgi,
+            "http_version": head.version,
+            "server": self._server,
+            "client": self.client,
+            "scheme": self._scheme,
+            "method": head.method,
+            "root_path": root,
+            "path": root + (unquote(path) if "%" in path else path),
+            "raw_path": root.encode("ascii") + head.path if root else head.path,
+            "query_string": head.query,
+            "headers": exchange.headers(),
+            "state": self._app_state.copy(),
+            "extensions": {EXTENSION: exchange},
+        }
 
     def default_lines(self) -> bytes:
         """Headers of every answer; uvicorn renews its list, with the date, once a second."""
@@ -291,7 +330,8 @@ class HttpProtocol(asyncio.Protocol):
             self._rest()
         else:
             self._deadline.set(PARTING_S_MAX)
-        self.taken()
+        if self._read_paused:
+            self.taken()
 
     def cut(self, exchange: Exchange, *, abort: bool) -> None:
         """Close, since the answer will never be whole; `abort` tells so by a reset."""
@@ -318,26 +358,38 @@ class HttpProtocol(asyncio.Protocol):
 
     # One request after the other.
 
-    def _begin(self, exchange: Exchange, scope: Scope) -> None:
+    def _arrive(self, head: Head) -> None:
+        """Begin a request, or have it wait."""
+        exchange = Exchange(self, head)
+        exchange.is_head = head.method == "HEAD"
+        exchange.is_old = head.is_old
+        exchange.keep_alive = head.keep_alive
+        if self._running is None and not (self._waiting or self.write_paused):
+            self._arriving = exchange
+            self._begin(exchange)
+        else:
+            self._queue(exchange)
+
+    def _begin(self, exchange: Exchange) -> None:
         self._running = exchange
         self._deadline.at = inf
-        limit = self._config.limit_concurrency
-        app = self._app
-        if limit is not None and (len(self._state.connections) >= limit or len(self.tasks) >= limit):
-            app = _unavailable
+        handle = self._handle if self._limit is None or self._has_room(self._limit) else _unavailable
         # Uvicorn waits for these when it stops, and cancels those that do not end.
-        exchange.task = self._loop.create_task(exchange.run(app, scope))
-        self.tasks.add(exchange.task)
+        exchange.task = task = self._loop.create_task(exchange.run(handle))
+        self.tasks.add(task)
 
-    def _queue(self, exchange: Exchange, scope: Scope) -> None:
-        before = self._waiting[-1][0] if self._waiting else self._running
+    def _has_room(self, limit: int) -> bool:
+        return len(self._state.connections) < limit and len(self.tasks) < limit
+
+    def _queue(self, exchange: Exchange) -> None:
+        before = self._waiting[-1] if self._waiting else self._running
         if before is not None:
             if len(self._waiting) >= PIPELINED_AT_ONCE_MAX:
                 before.keep_alive = False
             if not before.keep_alive:
                 raise _Refused(None)
         self._arriving = exchange
-        self._waiting.append((exchange, scope))
+        self._waiting.append(exchange)
         if len(self._waiting) >= PIPELINED_MAX:
             self._pause()
 
@@ -346,8 +398,7 @@ class HttpProtocol(asyncio.Protocol):
         if self.write_paused or self.transport.is_closing():
             return
         if self._waiting:
-            exchange, scope = self._waiting.popleft()
-            self._begin(exchange, scope)
+            self._begin(self._waiting.popleft())
             self.taken()
         elif self._refusal is not None:
             self.transport.write(plain_answer(self._refusal, self.default_lines()))
@@ -368,7 +419,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def _refuse(self, status: int | None) -> None:
         self._is_deaf = True
-        last = self._waiting[-1][0] if self._waiting else self._running
+        last = self._waiting[-1] if self._waiting else self._running
         if status is None or (last is not None and last.whole and not last.keep_alive):
             # What follows the last request of a connection is no request.
             return
@@ -382,7 +433,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def _spoil(self, exchange: Exchange) -> None:
         """Leave a request alone whose body came broken."""
-        if self._waiting and self._waiting[-1][0] is exchange:
+        if self._waiting and self._waiting[-1] is exchange:
             self._waiting.pop()
         elif exchange is self._running:
             self._running = None
@@ -447,6 +498,7 @@ class HttpProtocol(asyncio.Protocol):
         self._state.connections.discard(cast("Any", self))  # as in `connection_made`
         self._deadline.stop()
         self._is_deaf = True
+        self._remembered = None
 
     # Other protocols.
 
@@ -481,8 +533,6 @@ def _check_old(version: str, headers: list[Header]) -> None:
         raise _Refused(_BAD_REQUEST)
 
 
-async def _unavailable(scope: Scope, receive: Any, send: Any) -> None:  # noqa: ARG001 - as ASGI has it
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"19"), (b"connection", b"close")]
-    start: Message = {"type": "http.response.start", "status": 503, "headers": headers}
-    await send(start)
-    await send({"type": "http.response.body", "body": b"Service Unavailable"})
+async def _unavailable(exchange: Exchange) -> None:
+    headers = ((b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close"))
+    exchange.respond(503, headers, b"Service Unavailable")

@@ -47,26 +47,26 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Task(NewTask, frozen=True, kw_only=True):
-    """A task as it stands in the database."""
+    """A task as it stands in the database; without anything but what it was born with, before a vendor was asked."""
 
-    state: TaskState
-    attempts: int
-    vendor_task_id: str | None
-    poll_url: str | None
-    cost: Nanos | None
+    state: TaskState = TaskState.SUBMITTING
+    attempts: int = 1
+    vendor_task_id: str | None = None
+    poll_url: str | None = None
+    cost: Nanos | None = None
     """What the caller paid; None until it has ended."""
-    measured: dict[str, int]
-    vendor_cost: Nanos | None
-    report: Report | None
-    word: str
-    progress: float | None
-    failure: Failure | None
-    started_at: int | None
-    ended_at: int | None
-    due_at: int | None
+    measured: dict[str, int] = {}
+    vendor_cost: Nanos | None = None
+    report: Report | None = None
+    word: str = ""
+    progress: float | None = None
+    failure: Failure | None = None
+    started_at: int | None = None
+    ended_at: int | None = None
+    due_at: int | None = None
     """When the worker looks next; None once it has ended, or while it is being submitted."""
-    polls: int
-    fence: int
+    polls: int = 0
+    fence: int = 0
     """Which lease this reading belongs to: a change names it."""
 
 

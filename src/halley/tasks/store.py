@@ -1,6 +1,7 @@
 """Tasks in the database. Every change names the state it saw; a lease adds the fence it was given."""
 
-from collections.abc import Collection, Iterator, Sequence
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -25,6 +26,8 @@ _counts = msgspec.json.Decoder(dict[str, int]).decode
 _pinned = msgspec.json.Decoder(Pinned).decode
 _report = msgspec.json.Decoder(Report).decode
 _failure = msgspec.json.Decoder(Failure).decode
+_seen = msgspec.json.Decoder(list[tuple[str, str, int, str, int, int, int]]).decode
+_head = msgspec.json.Decoder(list[tuple[int, str, str]]).decode
 
 
 def topic(task_id: str) -> str:
@@ -58,6 +61,9 @@ def find_own(tx: Tx, task_id: str, *, project_id: str, livemode: bool) -> Task |
 
 def see(tx: Tx, task_ids: Sequence[str]) -> dict[str, Seen]:
     """Tell whose some tasks are and which version each is; one that is not there is not in it."""
+    if tx.kind == "sqlite":
+        rows = _seen(_only(tx, _SEE_TOGETHER, {"ids": _encode(task_ids).decode()}))
+        return {each[0]: Seen(each[1], bool(each[2]), each[3:]) for each in rows}
     found: dict[str, Seen] = {}
     for names, params in _several(task_ids):
         query = f"SELECT {_SEEN} FROM tasks WHERE id IN ({names})"  # noqa: S608 - own names of parameters
@@ -241,29 +247,41 @@ def _several(task_ids: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
         yield _NAMES[size], dict(zip(_KEYS, padded, strict=False))
 
 
-def _pick(which: Due, head: Sequence[Row], limit: int) -> list[str]:
-    """Choose from the head of the queue what its channels have room for."""
+def _only(tx: Tx, query: str, params: dict[str, Any]) -> str:
+    """Read all rows as one text: SQLite's driver gives up and takes back the interpreter's lock for each row."""
+    row = tx.one(query, params)
+    assert row is not None, "an aggregate has one row"
+    return row["together"]
+
+
+def _pick(which: Due, head: Iterable[tuple[str, str]], limit: int) -> list[str]:
+    """Choose from the head of the queue, (task, channel) by (task, channel), what its channels have room for."""
     picked: list[str] = []
     left = dict(which.room)
-    for row in head:
-        channel = row["channel_id"]
+    for task_id, channel in head:
         left[channel] = left.get(channel, which.room_of_others) - 1
         if left[channel] >= 0 and len(picked) < limit:
-            picked.append(row["id"])
+            picked.append(task_id)
     return picked
 
 
-def _due_head(tx: Tx, which: Due, now: int, without: Sequence[str] = (), lock: str = "") -> Sequence[Row]:
-    """Read the first of what is due and not leased."""
+def _due_head(tx: Tx, which: Due, now: int, without: Sequence[str] = (), lock: str = "") -> Iterable[tuple[str, str]]:
+    """Read the first of what is due and not leased: (task, channel), the longest due first."""
     scope, params = _scope(which)
     names = [f":without_{n}" for n in range(len(without))]
     params |= {f"without_{n}": channel for n, channel in enumerate(without)}
     others = f" AND channel_id NOT IN ({', '.join(names)})" if names else ""
-    return tx.all(
-        f"SELECT id, channel_id FROM tasks WHERE due_at IS NOT NULL AND due_at <= :now AND lease_until <= :now"  # noqa: S608 - own clause
-        f" AND {scope}{others} ORDER BY due_at LIMIT {DUE_HEAD_MAX}{lock}",
-        {**params, "now": now},
+    params["now"] = now
+    query = (
+        "SELECT id, channel_id, due_at FROM tasks"  # noqa: S608 - own clause
+        " WHERE due_at IS NOT NULL AND due_at <= :now AND lease_until <= :now"
+        f" AND {scope}{others} ORDER BY due_at LIMIT {DUE_HEAD_MAX}{lock}"
     )
+    if tx.kind == "postgresql":
+        return [(row["id"], row["channel_id"]) for row in tx.all(query, params)]
+    together = f"SELECT json_group_array(json_array(due_at, id, channel_id)) AS together FROM ({query})"  # noqa: S608 - own clause
+    # An aggregate promises no order.
+    return [(task_id, channel) for _, task_id, channel in sorted(_head(_only(tx, together, params)))]
 
 
 def _scope(which: Due) -> tuple[str, dict[str, Any]]:
@@ -308,10 +326,13 @@ def _where(which: TaskFilter) -> tuple[str, dict[str, Any]]:
 
 
 def _task(row: Row) -> Task:
+    if isinstance(row, sqlite3.Row):
+        # It compares a name with those of all columns before it, so each is looked up once.
+        row = dict(zip(row.keys(), row, strict=True))
     return Task(
         **{name: row[name] for name in _SAME},
         livemode=bool(row["livemode"]),
-        state=TaskState(row["state"]),
+        state=_STATES[row["state"]],
         held=Nanos(row["held_nanos"]),
         cost=None if row["cost_nanos"] is None else Nanos(row["cost_nanos"]),
         prices=_pinned(row["prices"]),
@@ -326,7 +347,12 @@ def _task(row: Row) -> Task:
     )
 
 
+_STATES = {state.value: state for state in TaskState}
 _SEEN = "id, project_id, livemode, state, polls, fence, attempts"
+_SEE_TOGETHER = (
+    f"SELECT json_group_array(json_array({_SEEN})) AS together FROM tasks"  # noqa: S608 - own columns
+    " WHERE id IN (SELECT value FROM json_each(:ids))"
+)
 _KEYS = tuple(f"id_{n}" for n in range(_TOGETHER[-1]))
 _NAMES = {size: ", ".join(f":{key}" for key in _KEYS[:size]) for size in _TOGETHER}
 _SAME = (

@@ -14,7 +14,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
-from halley.upstream.client import UpstreamClient, UpstreamReply, UpstreamRequest, UpstreamStream
+from halley.upstream.client import (
+    Prepared,
+    UpstreamClient,
+    UpstreamReply,
+    UpstreamRequest,
+    UpstreamStream,
+    WholeReply,
+)
 from halley.upstream.exchange import Download, Fetched
 from halley.upstream.guard import Guard
 from halley.world import World
@@ -64,6 +71,11 @@ class BrokenWire:
         """Break the next calls for which `matches(method, path)` holds."""
         self._orders.append(_Order(how, matches, times))
 
+    def is_to_break(self, method: str, url: str) -> bool:
+        """Whether the next such call is to fail."""
+        path = urlsplit(url).path
+        return any(order.times and order.matches(method, path) for order in self._orders)
+
     def redirect(self, method: str, url: str) -> str:
         """Give the URL to call instead; the same where nothing was ordered."""
         parts = urlsplit(url)
@@ -111,6 +123,14 @@ class _Order(msgspec.Struct):
     times: int
 
 
+class _Prepared(Prepared):
+    """What the client behind has prepared, and for what."""
+
+    def __init__(self, request: UpstreamRequest, inner: Prepared) -> None:
+        self.request = request
+        self.inner = inner
+
+
 class _Upstream:
     """The client of vendors, with the broken wire before it."""
 
@@ -135,6 +155,24 @@ class _Upstream:
             return await self._inner.open(msgspec.structs.replace(request, url=url))
         finally:
             self._wire.busy -= 1
+
+    def prepare(self, request: UpstreamRequest) -> Prepared:
+        """Prepare."""
+        return _Prepared(request, self._inner.prepare(request))
+
+    def begin(self, prepared: Prepared, body: bytes) -> asyncio.Future[WholeReply] | None:
+        """Begin, unless it is to fail: then it has to be opened."""
+        assert isinstance(prepared, _Prepared)
+        if self._wire.is_to_break(prepared.request.method, prepared.request.url):
+            return None
+        begun = self._inner.begin(prepared.inner, body)
+        if begun is not None:
+            self._wire.busy += 1
+            begun.add_done_callback(self._ended)
+        return begun
+
+    def _ended(self, _: asyncio.Future[WholeReply]) -> None:
+        self._wire.busy -= 1
 
     async def aclose(self) -> None:
         """Close the client behind."""

@@ -3,13 +3,22 @@
 `guard` is imported by its own name, since aiohttp costs memory that an idle gateway does not need.
 """
 
-from halley.upstream.client import FastClient, UpstreamClient, UpstreamReply, UpstreamRequest, UpstreamStream
+from halley.upstream.client import (
+    FastClient,
+    Prepared,
+    UpstreamClient,
+    UpstreamReply,
+    UpstreamRequest,
+    UpstreamStream,
+    WholeReply,
+)
 from halley.upstream.errors import NotSent, OutcomeUnknown, Refused, ReplyTooLarge, Stalled, UpstreamError
 
 __all__ = [
     "FastClient",
     "NotSent",
     "OutcomeUnknown",
+    "Prepared",
     "Refused",
     "ReplyTooLarge",
     "Stalled",
@@ -18,4 +27,5 @@ __all__ = [
     "UpstreamReply",
     "UpstreamRequest",
     "UpstreamStream",
+    "WholeReply",
 ]

@@ -5,22 +5,55 @@ It never repeats a request, follows no redirect, keeps no cookie and reads no pr
 
 import asyncio
 
+import msgspec
+
 from halley.kernel.clock import MICROSECONDS, Clock
 from halley.upstream.connect import Connector
+from halley.upstream.connection import Exchange, Shelf
 from halley.upstream.errors import NotSent
-from halley.upstream.head import HeadWriter
-from halley.upstream.incoming import READ_AHEAD_BYTES, Incoming
-from halley.upstream.messages import UpstreamClient, UpstreamReply, UpstreamRequest, UpstreamStream
+from halley.upstream.head import WITH_LENGTH, HeadWriter, ended, has_body
+from halley.upstream.incoming import Incoming
+from halley.upstream.messages import (
+    Prepared,
+    UpstreamClient,
+    UpstreamReply,
+    UpstreamRequest,
+    UpstreamStream,
+    WholeReply,
+)
 from halley.upstream.pool import Pool
 from halley.upstream.stream import ReplyStream
+from halley.upstream.whole import Pending
 
-__all__ = ["IDLE_S", "FastClient", "UpstreamClient", "UpstreamReply", "UpstreamRequest", "UpstreamStream"]
+__all__ = [
+    "IDLE_S",
+    "FastClient",
+    "Prepared",
+    "UpstreamClient",
+    "UpstreamReply",
+    "UpstreamRequest",
+    "UpstreamStream",
+    "WholeReply",
+]
 
 IDLE_S = 4.0
 """An idle connection is dropped after this. Node and uvicorn close theirs after 5 s, everybody else later, so a
 request and a server's farewell seldom cross on the wire; where they do, the outcome is honestly unknown."""
 INFLIGHT_MAX = 8_192
 """Requests on the way at once."""
+SPELLED_MAX = 256
+"""Heads that are remembered."""
+
+
+class Spelled(Prepared):
+    """A head but for the length of the body and the end, and where it goes."""
+
+    __slots__ = ("head", "request", "shelf")
+
+    def __init__(self, request: UpstreamRequest, head: bytes, shelf: Shelf) -> None:
+        self.request = request
+        self.head = head
+        self.shelf = shelf
 
 
 class FastClient:
@@ -44,22 +77,48 @@ class FastClient:
     ) -> None:
         self._clock = clock
         self._heads = HeadWriter()
+        self._spelled: dict[tuple[str, str, tuple[tuple[str, str], ...]], Spelled] = {}
         self._pool = Pool(Connector(extra_roots_pem), inflight_max=inflight_max, idle_s=idle_s)
+
+    def prepare(self, request: UpstreamRequest) -> Prepared:
+        """Spell all but body and length of a request that has a body. Raises `NotSent`."""
+        if not has_body(request):
+            raise NotSent("only a request that has a body can be prepared")
+        return self._spell(request)
+
+    def begin(self, prepared: Prepared, body: bytes) -> asyncio.Future[WholeReply] | None:
+        """Write the request on an idle connection and give the future of its reply; None where there is no such."""
+        assert isinstance(prepared, Spelled), "prepared by another client"
+        pool, request = self._pool, prepared.request
+        if not prepared.shelf.idle or not pool.room:
+            return None
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        connection = pool.take(prepared.shelf, now)
+        if connection is None:
+            return None
+        pending = Pending(loop, request, now + request.answer_timeout_s, self._clock)
+        if not connection.start(pending, WITH_LENGTH % (prepared.head, len(body)), body, now):
+            return None
+        pool.room -= 1
+        return pending
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:
         """Send once and read the whole reply."""
         started = self._clock.monotonic()
-        incoming = await self._start(request)
-        await incoming.wait(READ_AHEAD_BYTES)
-        stream = ReplyStream(incoming, 0)
-        body = await stream.read_all()
+        loop = asyncio.get_running_loop()
+        pending = Pending(loop, request, loop.time() + request.answer_timeout_s, self._clock)
+        await self._start(pending)
+        reply = await pending
         elapsed_us = int((self._clock.monotonic() - started) * MICROSECONDS)
-        return UpstreamReply(status=stream.status, headers=stream.headers, body=body, elapsed_us=elapsed_us)
+        return UpstreamReply(status=reply.status, headers=reply.headers, body=reply.body, elapsed_us=elapsed_us)
 
     async def open(self, request: UpstreamRequest) -> ReplyStream:
         """Send once and return when the head of the reply has come."""
         started = self._clock.monotonic()
-        incoming = await self._start(request)
+        loop = asyncio.get_running_loop()
+        incoming = Incoming(loop, request, loop.time() + request.answer_timeout_s)
+        await self._start(incoming)
         await incoming.wait(0)
         return ReplyStream(incoming, int((self._clock.monotonic() - started) * MICROSECONDS))
 
@@ -67,26 +126,50 @@ class FastClient:
         """Close all connections; no request is taken any more."""
         await self._pool.aclose()
 
-    async def _start(self, request: UpstreamRequest) -> Incoming:
-        """Write the request, or give it to the transport to be written. Raises `NotSent`."""
-        if self._pool.closed:
-            raise NotSent("the client is closed")
+    def _spell(self, request: UpstreamRequest) -> Spelled:
+        if request.body is not None:
+            request = msgspec.structs.replace(request, body=None)  # it would be kept for as long as the head
         place = self._heads.place(request.url)
-        head = self._heads.write(request, place)
+        return Spelled(request, self._heads.spell(request, place), self._pool.shelf(place.origin))
+
+    def _known(self, request: UpstreamRequest) -> Spelled:
+        """Give a head that was spelled before; the request is that of the time, so only its head and place count."""
+        case = (request.method, request.url, request.headers)
+        spelled = self._spelled.get(case)
+        if spelled is None:
+            if len(self._spelled) >= SPELLED_MAX:
+                self._spelled.clear()
+            spelled = self._spelled[case] = self._spell(request)
+        return spelled
+
+    async def _start(self, exchange: Exchange) -> None:
+        """Write the request, or give it to the transport to be written. Raises `NotSent`."""
+        pool, request = self._pool, exchange.request
+        if pool.closed:
+            raise NotSent("the client is closed")
+        spelled = self._known(request)
+        head, shelf = ended(spelled.head, request), spelled.shelf
         loop = asyncio.get_running_loop()
-        total_at = loop.time() + request.answer_timeout_s
-        incoming = Incoming(loop, request, total_at)
-        await self._pool.enter(request.answer_timeout_s)
+        if pool.room:
+            pool.room -= 1
+        else:
+            await pool.enter(request.answer_timeout_s)
         try:
-            while connection := self._pool.idle(place.origin, loop.time()):
-                if connection.start(incoming, head, request.body):
-                    return incoming
-            timeout_s = min(request.connect_timeout_s, total_at - loop.time())
-            connection = await self._pool.connect(place.origin, timeout_s)
+            if self._write(exchange, shelf, head, request.body, loop.time()):
+                return
+            timeout_s = min(request.connect_timeout_s, exchange.total_at - loop.time())
+            connection = await pool.connect(shelf.origin, timeout_s)
         except BaseException:
-            self._pool.leave()
+            pool.leave()
             raise
-        if not connection.start(incoming, head, request.body):
-            self._pool.leave()
+        if not connection.start(exchange, head, request.body, loop.time()):
+            pool.leave()
             raise NotSent("the server closed the connection before anything was sent")
-        return incoming
+
+    def _write(self, exchange: Exchange, shelf: Shelf, head: bytes, body: bytes | None, now: float) -> bool:
+        """Write on an idle connection; False where there is none, and then nothing was written."""
+        pool = self._pool
+        while (connection := pool.take(shelf, now)) is not None:
+            if connection.start(exchange, head, body, now):
+                return True
+        return False

@@ -5,22 +5,87 @@ import os
 import select
 import socket
 import ssl
+from collections import deque
+from math import inf
 from typing import Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from halley.upstream.errors import OutcomeUnknown
+from halley.upstream.errors import OutcomeUnknown, Stalled
 from halley.upstream.head import Origin
-from halley.upstream.incoming import Incoming
+from halley.upstream.headers import Pairs
+from halley.upstream.messages import UpstreamRequest
 
 HEAD_BYTES_MAX = 64 * 1024
 """Of a reply's head, and of anything else between two pieces of a body (chunk sizes, trailers)."""
 HEADERS_MAX = 256
 WRITE_AT_ONCE_BYTES = 64 * 1024
 """A larger request is written in such slices, as fast as the other side takes them."""
+_TIMER_STEP_S = 0.002
+"""A timer of the loop may fire this much early."""
 _FIRST_OWN_STATUS = 200
 _FIRST_ERROR_STATUS = 400
 _BODYLESS = frozenset({204, 304})
+
+
+class Exchange(Protocol):
+    """One request and its reply, as far as the connection needs it: the connection fills it."""
+
+    connection: "Connection"
+    """Set as it starts."""
+    total_at: float
+    """When the whole reply must have come, on the loop's clock."""
+    quiet_at: float
+    """When something must have come, if only the head; infinite while nothing is awaited."""
+
+    @property
+    def request(self) -> UpstreamRequest:
+        """The request, for its time-outs and its method."""
+        ...
+
+    @property
+    def status(self) -> int:
+        """The status of the reply; 0 until the head has come."""
+        ...
+
+    @property
+    def headers(self) -> Pairs:
+        """The headers of the reply."""
+        ...
+
+    @property
+    def failure(self) -> OutcomeUnknown | None:
+        """Why it will not end properly."""
+        ...
+
+    ended: bool
+    """Whether it came to its proper end."""
+
+    def take_head(self, status: int, headers: Pairs) -> None:
+        """The head has come."""
+        ...
+
+    def add(self, piece: bytes) -> None:
+        """A piece of the body has come."""
+        ...
+
+    def notify(self) -> None:
+        """All that came at once was told."""
+        ...
+
+    def fail(self, failure: OutcomeUnknown) -> None:
+        """It will not end properly; the first reason counts."""
+        ...
+
+
+class Shelf:
+    """The idle connections to one origin, the one used last at the end."""
+
+    __slots__ = ("__weakref__", "idle", "origin")
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+        self.idle: deque[Connection] = deque()
 
 
 class Owner(Protocol):
@@ -40,14 +105,21 @@ class Owner(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """One connection and at most one exchange upon it."""
+    """One connection and at most one exchange upon it.
 
-    def __init__(self, origin: Origin, raw: socket.socket, owner: Owner) -> None:
-        self.origin = origin
+    Its one timer is not moved with each exchange: when it rings, it looks whether the time has come.
+    """
+
+    def __init__(self, shelf: Shelf, raw: socket.socket, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
+        self.shelf = shelf
+        self.loop = loop
         self.idle_since = 0.0
+        self.rings_at = inf
+        """When it looks at the time, at the latest."""
+        self._timer: asyncio.TimerHandle | None = None
         self._owner = owner
         self._transport: asyncio.Transport | None = None
-        self._incoming: Incoming | None = None
+        self._exchange: Exchange | None = None
         self._parser = HttpResponseParser(self)
         self._headers: list[tuple[bytes, bytes]] = []
         self._quiet_bytes = 0
@@ -60,17 +132,24 @@ class Connection(asyncio.Protocol):
 
     # What the owner does.
 
-    def start(self, incoming: Incoming, head: bytes, body: bytes | None) -> bool:
+    def start(self, exchange: Exchange, head: bytes, body: bytes | None, now: float) -> bool:
         """Write a request; False if not a byte of it was given away, because the connection is gone."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return False
-        self._incoming = incoming
+        self._exchange = exchange
         self._headers = []
         self._quiet_bytes = 0
         self._may_keep = False
         self._strayed = False
-        incoming.begin(self)
+        exchange.connection = self
+        due_at = exchange.total_at
+        head_timeout_s = exchange.request.head_timeout_s
+        if head_timeout_s is not None:
+            exchange.quiet_at = now + head_timeout_s
+            due_at = min(due_at, exchange.quiet_at)
+        if due_at < self.rings_at:
+            self.ring_by(due_at)
         if not body:
             transport.write(head)
         elif len(body) <= WRITE_AT_ONCE_BYTES:
@@ -81,14 +160,21 @@ class Connection(asyncio.Protocol):
             self._write_on()
         return True
 
+    def ring_by(self, at: float) -> None:
+        """Look then, at the latest, whether the exchange has taken too long."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.rings_at = at
+        self._timer = self.loop.call_at(at, self._ring)
+
     def is_silent(self) -> bool:
         """Whether the other side neither left nor said anything, down to what still waits in the kernel."""
         return self._transport is not None and not self._transport.is_closing() and not self._poll.poll(0)
 
     def abort(self) -> None:
         """Close at once, whatever is on the way."""
-        if self._incoming is not None:
-            self._incoming.fail(OutcomeUnknown("the gateway closed the connection"))
+        if self._exchange is not None:
+            self._exchange.fail(OutcomeUnknown("the gateway closed the connection"))
             self._release(may_keep=False)
         elif self._transport is not None:
             self._transport.abort()
@@ -113,8 +199,8 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on; what comes unasked, or after the end, makes the connection unfit for another exchange."""
-        incoming = self._incoming
-        if incoming is None:
+        exchange = self._exchange
+        if exchange is None:
             self.abort()
             return
         self._quiet_bytes += len(data)
@@ -122,31 +208,33 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except HttpParserError as error:
             self._strayed = True
-            incoming.fail(OutcomeUnknown(f"the reply is not proper HTTP: {_reason(error)}"))
-        if incoming.ended:
+            exchange.fail(OutcomeUnknown(f"the reply is not proper HTTP: {_reason(error)}"))
+        if exchange.ended:
             self._release(may_keep=self._may_keep and not self._strayed)
-        elif incoming.failure is None and self._quiet_bytes > HEAD_BYTES_MAX:
-            incoming.fail(_oversized())
-        if incoming.failure is not None:
+        elif exchange.failure is None and self._quiet_bytes > HEAD_BYTES_MAX:
+            exchange.fail(_oversized())
+        if exchange.failure is not None:
             self.abort()
         else:
-            incoming.notify()
+            exchange.notify()
 
     def eof_received(self) -> None:
         """No more will come, which is the proper end of a body without a length."""
-        incoming = self._incoming
-        if incoming is None or not incoming.status or self._transport is None:
+        exchange = self._exchange
+        if exchange is None or not exchange.status or self._transport is None:
             return
-        if _ends_with_connection(self._headers) and _is_whole(self._transport):
-            incoming.ended = True
+        if _ends_with_connection(exchange.headers) and _is_whole(self._transport):
+            exchange.ended = True
             self._release(may_keep=False)
-            incoming.notify()
+            exchange.notify()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing more will come or go."""
-        incoming = self._incoming
-        if incoming is not None:
-            incoming.fail(OutcomeUnknown(_cut(exc, began=incoming.status > 0)))
+        exchange = self._exchange
+        if exchange is not None:
+            exchange.fail(OutcomeUnknown(_cut(exc, began=exchange.status > 0)))
+        if self._timer is not None:
+            self._timer.cancel()
         # The parser holds this object and this object the parser.
         del self._parser
         self._transport = None
@@ -166,46 +254,63 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """A message begins; after the end of ours it is one that nobody asked for."""
-        if self._incoming is None or self._incoming.ended:
+        exchange = self._exchange
+        if exchange is None or exchange.ended:
             self._strayed = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer, which nobody reads."""
-        if self._incoming is not None and not self._incoming.status:
+        if self._exchange is not None and not self._exchange.status:
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is there; one of the hundreds only says that the real one will follow."""
-        incoming = self._incoming
-        if incoming is None or incoming.ended:
+        exchange = self._exchange
+        if exchange is None or exchange.ended:
             return
         if len(self._headers) > HEADERS_MAX or self._quiet_bytes > HEAD_BYTES_MAX < _size(self._headers):
-            incoming.fail(_oversized())
+            exchange.fail(_oversized())
             return
         status = self._parser.get_status_code()
         if status < _FIRST_OWN_STATUS:
             self._headers = []
             return
-        incoming.take_head(status, self._headers)
+        exchange.take_head(status, self._headers)
+        self._headers = []
         if status >= _FIRST_ERROR_STATUS:
             # It has seen enough: what is not written yet need not be.
             self._rest = None if self._rest is None else self._rest[:0]
         # The length in the answer to a HEAD is not its own; the parser cannot know, so that connection is not kept.
-        incoming.ended = incoming.request.method == "HEAD" or status in _BODYLESS
+        if exchange.failure is None:
+            exchange.ended = status in _BODYLESS or exchange.request.method == "HEAD"
 
     def on_body(self, piece: bytes) -> None:
         """A piece of the body."""
         self._quiet_bytes = 0
-        incoming = self._incoming
-        if incoming is not None and not incoming.ended:
-            incoming.add(piece)
+        exchange = self._exchange
+        if exchange is not None and not exchange.ended:
+            exchange.add(piece)
 
     def on_message_complete(self) -> None:
         """The end, as the reply's own framing tells it."""
-        incoming = self._incoming
-        if incoming is not None and incoming.status and incoming.failure is None:
-            incoming.ended = True
+        exchange = self._exchange
+        if exchange is not None and exchange.status and exchange.failure is None:
+            exchange.ended = True
             self._may_keep = self._parser.should_keep_alive()
+
+    def _ring(self) -> None:
+        self._timer = None
+        self.rings_at = inf
+        exchange = self._exchange
+        if exchange is None:
+            return
+        now = self.loop.time() + _TIMER_STEP_S
+        due_at = min(exchange.total_at, exchange.quiet_at)
+        if now < due_at:
+            self.ring_by(due_at)
+            return
+        exchange.fail(_late(exchange, now))
+        self.abort()
 
     def _write_on(self) -> None:
         transport = self._transport
@@ -215,9 +320,9 @@ class Connection(asyncio.Protocol):
 
     def _release(self, *, may_keep: bool) -> None:
         """End the exchange. An answer to a request that was not read to its end is the last one here."""
-        if self._incoming is None:
+        if self._exchange is None:
             return
-        self._incoming = None
+        self._exchange = None
         may_keep = may_keep and self._rest is None and not self._write_paused
         self._rest = None
         if not may_keep and self._transport is not None:
@@ -225,7 +330,16 @@ class Connection(asyncio.Protocol):
         self._owner.freed(self, may_keep=may_keep)
 
 
-def _ends_with_connection(headers: list[tuple[bytes, bytes]]) -> bool:
+def _late(exchange: Exchange, now: float) -> OutcomeUnknown:
+    request = exchange.request
+    if now >= exchange.total_at:
+        return OutcomeUnknown(f"no whole reply within {request.answer_timeout_s:g} s")
+    if not exchange.status:
+        return OutcomeUnknown(f"no beginning of a reply within {request.head_timeout_s:g} s")
+    return Stalled(f"the reply stood still for {request.stall_timeout_s:g} s")
+
+
+def _ends_with_connection(headers: Pairs) -> bool:
     for name, value in headers:
         key = name.lower()
         if key == b"content-length" or (key == b"transfer-encoding" and b"chunked" in value.lower()):
@@ -246,7 +360,7 @@ def _is_whole(transport: asyncio.Transport) -> bool:
         return False
 
 
-def _size(headers: list[tuple[bytes, bytes]]) -> int:
+def _size(headers: Pairs) -> int:
     return sum(len(name) + len(value) for name, value in headers)
 
 

@@ -14,8 +14,9 @@ from halley.upstream.messages import UpstreamRequest
 
 _T = TypeVar("_T")
 
+WITH_LENGTH = b"%bcontent-length: %d\r\n\r\n"
+"""Ends a head that a body follows."""
 MEMO_ENTRIES_MAX = 1_024
-HEADS_MAX = 256
 PORT_MAX = 65_535
 _DEFAULT_PORT = {"http": 80, "https": 443}
 _URL = re.compile(
@@ -64,31 +65,18 @@ class Place(NamedTuple):
 
 
 class HeadWriter:
-    """Writes heads, and remembers URLs, header names and whole heads that it has checked before."""
+    """Writes heads, and remembers URLs and header names that it has checked before."""
 
     def __init__(self) -> None:
         self._places: dict[str, Place] = {}
         self._names: dict[str, str] = {}
-        self._heads: dict[tuple[str, str, tuple[tuple[str, str], ...]], bytes] = {}
 
     def place(self, url: str) -> Place:
         """Read a URL. Raises `NotSent`."""
         return self._places.get(url) or _learn(self._places, url, read_url)
 
-    def write(self, request: UpstreamRequest, place: Place) -> bytes:
-        """Spell the request's head. Raises `NotSent`."""
-        case = (request.method, request.url, request.headers)
-        head = self._heads.get(case)
-        if head is None:
-            if len(self._heads) >= HEADS_MAX:
-                self._heads.clear()
-            head = self._heads[case] = self._spell(request, place)
-        if request.body is not None:
-            return b"%bcontent-length: %d\r\n\r\n" % (head, len(request.body))
-        return head + (b"content-length: 0\r\n\r\n" if request.method in _WITH_BODY else b"\r\n")
-
-    def _spell(self, request: UpstreamRequest, place: Place) -> bytes:
-        """Spell all but the length of the body and the end."""
+    def spell(self, request: UpstreamRequest, place: Place) -> bytes:
+        """Spell all of a head but the length of the body and the end. Raises `NotSent`."""
         if request.method not in _METHODS:
             raise NotSent("the request's method is none of HTTP's")
         lines = [f"{request.method} {place.target} HTTP/1.1\r\nhost: {place.authority}\r\n"]
@@ -110,6 +98,18 @@ class HeadWriter:
             return "".join(lines).encode()
         except UnicodeEncodeError as error:
             raise NotSent("a header holds a character that cannot be written") from error
+
+
+def ended(head: bytes, request: UpstreamRequest) -> bytes:
+    """End the head of a request."""
+    if request.body is not None:
+        return WITH_LENGTH % (head, len(request.body))
+    return head + (b"content-length: 0\r\n\r\n" if has_body(request) else b"\r\n")
+
+
+def has_body(request: UpstreamRequest) -> bool:
+    """Whether requests of this method have one, be it empty."""
+    return request.method in _WITH_BODY
 
 
 def read_url(url: str) -> Place:

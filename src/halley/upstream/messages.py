@@ -1,9 +1,12 @@
 """What the rest of the house knows of HTTP to vendors: a request, a reply whole or as it comes, and the client."""
 
+import asyncio
 from types import TracebackType
 from typing import Protocol, Self
 
 import msgspec
+
+from halley.upstream.headers import Pairs, joined
 
 
 class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +33,33 @@ class UpstreamReply(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, str]
     body: bytes
     elapsed_us: int
+
+
+class Prepared:
+    """A request but for its body: its head is spelled and checked, its place is known, its time-outs are set.
+
+    Only the client that made it knows what is in it. It holds the headers' secrets, and goes with what they came from.
+    """
+
+    __slots__ = ()
+
+
+class WholeReply(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole reply, of any status, unpacked if it came compressed."""
+
+    status: int
+    body: bytes
+    head_us: int
+    """Microseconds from the call until the head had come."""
+    content_type: str = ""
+    """As the head tells it; empty where it does not."""
+    received: Pairs = ()
+    """The headers as they came."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers, names in lower case, repeated ones joined by a comma; made anew at each look."""
+        return joined(self.received)
 
 
 class UpstreamStream(Protocol):
@@ -81,6 +111,21 @@ class UpstreamClient(Protocol):
 
     async def open(self, request: UpstreamRequest) -> UpstreamStream:
         """Send once and return when the head of the reply has come. Raises `NotSent` or `OutcomeUnknown`."""
+        ...
+
+    def prepare(self, request: UpstreamRequest) -> Prepared:
+        """Spell all but body and length of a request that has a body; a given one is not looked at.
+
+        Worth it for what is sent again and again. Raises `NotSent` for what is malformed.
+        """
+        ...
+
+    def begin(self, prepared: Prepared, body: bytes) -> "asyncio.Future[WholeReply] | None":
+        """Write the request on an idle connection now, and give the future of its whole reply.
+
+        None, and nothing written, where there is no idle connection or no room: then `open` it. The future raises
+        `OutcomeUnknown`, `Stalled` or `ReplyTooLarge`; cancelled, it closes the connection at once, as who leaves does.
+        """
         ...
 
     async def aclose(self) -> None:

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
-from halley.kernel.headers import header_name
 from halley.upstream.encoding import BadEncoding, Unpacker, decode_body
 from halley.upstream.errors import OutcomeUnknown, ReplyTooLarge
+from halley.upstream.headers import joined
 from halley.upstream.incoming import READ_AHEAD_BYTES, Incoming
 
 UNPACK_BYTES_MAX = 256 * 1024
@@ -26,7 +26,7 @@ class ReplyStream:
         self._received = 0
         self._unpacker: Unpacker | None = None
         self.status = incoming.status
-        self.headers = _joined(incoming.headers)
+        self.headers = joined(incoming.headers)
         self.head_us = head_us
         self._encoding = self.headers.get("content-encoding", "").strip().lower()
         self._is_plain = self._encoding in ("", "identity")
@@ -35,8 +35,22 @@ class ReplyStream:
         """Give what has arrived, waiting for the next piece only if there is nothing; `b""` at the proper end."""
         if not self._received:
             self._check_told_length()
-        piece = await self._raw() if self._is_plain else await self._unpacked()
-        self._count(len(piece))
+        if not self._is_plain:
+            piece = await self._unpacked()
+        else:
+            incoming = self._incoming
+            # A stream spends its life here: it waits without `wait` and `_raw` between.
+            waiter = None if incoming.pieces else incoming.expect(1)
+            if waiter is not None:
+                try:
+                    await waiter
+                except asyncio.CancelledError:
+                    incoming.leave()
+                    raise
+            piece = incoming.take() if incoming.pieces else self._end()
+        self._received += len(piece)
+        if self._received > self._bytes_max:
+            raise self._too_large()
         return piece
 
     async def read_all(self) -> bytes:
@@ -72,10 +86,11 @@ class ReplyStream:
         incoming = self._incoming
         if not incoming.pieces:
             await incoming.wait(1)
-        if incoming.pieces:
-            return incoming.take()
-        if incoming.failure is not None:
-            raise incoming.failure
+        return incoming.take() if incoming.pieces else self._end()
+
+    def _end(self) -> bytes:
+        if self._incoming.failure is not None:
+            raise self._incoming.failure
         return b""
 
     async def _raw_all(self) -> bytes:
@@ -128,14 +143,3 @@ class ReplyStream:
     def _too_large(self) -> ReplyTooLarge:
         self._incoming.leave()
         return ReplyTooLarge(f"the reply is larger than {self._bytes_max} bytes", status=self.status)
-
-
-def _joined(received: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Lower the names, join what is repeated, leave out what is not ASCII: a paid reply is not lost for a header."""
-    headers: dict[str, str] = {}
-    for name, value in received:
-        if not value.isascii():
-            continue
-        key, text = header_name(name), value.decode("ascii")
-        headers[key] = f"{headers[key]}, {text}" if key in headers else text
-    return headers

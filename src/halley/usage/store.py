@@ -6,11 +6,10 @@ import msgspec
 
 from halley.db import Row, Tx
 from halley.db.engine import Values
-from halley.kernel import codec
 from halley.kernel.clock import rfc3339
 from halley.kernel.faults import BadRequest
 from halley.kernel.money import Nanos
-from halley.usage.model import DayOfKey, Usage
+from halley.usage.model import DayOfKey, Outcome, Usage
 
 QUOTA_DAYS_MAX = 366
 PAGE_MAX = 1_000
@@ -18,16 +17,23 @@ _DAY_US = 86_400_000_000
 _DATE_LENGTH = 10
 
 _meters = msgspec.json.Decoder(dict[str, int])
+_meters_text = msgspec.json.Encoder()
+# Looked up once: an enum's value costs more than a row's other fields together.
+_OUTCOMES = {outcome: outcome.value for outcome in Outcome}
 
 
 def insert(tx: Tx, usage: Usage) -> bool:
     """Write the row of an order that ended; False when it has one already, which then stands."""
-    return tx.run(_INSERT, dict(zip(_COLUMNS, _stored(usage), strict=True))) == 1
+    return tx.run(_INSERT, dict(zip(_COLUMNS, _stored(usage, usage.price_nanos), strict=True))) == 1
 
 
-def insert_together(tx: Tx, rows: Sequence[Usage]) -> None:
-    """Write the rows of many orders by one statement; raises the driver's error when an order has its row already."""
-    tx.insert("usage", _COLUMNS, [_stored(usage) for usage in rows])
+def insert_together(tx: Tx, rows: Sequence[Usage], paid: Sequence[Nanos] | None = None) -> None:
+    """Write the rows of many orders by one statement; raises the driver's error when an order has its row already.
+
+    `paid` is what each cost the caller, where that was not known when the row was made.
+    """
+    prices = [usage.price_nanos for usage in rows] if paid is None else paid
+    tx.insert("usage", _COLUMNS, [_stored(usage, price) for usage, price in zip(rows, prices, strict=True)])
 
 
 def quota(tx: Tx, *, account_id: str, livemode: bool, start: int, end: int) -> Sequence[DayOfKey]:
@@ -69,7 +75,7 @@ _EXPOSURES = """
 """
 
 
-def _stored(usage: Usage) -> Values:
+def _stored(usage: Usage, price: Nanos) -> Values:
     """Give the values of a row, in the order of the fields."""
     return (
         usage.id,
@@ -81,9 +87,9 @@ def _stored(usage: Usage) -> Values:
         usage.order_id,
         usage.model,
         usage.channel_id,
-        usage.outcome.value,
-        codec.encode(usage.meters).decode(),
-        usage.price_nanos,
+        _OUTCOMES[usage.outcome],
+        _meters_text.encode(usage.meters).decode(),
+        price,
         usage.vendor_cost_nanos,
         usage.exposure_nanos,
         usage.attempts,

@@ -41,7 +41,7 @@ class AccessLog:
         lines = self._lines()
         if lines is not None:
             key = "null" if key_id is None else quoted(key_id)
-            client = "null" if theirs is None else f'"{theirs}"'
+            client = f'"{theirs}"' if theirs else "null"
             lines.put(
                 f'{self._begun()}Z", "request_id": {quoted(request_id)}, {self.known.get(what) or self._spell(what)}, '
                 f'"ms": {ms}, "key_id": {key}, "client_request_id": {client}}}\n'.encode()

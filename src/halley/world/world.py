@@ -1,5 +1,6 @@
 """One struct that names everything a call or a job may use."""
 
+from asyncio import Future
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 
@@ -57,6 +58,8 @@ class World(msgspec.Struct, kw_only=True):
     """Ids of the tasks that calls of this process are submitting right now."""
     answering: set[str] = set()
     """Order ids of the answers that calls of this process hold money for right now."""
+    insisting: set[Future[None]] = set()
+    """Writes that nobody waits for and that the database was away for: they are tried again."""
     ready: bool = False
     draining: bool = False
 

@@ -1,10 +1,10 @@
 """Calls that are answered at once: reads what is asked in each format, and gives the answer whole or as a stream."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 import msgspec
 
-from halley.api.asgi import Reply, reply_of
+from halley.api.asgi import JSON_TYPE, Reply, reply_of
 from halley.api.body import FORMS
 from halley.api.call import Call
 from halley.api.forms import read_form
@@ -12,13 +12,14 @@ from halley.kernel.body import FormBody, JsonBody
 from halley.kernel.faults import BadRequest, Fault, NoSuchPath
 from halley.kernel.money import dollars
 from halley.kernel.operation import COUNTING, Operation
-from halley.limits import rate_headers
+from halley.limits import Verdict, rate_headers, rate_lines
 from halley.pipeline.admit import correct, limit
 from halley.pipeline.answers import meter
 from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.call import Finished, Streaming
 from halley.pipeline.answers.counting import count
 from halley.pipeline.answers.repeat import answer_once
+from halley.pipeline.answers.straight import plan, straight
 from halley.vendors.contract import Answer
 from halley.world import World
 
@@ -45,16 +46,21 @@ _NO_STORE = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"
 _UNBUFFERED = (("cache-control", "no-cache"), ("x-accel-buffering", "no"), ("x-content-type-options", "nosniff"))
 
 
-async def relay(call: Call) -> Reply:
+def relay(call: Call) -> Awaitable[Reply]:
     """Answer a call of an OpenAI- or Anthropic-shaped endpoint."""
     operation = call.entry.route.operation
     assert operation is not None
-    return await relay_body(call, operation, await read_body(call, operation))
+    plain = call.plain_json() if operation not in IN_FORM else None
+    return _relay(call, operation) if plain is None else relay_body(call, operation, JsonBody(plain))
 
 
-async def relay_body(call: Call, operation: Operation, body: JsonBody | FormBody) -> Reply:
+def relay_body(call: Call, operation: Operation, body: JsonBody | FormBody) -> Awaitable[Reply]:
     """Answer a call whose body was read."""
-    return await _answer(call, _ask(call, operation, body, _named(body, operation), stream=_streams(body)))
+    return _answer(call, _ask(call, operation, body, _named(body, operation), stream=_streams(body)))
+
+
+async def _relay(call: Call, operation: Operation) -> Reply:
+    return await relay_body(call, operation, await read_body(call, operation))
 
 
 async def relay_content(call: Call) -> Reply:
@@ -77,10 +83,14 @@ async def _answer(call: Call, ask: Ask) -> Reply:
     ask.limited_tokens = meter.input_estimate(ask)
     verdict = limit(call.world, ask.caller, ask.limited_tokens)
     try:
-        answered = await call.client.while_there(answer_once(call.world, ask), _end)
+        way = plan(call.world, ask)
+        answering = answer_once(call.world, ask) if way is None else straight(call.world, ask, way)
+        answered = await call.client.while_there(answering, _end)
     except Fault:
         _give_back(call, ask)
         raise
+    if isinstance(answered, Finished) and answered.content_type == JSON_TYPE and not ask.caller.operator:
+        return Reply(lines=_lines(answered, verdict), body=answered.body)
     headers = rate_headers(verdict)
     if ask.caller.operator and not isinstance(answered, Answer):
         headers = (("halley-channel", answered.channel), *headers)
@@ -98,6 +108,14 @@ async def _answer(call: Call, ask: Ask) -> Reply:
             body=answered.body,
         )
     return _streamed(answered, headers)
+
+
+def _lines(finished: Finished, verdict: Verdict) -> bytes:
+    """Spell the headers of an answer of ours all at once: there is nothing in them that is not ours."""
+    return (
+        "content-type: application/json\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n"
+        f"halley-cost: {dollars(finished.cost)}\r\n{rate_lines(verdict)}"
+    ).encode()
 
 
 def _give_back(call: Call, ask: Ask) -> None:

@@ -1,7 +1,6 @@
 """The operations of every dialect: order, fetch, list, cancel, look up."""
 
 from fnmatch import fnmatchcase
-from functools import partial
 
 import msgspec
 
@@ -9,6 +8,7 @@ from halley.api.asgi import Reply, json_reply, reply_of
 from halley.api.call import Call
 from halley.api.cursors import read_cursor, write_cursor
 from halley.api.times import time_of
+from halley.kernel.codec import decode_object
 from halley.kernel.faults import BadRequest
 from halley.kernel.money import dollars
 from halley.pipeline import call as orders
@@ -24,7 +24,11 @@ CANCEL_BODY_BYTES_MAX = 64 * 1024
 async def submit(call: Call) -> Reply:
     """Take an order."""
     context = call.context()
-    body = await call.body(call.world.settings.body_bytes_max).json()
+    data = call.plain_json()
+    if data is None:
+        body = await call.body(call.world.settings.body_bytes_max).json()
+    else:
+        body = decode_object(data)
     answer = await orders.submit(call.world, call.caller, call.dialect, call.incoming(body), context)
     if answer.status >= FAILED:
         # A kept refusal, given again: what is kept may not be repeated.
@@ -35,10 +39,12 @@ async def submit(call: Call) -> Reply:
 async def fetch(call: Call) -> Reply:
     """Show a task in this format, whichever it was ordered in."""
     asked, dialect = task_id(call), call.dialect
-    answer = await task.answer(
-        call.world, call.caller, asked, call.context(), partial(_rendered, dialect), dialect=dialect
-    )
-    return reply_of(dialect.render_missing(asked, call.id) if answer is None else answer)
+
+    def render(view: TaskView) -> Reply:
+        return reply_of(_rendered(dialect, view))
+
+    reply = await task.answer(call.world, call.caller, asked, call.base_url, render, dialect=dialect)
+    return reply_of(dialect.render_missing(asked, call.id)) if reply is None else reply
 
 
 async def list_page(call: Call) -> Reply:

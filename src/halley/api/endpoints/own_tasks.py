@@ -42,13 +42,13 @@ async def list_page(call: Call) -> Reply:
 async def fetch(call: Call) -> Reply:
     """Show a task; `wait` holds the answer until it has ended, at most so many seconds."""
     wait_s = whole_number(call.query, "wait", 0, (0, WAIT_S_MAX))
-    asked, context = call.params["id"], call.context()
+    asked = call.params["id"]
     if wait_s:
-        return reply_of(_shown(await task.wait_ended(call.world, call.caller, asked, context, seconds=wait_s)))
-    answer = await task.answer(call.world, call.caller, asked, context, _shown)
-    if answer is None:
+        return reply_of(_shown(await task.wait_ended(call.world, call.caller, asked, call.context(), seconds=wait_s)))
+    reply = await task.answer(call.world, call.caller, asked, call.base_url, _reply)
+    if reply is None:
         raise _missing()
-    return reply_of(answer)
+    return reply
 
 
 async def cancel(call: Call) -> Reply:
@@ -77,6 +77,10 @@ def _shown(view: TaskView | None) -> Answer:
     if view is None:
         raise _missing()
     return Answer(status=200, body=task_json(view), headers=cost_headers(view))
+
+
+def _reply(view: TaskView) -> Reply:
+    return reply_of(_shown(view))
 
 
 def _missing() -> NotFound:

@@ -34,6 +34,8 @@ class Ask(msgspec.Struct, kw_only=True, eq=False):
     """The epoch of what is known of callers when the key was let in: a stream looks again once it is over."""
     limited_tokens: int = 0
     """What was counted against the key's tokens per minute; the real figure replaces it at the end."""
+    input_tokens: int | None = None
+    """What `body` holds, estimated; filled by `meter.input_estimate` at its first use."""
     order: ChatOrder | None = None
     """Filled by `chat_order` at its first use."""
     history: History | None = None

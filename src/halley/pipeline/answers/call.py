@@ -1,6 +1,7 @@
 """The way of a call that is answered at once: choose, reserve, send, relay, settle."""
 
 import asyncio
+from asyncio import Future
 from collections.abc import Callable
 
 import msgspec
@@ -18,9 +19,9 @@ from halley.pipeline.answers.flow import Flow, Whole
 from halley.pipeline.answers.recall import must_be_told, recall
 from halley.pipeline.answers.reserve import ORDER_PREFIX, Held, hold, hold_what_is_left
 from halley.pipeline.answers.send import Answered, NoAnswer, Tries, ordered, send
-from halley.pipeline.answers.settle import End, settle
+from halley.pipeline.answers.settle import End, settle, settle_later
 from halley.pipeline.answers.stored import as_asked, keep, keeping
-from halley.pipeline.answers.used import is_told, used, used_so_far
+from halley.pipeline.answers.used import TOLD, told, used, used_so_far
 from halley.pipeline.persist import to_its_end
 from halley.pipeline.vendor import note_health
 from halley.usage.model import Outcome
@@ -96,9 +97,16 @@ async def answer(world: World, ask: Ask, keep_it: Keep | None = None) -> Finishe
         ordered(ask)
     await recall(world, ask)
     attempts = choose(world, ask)
-    held = await _reserved(world, ask, attempts[0])
+    held, written = hold(world, ask, meter.ceiling(ask, attempts[0].row), ask.request.identity)
+    held = await reserved(world, ask, held, written)
+    return await from_sending(world, ask, held, attempts, Tries(), keep_it)
+
+
+async def from_sending(
+    world: World, ask: Ask, held: Held, attempts: list[Attempt], tries: Tries, keep_it: Keep | None = None
+) -> Finished | Streaming:
+    """Go on with a call whose hold is on disk, and which some channels may not have answered. Faults are raised."""
     facts = _facts(ask, held, translated=any(one.operation is not ask.operation for one in attempts))
-    tries = Tries()
     try:
         answered = await _send(world, ask, attempts, facts, held, tries)
     except NoAnswer as error:
@@ -107,22 +115,30 @@ async def answer(world: World, ask: Ask, keep_it: Keep | None = None) -> Finishe
         await settle(world, ask, held, End(outcome=outcome, attempt=error.last, tries=error.tries, exposure=lost))
         raise error.fault from error
     except BaseException:
-        # The caller left, or we are at fault: whatever a vendor did, nobody got an answer.
-        exposure = Nanos((tries.lost + tries.asking) * held.amount)
-        cancelled = End(outcome=Outcome.CANCELLED, attempt=tries.last, tries=tries.made, exposure=exposure)
-        await settle(world, ask, held, cancelled)
+        await broken_off(world, ask, held, tries)
         raise
     if isinstance(answered.answer, Flow):
         return Streaming(world, ask, held, answered, answered.answer)
-    # To its end, also when the caller leaves: the vendor has answered.
-    finishing = _finish(world, ask, held, answered, keep_it)
-    at_once = is_told(ask, answered.answer.usage) and ask.operation is not Operation.RESPONSES
-    return await (finishing if at_once else to_its_end(finishing))
+    return await finish(world, ask, held, answered, keep_it)
 
 
-async def _reserved(world: World, ask: Ask, first: Attempt) -> Held:
-    """Hold. A caller who left meanwhile gets it back at once."""
-    held, written = hold(world, ask, meter.ceiling(ask, first.row))
+async def broken_off(world: World, ask: Ask, held: Held, tries: Tries) -> None:
+    """Book that the caller left, or that we are at fault: whatever a vendor did, nobody got an answer."""
+    exposure = Nanos((tries.lost + tries.asking) * held.amount)
+    cancelled = End(outcome=Outcome.CANCELLED, attempt=tries.last, tries=tries.made, exposure=exposure)
+    await settle(world, ask, held, cancelled)
+
+
+async def finish(world: World, ask: Ask, held: Held, answered: Answered, keep_it: Keep | None = None) -> Finished:
+    """Book a whole answer and give it; to its end, also when the caller leaves: the vendor has answered."""
+    whole = answered.answer
+    assert isinstance(whole, Whole)
+    finished = finish_at_once(world, ask, held, answered, whole) if keep_it is None else None
+    return finished or await to_its_end(_finish(world, ask, held, answered, keep_it))
+
+
+async def reserved(world: World, ask: Ask, held: Held, written: Future[None]) -> Held:
+    """Wait for a hold. A caller who left meanwhile gets it back at once."""
     try:
         await written
     except OutOfFunds:
@@ -163,6 +179,7 @@ async def _send(
     except NoAnswer as error:
         if not must_be_told(ask, error.fault):
             raise
+        tries.fault = None
         return await send(world, ask, attempts, facts, held.amount, tries)
 
 
@@ -175,7 +192,38 @@ async def _finish(world: World, ask: Ask, held: Held, answered: Answered, keep_i
     except BaseException:
         await settle(world, ask, held, _lost(answered, held))
         raise
-    end = End(
+    end = _whole_end(answered, whole, quantities)
+
+    def finished(paid: Nanos) -> Finished:
+        return Finished(body=body, content_type=whole.content_type, cost=paid, channel=answered.attempt.channel.name)
+
+    if keep_it is None:
+        paid = settle_later(world, ask, held, end)
+        return finished(await settle(world, ask, held, end) if paid is None else paid)
+    keep = keep_it
+    return finished(await settle(world, ask, held, end, lambda tx, paid: keep(tx, finished(paid))))
+
+
+def finish_at_once(world: World, ask: Ask, held: Held, answered: Answered, whole: Whole) -> Finished | None:
+    """Do the same where nothing has to be waited for; None, with nothing booked, where something has."""
+    usage = whole.usage
+    if usage is None or ask.kind not in TOLD or ask.operation is Operation.RESPONSES:
+        return None
+    try:
+        end = _whole_end(answered, whole, told(ask, usage, whole.outline))
+        paid = settle_later(world, ask, held, end)
+    except BaseException:
+        # Our own mistake: the sweep finds that nobody works on it, and lists it as lost.
+        world.answering.discard(held.order_id)
+        raise
+    if paid is None:
+        return None
+    channel = answered.attempt.channel.name
+    return Finished(body=whole.body, content_type=whole.content_type, cost=paid, channel=channel)
+
+
+def _whole_end(answered: Answered, whole: Whole, quantities: dict[str, int]) -> End:
+    return End(
         outcome=Outcome.SUCCEEDED,
         attempt=answered.attempt,
         tries=answered.tries,
@@ -184,14 +232,6 @@ async def _finish(world: World, ask: Ask, held: Held, answered: Answered, keep_i
         exposure=answered.exposure,
         first_byte_us=answered.first_byte_us,
     )
-
-    def finished(paid: Nanos) -> Finished:
-        return Finished(body=body, content_type=whole.content_type, cost=paid, channel=answered.attempt.channel.name)
-
-    if keep_it is None:
-        return finished(await settle(world, ask, held, end))
-    keep = keep_it
-    return finished(await settle(world, ask, held, end, lambda tx, paid: keep(tx, finished(paid))))
 
 
 async def _kept(world: World, ask: Ask, held: Held, answered: Answered, whole: Whole) -> bytes:

@@ -163,12 +163,9 @@ def open_flow(world: World, ask: Ask, attempt: Attempt, stream: UpstreamStream, 
 def _whole(ask: Ask, attempt: Attempt, data: bytes, content_type: str, facts: AnswerFacts) -> Whole:
     if ask.kind in _UNFRAMED and not content_type.startswith(_JSON):
         return Whole(body=data, content_type=content_type, usage=None, raw=data)
-    outline = read_outline(data)
     if attempt.operation is ask.operation:
-        chat = CHAT_FORMATS.get(ask.operation)
-        usage = chat.read_usage(data) if chat and chat.read_usage is not read_usage else _told(outline)
-        generated = _texts(attempt, data) if chat and usage is None else ()
-        return Whole(body=data, content_type=_JSON, usage=usage, texts=generated, raw=data, outline=outline)
+        return same_format(ask, attempt, data)
+    outline = read_outline(data)
     if ask.kind is Kind.EMBEDDING:
         body, usage = translate_embeddings(ask, attempt, data)
         return Whole(body=body, content_type=_JSON, usage=usage, raw=data, outline=outline)
@@ -176,6 +173,15 @@ def _whole(ask: Ask, attempt: Attempt, data: bytes, content_type: str, facts: An
     body = write_reply(ask, reply, facts)
     generated = () if reply.usage is not None else tuple(texts(reply))
     return Whole(body=body, content_type=_JSON, usage=reply.usage, texts=generated, raw=data, outline=outline)
+
+
+def same_format(ask: Ask, attempt: Attempt, data: bytes) -> Whole:
+    """Read a whole JSON reply that goes to the caller as it is. Raises `ValueError` for what is none."""
+    outline = read_outline(data)
+    chat = CHAT_FORMATS.get(ask.operation)
+    usage = chat.read_usage(data) if chat and chat.read_usage is not read_usage else _told(outline)
+    generated = _texts(attempt, data) if chat and usage is None else ()
+    return Whole(body=data, content_type=_JSON, usage=usage, texts=generated, raw=data, outline=outline)
 
 
 def _told(outline: Outline) -> ChatUsage | None:

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from halley.catalogue.model import Model
+from halley.kernel import codec
 from halley.kernel.body import FormBody, JsonBody
 from halley.kernel.chat import ChatUsage
 from halley.kernel.loose import as_list, as_object
@@ -16,7 +18,7 @@ from halley.tokens import estimate_bytes
 OUTPUT_TOKENS_UNKNOWN = 16_384
 """Held for an answer whose length neither the call nor the catalogue bounds."""
 SMALL_BYTES = 16 * 1024
-"""Of a body up to this every byte counts as text; in a larger one files are looked for."""
+"""Of a body up to this every byte counts as text; a larger one is read if it may hold files."""
 FILE_FROM_CHARACTERS = 2_048
 """A string without a space that is longer than this is no text but a file in base64."""
 FILE_TOKENS = 2_000
@@ -34,10 +36,15 @@ FACTS = ("quality", "size")
 TOLD_FACTS = ("service_tier",)
 """Fields of a reply alone: who asks for a cheaper tier need not get it."""
 
+BOUNDS_REMEMBERED_MAX = 4_096
+BOUND_BYTES_MAX = 400
+"""As a vendor that reads it as a number would take it: Python's floats are spelled with fewer digits."""
 TOKENS_MAX = 10**9
 """Of any bound of the output: more than any model gives."""
 DIGITS_MAX = 9
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_\s-]*")
+_FILE = re.compile(rb'"(?:data:|[A-Za-z0-9+/=_\s\\-]{%d})' % FILE_FROM_CHARACTERS)
+"""How a string that is a file may begin where it is still JSON, escapes included."""
 _TOKEN_FIELDS = ("input", "prompt")
 
 _OUTPUT_LIMITS: Mapping[Operation, tuple[str, ...]] = {
@@ -55,9 +62,15 @@ def ceiling(ask: Ask, row: Model | None) -> dict[str, int]:
 
 def input_estimate(ask: Ask) -> int:
     """Estimate the tokens of what is sent, rather too many than too few, without counting them."""
+    if ask.input_tokens is None:
+        ask.input_tokens = _input_estimate(ask)
+    return ask.input_tokens
+
+
+def _input_estimate(ask: Ask) -> int:
     if isinstance(ask.body, FormBody):
-        return sum(estimate_bytes(len(part.data)) for part in ask.body.parts if part.filename is None)
-    if len(ask.body.data) <= SMALL_BYTES:
+        return sum([estimate_bytes(len(part.data)) for part in ask.body.parts if part.filename is None])
+    if not may_hold_files(ask.body.data):
         return estimate_bytes(len(ask.body.data))
     text, files = 0, 0
     for string in strings(ask.body.whole()):
@@ -128,6 +141,11 @@ def strings(value: Any) -> Iterator[str]:
             stack.extend(reversed(as_list(top)))
 
 
+def may_hold_files(body: bytes) -> bool:
+    """Whether a JSON body is worth decoding to look for files; their bytes are not to be counted as text."""
+    return len(body) > SMALL_BYTES and _FILE.search(body) is not None
+
+
 def is_file(string: str) -> bool:
     """Whether a text is a file: a data URL or base64. Text without blanks, e.g. Chinese, is none."""
     return len(string) > FILE_FROM_CHARACTERS and (
@@ -164,9 +182,19 @@ def _asked_output(ask: Ask) -> int | None:
         config = as_object(ask.json.get("generationConfig") or ask.json.get("generation_config"))
         return _positive(config.get("maxOutputTokens", config.get("max_output_tokens")))
     body = ask.json
-    found = [_positive(body.get(name)) for name in _OUTPUT_LIMITS.get(ask.operation, ()) if name in body.fields]
-    # Of two that contradict each other a vendor may take either.
-    return max([each for each in found if each is not None], default=None)
+    most: int | None = None
+    for name in _OUTPUT_LIMITS.get(ask.operation, ()):
+        if name in body.fields:
+            asked = _bound(bytes(body.fields[name]))
+            # Of two that contradict each other a vendor may take either.
+            most = asked if most is None else max(most, asked or 0)
+    return most
+
+
+@lru_cache(maxsize=BOUNDS_REMEMBERED_MAX)
+def _bound(raw: bytes) -> int | None:
+    """Read a bound as it is spelled; callers name the same few."""
+    return _positive(codec.decode_part(raw)) if len(raw) <= BOUND_BYTES_MAX else None
 
 
 def _count(ask: Ask) -> int:

@@ -27,6 +27,7 @@ async def recall(world: World, ask: Ask) -> None:
     if history.problem is None:
         # In a thread: a long conversation may hold pictures.
         ask.body = await asyncio.to_thread(history.told)
+        ask.input_tokens = None
     elif history.holder is None:
         raise history.problem
     ask.history = history

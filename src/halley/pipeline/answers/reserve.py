@@ -40,7 +40,7 @@ async def reserve(world: World, ask: Ask, estimate: dict[str, int]) -> Held:
 
     Raises `NoPrice`, and `OutOfFunds` naming what was needed and what is left: then nothing was written.
     """
-    held, written = hold(world, ask, estimate)
+    held, written = hold(world, ask, estimate, world.ids.new())
     try:
         await written
     except OutOfFunds:
@@ -52,10 +52,14 @@ async def reserve(world: World, ask: Ask, estimate: dict[str, int]) -> Held:
     return held
 
 
-def hold(world: World, ask: Ask, estimate: dict[str, int]) -> tuple[Held, Future[None]]:
-    """Begin to hold the ceiling; the second is done once it is on disk, and raises `OutOfFunds`. Raises `NoPrice`."""
+def hold(world: World, ask: Ask, estimate: dict[str, int], identity: str) -> tuple[Held, Future[None]]:
+    """Begin to hold the ceiling; the second is done once it is on disk, and raises `OutOfFunds`. Raises `NoPrice`.
+
+    `identity` is 26 characters that no other hold has. A call that is one order has that of its request, so that
+    whoever knows one finds the other.
+    """
     prices = _prices(world, ask, estimate)
-    identity, now = world.ids.new(), world.clock.now()
+    now = world.clock.now()
     amount = prices.tariff.most(estimate)
     held = Held(
         id=f"hold_{identity}",

@@ -1,6 +1,7 @@
 """send: one channel after another until one answers; network errors and error replies become faults here."""
 
 import math
+from collections.abc import Mapping
 from urllib.parse import quote
 
 import msgspec
@@ -25,6 +26,7 @@ from halley.vendors.contract import VendorReply
 from halley.vendors.simulate.directive import Outcome, find_in_prompt, parse_header
 from halley.wire.contract import AnswerFacts
 from halley.world import World
+from halley.world.figures import Count, Time
 
 REPLY_BYTES_MAX = 128 * 1024 * 1024
 """Ten pictures as base64, or an hour of speech."""
@@ -64,52 +66,73 @@ class Tries(msgspec.Struct, kw_only=True):
     lost: int = 0
     last: Attempt | None = None
     asking: bool = False
-    """Whether a vendor is being asked right now: it may work for it whoever leaves."""
+    """Whether one was let in, and may work for it whoever leaves."""
+    fault: Fault | None = None
+    """Why the last one did not answer, or was not asked, as a caller is told."""
+
+    def begin(self, attempt: Attempt) -> None:
+        """One is asked now."""
+        self.made, self.last, self.asking = self.made + 1, attempt, True
+
+    def fail(self, fault: Fault) -> None:
+        """It did not answer. What was lost everywhere is safe to ask again: nothing was charged."""
+        lost = isinstance(fault, faults.OutcomeUnknown)
+        self.asking = False
+        self.lost += lost
+        self.fault = faults.VendorBroken(fault.message) if lost else fault
+
+    def no_answer(self, otherwise: Fault) -> NoAnswer:
+        """Nobody else is asked. The second is told where nobody was asked at all."""
+        return NoAnswer(self.fault or otherwise, last=self.last, tries=self.made, lost=self.lost)
 
 
 async def send(
     world: World, ask: Ask, attempts: list[Attempt], facts: AnswerFacts, price: Nanos, tries: Tries
 ) -> Answered:
-    """Ask the channels in turn. `price` is what a lost reply may have cost. Raises `NoAnswer`.
+    """Ask the channels in turn; the first may have been let in already. Raises `NoAnswer`.
+
+    `price` is what a lost reply may have cost.
 
     An answer may be asked for again elsewhere when a reply was lost: nobody has seen it, and nothing is left behind.
     """
     message = f"All channels for `{ask.named}` are resting or full; try again soon"
-    fault: Fault = faults.VendorUnreachable(message, retry_after_s=RESTING_RETRY_AFTER_S)
+    nobody = faults.VendorUnreachable(message, retry_after_s=RESTING_RETRY_AFTER_S)
     for attempt in attempts:
-        if tries.made >= world.settings.attempts_max:
-            break
-        now = world.clock.monotonic()
-        if not world.bounds.enter(attempt.channel, now):
-            wait_s = max(1, math.ceil(world.bounds.wait_s(attempt.channel, now)))
-            fault = faults.VendorBusy(f"All channels for `{ask.named}` are busy; try again soon", retry_after_s=wait_s)
-            continue
-        if not may_try(world, attempt.channel, attempt.operation):
-            world.bounds.leave(attempt.channel.id)
-            continue
-        tries.made, tries.last, tries.asking = tries.made + 1, attempt, True
+        if not tries.asking:
+            if tries.made >= world.settings.attempts_max or not isinstance(tries.fault, faults.VendorFault | None):
+                break
+            if not let_in(world, ask, attempt, tries):
+                continue
         try:
             answer, first_byte_us = await _try(world, ask, attempt, facts)
         except Fault as error:
-            tries.asking = False
-            tries.lost += isinstance(error, faults.OutcomeUnknown)
-            fault = _broken(error) if isinstance(error, faults.OutcomeUnknown) else error
-            if not isinstance(error, faults.VendorFault):
-                raise NoAnswer(error, last=attempt, tries=tries.made, lost=tries.lost) from error
+            tries.fail(error)
         else:
+            exposure = Nanos(tries.lost * price)
             return Answered(
-                attempt=attempt,
-                answer=answer,
-                tries=tries.made,
-                exposure=Nanos(tries.lost * price),
-                first_byte_us=first_byte_us,
+                attempt=attempt, answer=answer, tries=tries.made, exposure=exposure, first_byte_us=first_byte_us
             )
-    raise NoAnswer(fault, last=tries.last, tries=tries.made, lost=tries.lost)
+    raise tries.no_answer(nobody)
+
+
+def let_in(world: World, ask: Ask, attempt: Attempt, tries: Tries) -> bool:
+    """Begin to ask a channel, if it has room and does not rest. Whoever is let in has to leave its bounds."""
+    now = world.clock.monotonic()
+    if not world.bounds.enter(attempt.channel, now):
+        wait_s = max(1, math.ceil(world.bounds.wait_s(attempt.channel, now)))
+        busy = f"All channels for `{ask.named}` are busy; try again soon"
+        tries.fault = faults.VendorBusy(busy, retry_after_s=wait_s)
+        return False
+    if not may_try(world, attempt.channel, attempt.operation):
+        world.bounds.leave(attempt.channel.id)
+        return False
+    tries.begin(attempt)
+    return True
 
 
 async def _try(world: World, ask: Ask, attempt: Attempt, facts: AnswerFacts) -> tuple[Whole | Flow, int]:
     """Ask one channel. Its place among those in flight is given back, or belongs to the flow that is returned."""
-    channel, operation = attempt.channel, attempt.operation
+    channel = attempt.channel
     began_s = world.clock.monotonic()
     kept = False
     try:
@@ -123,14 +146,12 @@ async def _try(world: World, ask: Ask, attempt: Attempt, facts: AnswerFacts) -> 
             first_byte_us = stream.head_us
             answer = await whole_answer(ask, attempt, stream, facts)
     except Fault as fault:
-        _note(world, attempt, fault, began_s)
+        note_failure(world, attempt, fault, began_s)
         raise
     finally:
         if not kept:
             world.bounds.leave(channel.id)
-    world.metrics.vendor_calls.labels(channel.vendor, operation, "ok").inc()
-    world.metrics.vendor_latency.labels(channel.vendor, operation).observe(first_byte_us / MICROSECONDS)
-    note_health(world, channel, operation, well=True)
+    note_success(world, attempt, first_byte_us)
     return answer, first_byte_us
 
 
@@ -167,32 +188,52 @@ async def _open(world: World, ask: Ask, attempt: Attempt) -> UpstreamStream:
             body = await stream.read_all()
         except UpstreamError:
             body = b""  # the status says enough
-    reply = VendorReply(status=stream.status, headers=stream.headers, body=body[:ERROR_BYTES_MAX])
-    raise attempt.answers.read_refusal(reply)
+    raise refusal(attempt, stream.status, stream.headers, body)
 
 
 async def _no_page(stream: UpstreamStream) -> UpstreamStream:
     """Refuse a web page with status 200, as proxies and expired sites give it: no vendor answers with one."""
-    if stream.headers.get("content-type", "").startswith("text/html"):
+    if is_page(stream.headers.get("content-type", "")):
         await stream.aclose()
-        raise faults.OutcomeUnknown("The vendor's address answered with a web page")
+        raise web_page()
     return stream
 
 
+def refusal(attempt: Attempt, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
+    """Read a reply of a status other than 2xx."""
+    return attempt.answers.read_refusal(VendorReply(status=status, headers=dict(headers), body=body[:ERROR_BYTES_MAX]))
+
+
+def is_page(content_type: str) -> bool:
+    """Whether a reply is a web page."""
+    return content_type.startswith("text/html")
+
+
+def web_page() -> Fault:
+    """Say that a reply is one."""
+    return faults.OutcomeUnknown("The vendor's address answered with a web page")
+
+
 def _request(world: World, ask: Ask, attempt: Attempt) -> UpstreamRequest:
-    settings, way = world.settings, _way(world, ask, attempt)
-    headers, url = way.headers, way.url
+    way = way_of(world, ask, attempt)
     if isinstance(ask.body, FormBody):
         sent = write_body(ask, attempt, boundary=f"halley-{world.ids.new()}")
     else:
         sent = write_body(ask, attempt)
     if not way.forwarded.isdisjoint(ask.headers) or attempt.channel.simulated or sent.content_type != JSON_TYPE:
-        headers, url = _headers(world, ask, attempt, sent.content_type), _base(ask, attempt) + _path(ask, attempt)
+        url = _base(ask, attempt) + _path(ask, attempt)
+        way = Way(url, _headers(world, ask, attempt, sent.content_type), way.forwarded)
+    return request_of(world, ask, way, sent.data)
+
+
+def request_of(world: World, ask: Ask, way: "Way", body: bytes | None) -> UpstreamRequest:
+    """Give the request that goes this way."""
+    settings = world.settings
     return UpstreamRequest(
         method="POST",
-        url=url,
-        headers=headers,
-        body=sent.data,
+        url=way.url,
+        headers=way.headers,
+        body=body,
         connect_timeout_s=settings.connect_timeout_s,
         answer_timeout_s=settings.total_timeout_s,
         head_timeout_s=settings.first_byte_timeout_s if ask.stream else settings.total_timeout_s,
@@ -201,7 +242,7 @@ def _request(world: World, ask: Ask, attempt: Attempt) -> UpstreamRequest:
     )
 
 
-class _Way(msgspec.Struct, frozen=True):
+class Way(msgspec.Struct, frozen=True):
     """What is the same in all calls of one kind to one channel whose callers' clients say nothing special."""
 
     url: str
@@ -210,12 +251,13 @@ class _Way(msgspec.Struct, frozen=True):
     """Headers of a caller that are passed on."""
 
 
-def _way(world: World, ask: Ask, attempt: Attempt) -> _Way:
+def way_of(world: World, ask: Ask, attempt: Attempt) -> Way:
+    """Give the way of a plain JSON call, worked out once."""
     case = (attempt.channel.id, attempt.operation, attempt.vendor_model, ask.operation, ask.stream)
-    way: _Way | None = world.config.routes.get(case)
+    way: Way | None = world.config.routes.get(case)
     if way is None:
         plain = msgspec.structs.replace(ask, headers={})
-        way = _Way(
+        way = Way(
             attempt.channel.base_url + _path(ask, attempt),
             _headers(world, plain, attempt, JSON_TYPE),
             _forwarded(ask, attempt),
@@ -278,7 +320,22 @@ def _marker(ask: Ask) -> str:
     return data[at : at + 300].decode("utf-8", "replace") if at >= 0 else ""
 
 
-def _note(world: World, attempt: Attempt, fault: Fault, began_s: float) -> None:
+def note_success(world: World, attempt: Attempt, first_byte_us: int) -> None:
+    """Remember that a channel answered."""
+    calls, latency = successes_of(world, attempt)
+    calls.inc()
+    latency.observe(first_byte_us / MICROSECONDS)
+    note_health(world, attempt.channel, attempt.operation, well=True)
+
+
+def successes_of(world: World, attempt: Attempt) -> tuple[Count, Time]:
+    """Give where good answers of a channel are counted."""
+    vendor, operation, metrics = attempt.channel.vendor, attempt.operation, world.metrics
+    return metrics.vendor_calls.labels(vendor, operation, "ok"), metrics.vendor_latency.labels(vendor, operation)
+
+
+def note_failure(world: World, attempt: Attempt, fault: Fault, began_s: float) -> None:
+    """Remember that a channel did not answer, and how long it is to rest."""
     channel, operation = attempt.channel, attempt.operation
     world.metrics.vendor_calls.labels(channel.vendor, operation, fault.code).inc()
     elapsed_s = world.clock.monotonic() - began_s
@@ -287,8 +344,3 @@ def _note(world: World, attempt: Attempt, fault: Fault, began_s: float) -> None:
     note_health(world, channel, operation, well=not ill)
     if ill and fault.retry_after_s and not channel.simulated:
         world.health.rest(channel.id, operation, world.clock.monotonic(), fault.retry_after_s)
-
-
-def _broken(error: Fault) -> Fault:
-    """What a caller is told when the answer was lost everywhere: asking again is safe, nothing was charged."""
-    return faults.VendorBroken(error.message)

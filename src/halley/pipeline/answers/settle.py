@@ -17,7 +17,7 @@ from halley.pipeline.answers import meter
 from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.attempt import Attempt
 from halley.pipeline.answers.reserve import ORDER_KIND, ORDER_PREFIX, Held
-from halley.pipeline.persist import to_its_end, write_surely, write_to_the_end
+from halley.pipeline.persist import to_its_end, write_later, write_surely, write_to_the_end
 from halley.usage import store as usage_rows
 from halley.usage.model import Outcome, Usage
 from halley.world import World
@@ -46,6 +46,7 @@ class _Closing(msgspec.Struct, frozen=True):
     world: World
     held: Held
     key_id: str
+    ledger_account_id: str
     amount: Nanos | None
     """What was used; None where the hold is given back whole."""
     usage: Usage
@@ -59,9 +60,7 @@ Also = Callable[[Tx, Nanos], None]
 async def settle(world: World, ask: Ask, held: Held, end: End, also: Also | None = None) -> Nanos:
     """Book the end of a call, whether or not anybody still waits for it, and give what the caller paid."""
     closing = _closing(world, ask, held, end)
-    if ask.caller.tokens_per_minute is not None and end.outcome is not Outcome.CANCELLED:
-        correct(world, ask.caller, _tokens(end.quantities) - ask.limited_tokens)
-        ask.limited_tokens = 0
+    _count(world, ask, end)
     try:
         if also is None:
             return await write_to_the_end(world, _SETTLE, closing)
@@ -71,17 +70,46 @@ async def settle(world: World, ask: Ask, held: Held, end: End, also: Also | None
         world.answering.discard(held.order_id)
 
 
+def settle_later(world: World, ask: Ask, held: Held, end: End) -> Nanos | None:
+    """Book the end of a call that was asked for and went well, with the next commit, and give what the caller pays.
+
+    None, with nothing booked, where that is not known before it is written: more was used than was held. Should the
+    process die before, the answer is as lost as one that was on its way.
+    """
+    closing = _closing(world, ask, held, end)
+    amount = closing.amount
+    if amount is None or amount > held.amount:
+        return None
+    _count(world, ask, end)
+    write_later(world, _SETTLE, closing, lambda: world.answering.discard(held.order_id))
+    return amount
+
+
+def _count(world: World, ask: Ask, end: End) -> None:
+    """Put what was used in the place of what was counted against the key's tokens beforehand."""
+    if ask.caller.tokens_per_minute is not None and end.outcome is not Outcome.CANCELLED:
+        correct(world, ask.caller, _tokens(end.quantities) - ask.limited_tokens)
+        ask.limited_tokens = 0
+
+
 def _settle_together(tx: Tx, closings: Sequence[_Closing]) -> Sequence[Nanos]:
-    if len(closings) == 1:
-        return [_settle_alone(tx, closings[0])]
-    paid = ledger.settle_together(
+    paid = ledger.settle_open(
         tx,
-        [Settlement(hold_id=one.held.id, amount=one.amount, now=one.usage.created_at) for one in closings],
-        ids=closings[0].world.ids,
+        [
+            Settlement(
+                hold_id=one.held.id,
+                ledger_account_id=one.ledger_account_id,
+                order_id=one.held.order_id,
+                held=one.held.amount,
+                amount=one.amount,
+                now=one.usage.created_at,
+            )
+            for one in closings
+        ],
     )
-    usage_rows.insert_together(
-        tx, [msgspec.structs.replace(one.usage, price_nanos=each) for one, each in zip(closings, paid, strict=True)]
-    )
+    if paid is None:
+        return [_settle_alone(tx, closings[0])]
+    usage_rows.insert_together(tx, [one.usage for one in closings], paid)
     accounts.settle_budgets(
         tx,
         [
@@ -146,7 +174,7 @@ def _closing(world: World, ask: Ask, held: Held, end: End) -> _Closing:
         total_us=now - held.created_at,
         created_at=now,
     )
-    return _Closing(world, held, caller.key_id, amount, usage)
+    return _Closing(world, held, caller.key_id, caller.ledger_account_id, amount, usage)
 
 
 def _vendor_cost(world: World, ask: Ask, held: Held, end: End, amount: Nanos) -> Nanos | None:

@@ -21,7 +21,7 @@ QUANTITY_MAX = 10**12
 """Of any meter in one call: what a vendor tells beyond it is no count."""
 LAG_MAX = 2
 """A vendor's own count of a part is believed unless more than twice as much has come: some tell it at the end alone."""
-_TOLD = frozenset((Kind.CHAT, Kind.COMPLETION, Kind.EMBEDDING, Kind.MODERATION, Kind.RERANK))
+TOLD = frozenset((Kind.CHAT, Kind.COMPLETION, Kind.EMBEDDING, Kind.MODERATION, Kind.RERANK))
 """Kinds whose replies tell all that is billed. The others may have to be measured, which is done in a thread."""
 
 
@@ -32,15 +32,15 @@ async def used(
 
     `raw` is the vendor's reply and `outline` what was read of it, where it is JSON.
     """
-    if usage is not None and is_told(ask, usage):
-        return _bounded(_beside(ask, outline) | meter.of_usage(usage))
+    if usage is not None and ask.kind in TOLD:
+        return told(ask, usage, outline)
     counted = meter.of_usage(usage) if usage else await asyncio.to_thread(_counted, ask, "".join(generated), raw)
     return _bounded(await asyncio.to_thread(_beside, ask, outline) | counted)
 
 
-def is_told(ask: Ask, usage: ChatUsage | None) -> bool:
-    """Whether `used` has nothing to count or to measure, and so does not wait for anything."""
-    return usage is not None and ask.kind in _TOLD
+def told(ask: Ask, usage: ChatUsage, outline: Outline) -> dict[str, int]:
+    """The same for one of the kinds `TOLD` whose vendor told its usage: there is nothing to wait for."""
+    return _bounded(_beside(ask, outline) | meter.of_usage(usage))
 
 
 def _bounded(quantities: dict[str, int]) -> dict[str, int]:

@@ -39,12 +39,15 @@ _IN_QUERY = frozenset(("id",))
 
 def render_accepted(view: TaskView) -> Answer:
     """A task was taken. An order with a webhook gets both of the vendor's shapes in one, for clients that poll."""
-    body: dict[str, Any] = {"id": view.uuid, "polling_url": f"{view.base_url}{PREFIX}/v1/get_result?id={view.uuid}"}
+    identity = view.uuid
+    body: dict[str, Any] = {"id": identity, "polling_url": f"{view.base_url}{PREFIX}/v1/get_result?id={identity}"}
     if view.webhook is not None:
         body |= {"status": "Pending", "webhook_url": view.webhook.url}
     if view.cost is not None:
         body["cost"] = _credits(view.cost)
-    return Answer(status=200, body=body | _megapixels(view.measured))
+    if view.measured:
+        body |= _megapixels(view.measured)
+    return Answer(status=200, body=body)
 
 
 def render_task(view: TaskView) -> Answer:

@@ -6,6 +6,7 @@ Pure. What the model has no word for is refused with `NotConveyed`, so that anot
 import math
 import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -25,8 +26,10 @@ AREA_LEAST, AREA_MOST = 0.8, 1.2
 """How far from the asked number of pixels a size may be, for the sake of its ratio."""
 RATIO_ERROR_MAX = 0.05
 
+_PATHS_REMEMBERED_MAX = 1_024
 MATCH_INPUT = "match_input_image"
 _DATA_URL = re.compile(r"data:[^,;]{0,128}(?:;[^,;]{1,128})*;base64,", re.IGNORECASE)
+_IMAGES = frozenset(name for name, kind in KINDS.items() if kind is Kind.IMAGE)
 _RATIO = re.compile(r"([1-9][0-9]{0,3}):([1-9][0-9]{0,3})")
 _MEGAPIXELS = re.compile(r"[0-9]{1,2}(?:\.[0-9]{1,4})?")
 
@@ -41,13 +44,18 @@ _CALLERS_WORDS: dict[str, tuple[str, ...]] = {
 def write_order(order: ImageOrder, vendor_model: str) -> VendorCall:
     """Write the call that places an order. Raises `NotConveyed`."""
     body = _passed_through(order) if order.dialect == DIALECT_NAME else _encoded(order, vendor_model)
-    return VendorCall(method="POST", url=f"/v1/{quote(vendor_model, safe='')}", json=body)
+    return VendorCall(method="POST", url=_path(vendor_model), json=body)
+
+
+@lru_cache(_PATHS_REMEMBERED_MAX)
+def _path(vendor_model: str) -> str:
+    return f"/v1/{quote(vendor_model, safe='')}"
 
 
 def _passed_through(order: ImageOrder) -> dict[str, Any]:
     """The caller's own body; this gateway tells the caller's webhook itself, and `""` would be refused as too short."""
     return {
-        name: bare_base64(value) if KINDS.get(name) is Kind.IMAGE and isinstance(value, str) else value
+        name: bare_base64(value) if name in _IMAGES and isinstance(value, str) else value
         for name, value in order.body.items()
         if name not in WEBHOOK_FIELDS and (value != "" or name == "prompt")
     }

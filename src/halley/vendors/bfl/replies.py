@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from halley.kernel.clock import MICROSECONDS
-from halley.kernel.codec import decode
+from halley.kernel.codec import JSON_MARKS_MAX, decode, too_deep
 from halley.kernel.faults import Fault, OutcomeUnknown, Refused, VendorBroken, VendorBusy, VendorRejectsUs
-from halley.kernel.loose import TEXT_BYTES_MAX, as_list, as_object, fitted, head
+from halley.kernel.loose import REPLY_BYTES_MAX, TEXT_BYTES_MAX, as_list, as_object, fitted, head
 from halley.kernel.money import Nanos, charge
 from halley.kernel.order import Failure, FailureCode, Output, Report, ReportState
 from halley.vendors.bfl.scrub import message_of, scrubbed_object
@@ -65,18 +65,22 @@ def _exactly(text: str) -> Decimal | None:
 
 
 _exact = msgspec.json.Decoder(dict[str, Any], float_hook=_exactly)
+_FIGURES = ("cost", "input_mp", "output_mp")
+"""The numbers in a reply that money hangs on: read without a binary fraction in between."""
 
 
 def read_accepted(reply: VendorReply) -> Accepted:
     """Read the reply to a placed order. Raises `ValueError`."""
-    value = _object(reply)
+    body = reply.body
+    if len(body) > JSON_MARKS_MAX or too_deep(body):
+        decode(body)  # says what is wrong with it, or nothing
+    value = _exact.decode(body)
     task_id, poll_url = value.get("id"), value.get("polling_url")
     if not isinstance(task_id, str) or not 0 < len(task_id) <= ID_CHARACTERS_MAX:
         raise _unreadable("the reply to an order has no `id`")
     if poll_url is not None and not _is_web_url(poll_url):
         raise _unreadable("the reply to an order has a `polling_url` that is no URL")
-    exact = _exact.decode(reply.body)
-    return Accepted(vendor_task_id=task_id, poll_url=poll_url, measured=_measured(exact), vendor_cost=_cost(exact))
+    return Accepted(vendor_task_id=task_id, poll_url=poll_url, measured=_measured(value), vendor_cost=_cost(value))
 
 
 def read_report(reply: VendorReply, task: TaskRef) -> Report:
@@ -91,7 +95,7 @@ def read_report(reply: VendorReply, task: TaskRef) -> Report:
         raise _unreadable("the reply to a poll has no `status`")
     state = STATES.get(word, ReportState.UNKNOWN)
     result = as_object(value.get("result"))
-    exact = _exact.decode(reply.body)
+    exact = _exactly_read(value, reply.body)
     return Report(
         state=state,
         word=word[:WORD_CHARACTERS_MAX],
@@ -103,8 +107,18 @@ def read_report(reply: VendorReply, task: TaskRef) -> Report:
         facts=_facts(result),
         started_at=_microseconds(result.get("start_time")),
         ended_at=_microseconds(result.get("end_time")),
-        raw=fitted(value, known=_SHOWN),
+        raw=_kept(value, len(reply.body)),
     )
+
+
+def _exactly_read(value: dict[str, Any], body: bytes) -> dict[str, Any]:
+    """The same with all its figures exact: read again where one was written with a fraction."""
+    return _exact.decode(body) if any(isinstance(value.get(name), float) for name in _FIGURES) else value
+
+
+def _kept(value: dict[str, Any], size: int) -> dict[str, Any]:
+    # Nothing becomes eight times as long when we write it: `1e15`, which is then spelled in full, comes nearest.
+    return value if size * 8 <= REPLY_BYTES_MAX else fitted(value, known=_SHOWN)
 
 
 def read_refusal(reply: VendorReply) -> Fault:

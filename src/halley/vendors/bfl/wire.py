@@ -44,11 +44,52 @@ _INTEGERS_AS_FLOAT_MAX = 2.0**53
 # No limits of the vendor: what can be reckoned with here, and stays a number in whichever program reads it next.
 _BITS_OF_NUMBER = 31
 _BITS_OF_SEED = 63
+_QUICK_NUMBER_MAX = 2**_BITS_OF_NUMBER
+
+_QUICK: dict[str, tuple[str, type]] = {
+    "prompt": ("prompt", str),
+    **{
+        name: (word, {Kind.INTEGER: int, Kind.NUMBER: float, Kind.BOOLEAN: bool}.get(KINDS[name], str))
+        for name, word in WORDS.items()
+    },
+}
+"""What nearly all orders are made of: what each field is called in `ImageOrder`, and its type in Python."""
+_NEEDY = frozenset(
+    model
+    for model, fields in MODELS.items()
+    if any(field.required for name, field in fields.items() if name != "prompt")
+)
+"""Models that cannot do without more than a prompt."""
 
 
 def read_order(incoming: Incoming) -> ImageOrder:
     """Read an order for the model that the path names. Raises `BadRequest` with the field named."""
     model, body = incoming.path_params["model"], incoming.body
+    order = read_plain(model, body)
+    return read_any(model, body) if order is None else order
+
+
+def read_plain(model: str, body: dict[str, Any]) -> ImageOrder | None:
+    """Read an order of a prompt and plain words at a third of the price; None is for `read_any`."""
+    words: dict[str, Any] = {}
+    for name, value in body.items():
+        place = _QUICK.get(name)
+        if place is None or type(value) is not place[1]:
+            return None
+        if place[1] is str:
+            if not value and name != "prompt":
+                return None
+        elif place[1] is not bool and not 0 < value < _QUICK_NUMBER_MAX:
+            # Nobody needs to ask here what 0 says, nor whether what is greater is a number still.
+            return None
+        words[place[0]] = value
+    if "prompt" not in words or model in _NEEDY:
+        return None
+    return ImageOrder(dialect=DIALECT_NAME, model=model, body=body, **words)
+
+
+def read_any(model: str, body: dict[str, Any]) -> ImageOrder:
+    """Read an order whatever is in it. Raises `BadRequest`."""
     _check_types(body)
     given = {name: value for name, value in body.items() if is_set(name, value)}
     _check_required(model, given)

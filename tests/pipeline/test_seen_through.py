@@ -1,0 +1,109 @@
+"""An order whose hold is on disk is seen through, whoever still waits for it."""
+
+import asyncio
+
+import pytest
+from tests.app.rigs import Rig
+
+from halley.kernel.faults import VendorUnreachable
+from halley.pipeline import call
+from halley.pipeline.admit import admit
+from halley.pipeline.request import RequestContext
+from halley.tasks import TaskState
+from halley.upstream.client import UpstreamClient, UpstreamReply, UpstreamRequest, UpstreamStream
+from halley.upstream.errors import NotSent
+from halley.upstream.messages import Prepared, WholeReply
+from halley.vendors.contract import Answer, Incoming
+
+
+class SlowVendor:
+    """Answers an order when it is told to, or is not there."""
+
+    def __init__(self, behind: UpstreamClient) -> None:
+        self._behind = behind
+        self.asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+        self.away = False
+
+    async def send(self, request: UpstreamRequest) -> UpstreamReply:
+        if request.method == "POST":
+            self.asked.set()
+            await self.may_answer.wait()
+            if self.away:
+                raise NotSent("away")
+        return await self._behind.send(request)
+
+    async def open(self, request: UpstreamRequest) -> UpstreamStream:
+        return await self._behind.open(request)
+
+    def prepare(self, request: UpstreamRequest) -> Prepared:
+        return self._behind.prepare(request)
+
+    def begin(self, prepared: Prepared, body: bytes) -> asyncio.Future[WholeReply] | None:
+        """There is never an idle connection."""
+
+    async def aclose(self) -> None:
+        await self._behind.aclose()
+
+
+@pytest.fixture
+def vendor(rig: Rig) -> SlowVendor:
+    vendor = SlowVendor(rig.world.upstream)
+    rig.world.upstream = vendor
+    return vendor
+
+
+async def _ordered(rig: Rig) -> Answer:
+    world = rig.world
+    caller = await admit(world, rig.key)
+    incoming = Incoming(
+        method="POST",
+        path="/flux/v1/flux-pro-1.1",
+        path_params={"model": "flux-pro-1.1"},
+        body={"prompt": "a red teapot", "width": 256, "height": 256},
+    )
+    context = RequestContext(id="req_1", method="POST", path="/", base_url="http://a", received_at=world.clock.now())
+    return await call.submit(world, caller, world.dialects["flux"], incoming, context)
+
+
+async def test_an_order_that_is_cut_off_while_its_vendor_is_asked_runs_on(rig: Rig, vendor: SlowVendor) -> None:
+    await rig.serve_only("bfl")
+    async with asyncio.TaskGroup() as group:
+        ordering = group.create_task(_ordered(rig))
+        await vendor.asked.wait()
+        ordering.cancel()
+    assert ordering.cancelled()
+    assert (await rig.last_task()).state is TaskState.SUBMITTING
+    vendor.may_answer.set()
+    async with asyncio.timeout(10):
+        while (task := await rig.last_task()).state is TaskState.SUBMITTING:
+            await rig.turn(0.05)
+    assert task.vendor_task_id is not None
+    assert task.state in (TaskState.RUNNING, TaskState.SUCCEEDED)
+
+
+async def test_what_a_vendor_says_is_told_to_whoever_waits(rig: Rig, vendor: SlowVendor) -> None:
+    await rig.serve_only("bfl")
+    vendor.may_answer.set()
+    assert (await _ordered(rig)).status == 200
+    vendor.away = True
+    with pytest.raises(VendorUnreachable):
+        await _ordered(rig)
+    assert (await rig.last_task()).state is TaskState.FAILED
+    assert await rig.open_holds() == 1
+
+
+async def test_money_of_an_order_that_nobody_waits_for_and_no_vendor_took_is_given_back(
+    rig: Rig, vendor: SlowVendor
+) -> None:
+    await rig.serve_only("bfl")
+    vendor.away = True
+    async with asyncio.TaskGroup() as group:
+        ordering = group.create_task(_ordered(rig))
+        await vendor.asked.wait()
+        ordering.cancel()
+    vendor.may_answer.set()
+    async with asyncio.timeout(10):
+        while await rig.open_holds():
+            await rig.turn(0.05)
+    assert (await rig.last_task()).state is TaskState.FAILED
