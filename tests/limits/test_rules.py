@@ -1,6 +1,6 @@
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from halley.limits import RateLimit
@@ -11,6 +11,7 @@ from halley.limits.rules import (
     corrected,
     decide,
     drained,
+    empty_after_us,
     granted,
     has_room,
     poured,
@@ -171,3 +172,36 @@ def test_the_short_way_grants_what_the_long_one_does(
         short, (after, verdict) = granted(account, rate, asked, now), weighed(account, rate, asked, now)
         assert short == ((after, verdict) if verdict.allowed else None)
         account = corrected(after, rate, correction, now)
+
+
+def amount(pieces: int, odd: int, at_us: int) -> Bucket:
+    return Bucket(units=pieces * MINUTE_US + odd, at_us=at_us)
+
+
+BUCKETS = st.builds(amount, st.integers(0, 20), st.integers(0, MINUTE_US), st.integers(0, 3 * MINUTE_US))
+LIMITS = st.builds(limit, st.none() | st.integers(1, 70), st.integers(1, 70) | st.none())
+
+
+def empty_at(bucket: Bucket, per_minute: int | None) -> int:
+    return 0 if per_minute is None else bucket.at_us + empty_after_us(bucket, per_minute)
+
+
+@example(Bucket(), amount(5, 1, 0), limit(3, 60), 7, 2 * MINUTE_US)
+@example(amount(2, 0, 9), amount(5, 1, MINUTE_US), limit(3, 60), 7, 0)
+@example(amount(2, 0, 9), amount(5, 1, 0), limit(None, 60), -90, 3)
+@given(BUCKETS, BUCKETS, LIMITS, st.integers(-90, 90), st.integers(0, 4 * MINUTE_US))
+def test_a_correction_lets_run_out_pours_in_and_remembers_what_has_a_limit(
+    requests: Bucket, tokens: Bucket, rate: RateLimit, correction: int, now: int
+):
+    per_requests, per_tokens = rate.requests_per_minute, rate.tokens_per_minute
+    before = Account(requests=requests, tokens=tokens, empty_at_us=7)
+    after = corrected(before, rate, correction, now)
+    if per_tokens is None:
+        assert after == before
+        return
+    spent = poured(drained(tokens, per_tokens, now), correction)
+    assert after == Account(
+        requests=Bucket() if per_requests is None else requests,
+        tokens=spent,
+        empty_at_us=max(empty_at(requests, per_requests), empty_at(spent, per_tokens)),
+    )

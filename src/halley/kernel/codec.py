@@ -26,7 +26,8 @@ def encode(value: object) -> bytes:
 def decode(data: bytes | str) -> Any:
     """Read JSON of any shape. Raises `ValueError` when it is not JSON, is too deep, or is not UTF-8."""
     raw = data.encode() if isinstance(data, str) else data
-    if _marks(raw) > JSON_MARKS_MAX:
+    # Fewer bytes cannot have as many marks.
+    if len(raw) > JSON_MARKS_MAX and _marks(raw) > JSON_MARKS_MAX:
         message = f"JSON has more than {JSON_MARKS_MAX:,} brackets, commas and quotes"
         raise ValueError(message)
     if too_deep(raw):

@@ -86,12 +86,12 @@ class HoldRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of one hold, with what is known of it. The ledger believes that only where it finds the same."""
+    """The end of one hold, with what it is said to be. The ledger believes that only where it finds the same."""
 
     hold_id: str
-    ledger_account_id: str = ""
-    order_id: str = ""
-    held: Nanos = Nanos(-1)
+    ledger_account_id: str
+    order_id: str
+    held: Nanos
     amount: Nanos | None
     """What was used; None to give the hold back whole."""
     now: int

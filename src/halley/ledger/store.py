@@ -71,7 +71,6 @@ __all__ = [
     "open_holds",
     "post",
     "settle_open",
-    "settle_together",
     "system_balances",
     "transfers_of_hold",
     "void",
@@ -220,18 +219,6 @@ def settle_open(tx: Tx, settlements: Sequence[Settlement]) -> Sequence[Nanos] | 
         return together.settle(tx, settlements)
     charged = together.settle_one(tx, settlements[0])
     return None if charged is None else (charged,)
-
-
-def settle_together(tx: Tx, settlements: Sequence[Settlement], ids: Ids) -> Sequence[Nanos]:
-    """Do the same; one is always answered, as by `post` or `void`."""
-    return settle_open(tx, settlements) or [_settle_alone(tx, settlements[0], ids)]
-
-
-def _settle_alone(tx: Tx, end: Settlement, ids: Ids) -> Nanos:
-    if end.amount is None:
-        void(tx, hold_id=end.hold_id, ids=ids, now=end.now)
-        return ZERO
-    return post(tx, hold_id=end.hold_id, amount=end.amount, ids=ids, now=end.now).charged
 
 
 # --- writing ---
