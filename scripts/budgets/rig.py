@@ -190,7 +190,8 @@ async def opened(on: Ground, meter: Meter) -> AsyncGenerator[Rig]:
     async with Gateway(on.settings, clock=SteadyClock(), environ=on.environ) as gateway:
         key = await _prepare(gateway.world)
         rig = Rig(gateway.world, meter, vendors, key, _VENDOR_URL.format(port=on.vendor_port))
-        meter.has_work = lambda: bool(loop.hopping or rig.world.db.waiting) and not rig.is_gated
+        db = rig.world.db
+        meter.has_work = lambda: bool(loop.hopping or db.waiting > db.lingering) and not rig.is_gated
         loop.hold_still()
         await rig.until(lambda: True)
         try:

@@ -197,6 +197,11 @@ class Database:
         """Units queued and not yet committed."""
         return self._writer.waiting
 
+    @property
+    def lingering(self) -> int:
+        """How many of these nobody waits for, and may wait themselves."""
+        return self._writer.lingering
+
     def close(self) -> None:
         """Commit what is queued, then close all connections."""
         self._writer.close()

@@ -105,6 +105,11 @@ class Writer:
         """Units queued."""
         return len(self._jobs) + len(self._later)
 
+    @property
+    def lingering(self) -> int:
+        """Those of them that go with the next commit."""
+        return len(self._later)
+
     def run(self, name: str, unit: "Callable[[Tx], T]") -> "asyncio.Future[T]":
         """Queue a unit; what is given is done once it is on disk."""
         return self._queue(_Job(name, None, unit, self._loop.create_future()))
