@@ -292,6 +292,24 @@ async def test_a_caller_who_leaves_ends_the_vendors_work_and_pays_nothing(house:
     assert house.rig.world.answering == set()
 
 
+class Mistaken(Counting):
+    """A client that has a defect."""
+
+    def begin(self, prepared: Prepared, body: bytes) -> asyncio.Future[WholeReply] | None:
+        del prepared, body
+        raise RuntimeError
+
+
+async def test_a_mistake_of_ours_while_a_vendor_is_asked_costs_nobody_and_holds_nothing(house: House) -> None:
+    await warm(house)
+    house.rig.world.upstream = Mistaken(house.rig.world.upstream)
+    assert (await house.chat()).status == 500
+    usage = await house.usage(2)
+    assert (usage.outcome, usage.attempts, usage.price_nanos) == ("cancelled", 1, 0)
+    assert await house.rig.open_holds() == 0
+    assert house.rig.world.answering == set()
+
+
 async def test_requests_of_one_head_are_answered_for_what_each_asks(folder: Path) -> None:
     async def echo(exchange: Exchange) -> None:
         asked = exchange.received.json

@@ -106,6 +106,23 @@ async def test_a_read_waits_for_what_is_being_written(db: Database):
     assert await until(reading) == [["a"]]
 
 
+async def test_a_writer_that_is_held_up_does_not_hold_up_readers(db: Database, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(writer, "READ_WAITS_S_MAX", 0.05)
+    gate = threading.Event()
+
+    def run(tx: Tx, items: Sequence[str]) -> Sequence[None]:
+        gate.wait(PATIENCE_S)
+        return [put(tx, item) for item in items]
+
+    later = db.write_later(Group("slow", run), "a")
+    try:
+        assert await asyncio.wait_for(names(db), PATIENCE_S / 3) == []
+    finally:
+        gate.set()
+    await until(later)
+    assert await names(db) == ["a"]
+
+
 async def test_a_read_goes_on_when_what_lingered_could_not_be_written(db: Database):
     later = db.write_later(Puts().group, "bad")
     assert await names(db) == []

@@ -37,6 +37,8 @@ BATCH_MAX = 256
 """Units in one commit."""
 CLASH_TRIES_MAX = 5
 """How often a unit is run again when another process was in the way."""
+READ_WAITS_S_MAX = 1.0
+"""For what lingers to be written."""
 QUEUE_MAX = 20_000
 """Units waiting; more means that the disk cannot keep up, and callers are told so."""
 LINGER_S = 0.005
@@ -134,13 +136,16 @@ class Writer:
         return future
 
     async def settle_later(self, last: "asyncio.Future[Any]") -> None:
-        """Return once all that lingers is on disk, or could not be written: then its own callers are told why."""
+        """Return once all that lingers is on disk, or could not be written: then its own callers are told why.
+
+        Also when it takes too long: a writer that is held up must not hold up those who only read.
+        """
         if last.done():
             if self.last_later is last:
                 self.last_later = None
             return
         self._write_later_now()
-        await asyncio.wait((last,))
+        await asyncio.wait((last,), timeout=READ_WAITS_S_MAX)
 
     def close(self) -> None:
         """Finish what is queued and end the thread."""

@@ -8,7 +8,7 @@ what to answer to repeats and to whom to refuse what.
 from collections.abc import Sequence
 
 from halley.db import Tx
-from halley.db.engine import Params
+from halley.db.engine import Params, Values
 from halley.kernel.money import ZERO, Nanos
 from halley.ledger import rules
 from halley.ledger.model import HoldRequest, InDoubt, Settlement, TransferKind
@@ -123,23 +123,7 @@ def settle(tx: Tx, settlements: Sequence[Settlement]) -> Sequence[Nanos]:
     tx.insert(
         "transfers",
         _TRANSFER,
-        [
-            (
-                rules.end_id(end.hold_id),
-                _VOID if end.amount is None else _POST,
-                end.ledger_account_id,
-                (sums := accounts[end.ledger_account_id]).revenue,
-                end.held if end.amount is None else end.amount,
-                end.hold_id,
-                sums.owner,
-                sums.livemode,
-                end.order_id,
-                None,
-                "",
-                end.now,
-            )
-            for end in settlements
-        ],
+        [accounts[end.ledger_account_id].ending(end) for end in settlements],
     )
     return charged
 
@@ -158,6 +142,23 @@ class _Sums:
 
     def freeing(self) -> Params:
         return {"id": self.ledger_account_id, "held": self.freed, "posted": self.posted}
+
+    def ending(self, end: Settlement) -> Values:
+        """Give the transfer that ends a hold, in the order of `_TRANSFER`."""
+        return (
+            rules.end_id(end.hold_id),
+            _VOID if end.amount is None else _POST,
+            end.ledger_account_id,
+            self.revenue,
+            end.held if end.amount is None else end.amount,
+            end.hold_id,
+            self.owner,
+            self.livemode,
+            end.order_id,
+            None,
+            "",
+            end.now,
+        )
 
 
 def hold_one(tx: Tx, request: HoldRequest) -> bool:
@@ -198,21 +199,6 @@ def settle_one(tx: Tx, end: Settlement) -> Nanos | None:
     hold: Params = {"hold_id": end.hold_id, "ledger_account_id": end.ledger_account_id, "held": end.held}
     if not tx.run(CLOSE, hold):
         return None
-    sums = _Sums(end.ledger_account_id)
     tx.run(FREE, {"id": end.ledger_account_id, "held": end.held, "posted": used})
-    transfer = (
-        rules.end_id(end.hold_id),
-        _VOID if end.amount is None else _POST,
-        end.ledger_account_id,
-        sums.revenue,
-        end.held if end.amount is None else used,
-        end.hold_id,
-        sums.owner,
-        sums.livemode,
-        end.order_id,
-        None,
-        "",
-        end.now,
-    )
-    tx.insert("transfers", _TRANSFER, [transfer])
+    tx.insert("transfers", _TRANSFER, [_Sums(end.ledger_account_id).ending(end)])
     return used

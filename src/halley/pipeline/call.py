@@ -69,16 +69,19 @@ async def submit(world: World, caller: Caller, dialect: Dialect, incoming: Incom
         task = await reserve(world, submission, attempts[0], task_id)
         if isinstance(task, Existing):
             return await once.replay(world, caller, request, task, dialect=dialect)
-        return await _whole(_see_through(world, submission, task, attempts, own))
+        return await _whole(world, _see_through(world, submission, task, attempts, own))
     finally:
         world.submitting.discard(task_id)
 
 
-async def _whole(work: Coroutine[Any, Any, Answer]) -> Answer:
+async def _whole(world: World, work: Coroutine[Any, Any, Answer]) -> Answer:
     """Wait for what goes on to its end, though whoever waits is cut off; half the price of `asyncio.shield`."""
     loop = asyncio.get_running_loop()
     told: asyncio.Future[Answer] = loop.create_future()
-    loop.create_task(_tell(work, told))  # noqa: RUF006 - who wakes it keeps it: the writer, or the client of vendors
+    # The loop itself would forget a task that nobody else knows.
+    seeing = loop.create_task(_tell(work, told))
+    world.seeing_through.add(seeing)
+    seeing.add_done_callback(world.seeing_through.discard)
     return await told
 
 
@@ -88,9 +91,14 @@ async def _tell(work: Coroutine[Any, Any, Answer], told: asyncio.Future[Answer])
     except asyncio.CancelledError:
         told.cancel()
         raise
-    except Exception as error:  # noqa: BLE001 - whoever waits gets it
+    except Fault as fault:
+        # In the books already, whether or not anybody hears of it.
         if not told.done():
-            told.set_exception(error)
+            told.set_exception(fault)
+    except Exception as error:  # whoever waits gets it; else asyncio logs it as an error that nobody looked at
+        if told.done():
+            raise
+        told.set_exception(error)
     else:
         if not told.done():
             told.set_result(answer)

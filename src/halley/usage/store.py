@@ -27,13 +27,12 @@ def insert(tx: Tx, usage: Usage) -> bool:
     return tx.run(_INSERT, dict(zip(_COLUMNS, _stored(usage, usage.price_nanos), strict=True))) == 1
 
 
-def insert_together(tx: Tx, rows: Sequence[Usage], paid: Sequence[Nanos] | None = None) -> None:
+def insert_together(tx: Tx, rows: Sequence[Usage], paid: Sequence[Nanos]) -> None:
     """Write the rows of many orders by one statement; raises the driver's error when an order has its row already.
 
-    `paid` is what each cost the caller, where that was not known when the row was made.
+    `paid` is what each cost its caller, which was not known when the row was made.
     """
-    prices = [usage.price_nanos for usage in rows] if paid is None else paid
-    tx.insert("usage", _COLUMNS, [_stored(usage, price) for usage, price in zip(rows, prices, strict=True)])
+    tx.insert("usage", _COLUMNS, [_stored(usage, price) for usage, price in zip(rows, paid, strict=True)])
 
 
 def quota(tx: Tx, *, account_id: str, livemode: bool, start: int, end: int) -> Sequence[DayOfKey]:

@@ -58,6 +58,8 @@ class World(msgspec.Struct, kw_only=True):
     """Ids of the tasks that calls of this process are submitting right now."""
     answering: set[str] = set()
     """Order ids of the answers that calls of this process hold money for right now."""
+    seeing_through: set[Future[None]] = set()
+    """Orders on their way to a vendor, whose callers may have left."""
     insisting: set[Future[None]] = set()
     """Writes that nobody waits for and that the database was away for: they are tried again."""
     ready: bool = False

@@ -96,17 +96,19 @@ async def straight(world: World, ask: Ask, plan: Plan) -> Finished | Streaming:
     began_s = world.clock.monotonic()
     if not let_in(world, ask, attempt, tries):
         return await from_sending(world, ask, held, plan.attempts[1:], tries)
-    world.failpoints.hit("vendor.before.answer")
-    replying = world.upstream.begin(plan.prepared, _body(ask, plan))
-    if replying is None:
-        return await from_sending(world, ask, held, plan.attempts, tries)
+    whole, first_byte_us = None, 0
     try:
-        reply = await replying
-        world.failpoints.hit("vendor.after.answer")
-        if len(reply.body) <= LARGE_BYTES:
-            whole = _read(ask, attempt, reply)
-        else:
-            whole = await asyncio.to_thread(_read, ask, attempt, reply)
+        body = _body(ask, plan)
+        world.failpoints.hit("vendor.before.answer")
+        replying = world.upstream.begin(plan.prepared, body)
+        if replying is not None:
+            reply = await replying
+            world.failpoints.hit("vendor.after.answer")
+            first_byte_us = reply.head_us
+            if len(reply.body) <= LARGE_BYTES:
+                whole = _read(ask, attempt, reply)
+            else:
+                whole = await asyncio.to_thread(_read, ask, attempt, reply)
     except (UpstreamError, Fault) as error:
         fault = network_fault(error) if isinstance(error, UpstreamError) else error
         world.bounds.leave(attempt.channel.id)
@@ -117,11 +119,14 @@ async def straight(world: World, ask: Ask, plan: Plan) -> Finished | Streaming:
         world.bounds.leave(attempt.channel.id)
         await broken_off(world, ask, held, tries)
         raise
+    if whole is None:
+        # No connection is idle, and the channel has let us in already.
+        return await from_sending(world, ask, held, plan.attempts, tries)
     world.bounds.leave(attempt.channel.id)
     plan.calls.inc()
-    plan.latency.observe(reply.head_us / MICROSECONDS)
+    plan.latency.observe(first_byte_us / MICROSECONDS)
     world.health.succeeded(attempt.channel.id, attempt.operation)
-    answered = Answered(attempt=attempt, answer=whole, tries=1, exposure=ZERO, first_byte_us=reply.head_us)
+    answered = Answered(attempt=attempt, answer=whole, tries=1, exposure=ZERO, first_byte_us=first_byte_us)
     return finish_at_once(world, ask, held, answered, whole) or await finish(world, ask, held, answered)
 
 
