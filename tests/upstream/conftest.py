@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from halley.kernel import volley
 from halley.kernel.clock import SystemClock
 from halley.upstream import FastClient
 from halley.upstream.address import FetchPolicy
@@ -43,6 +44,13 @@ def pytest_asyncio_loop_factories(
     """The client meets each loop's own transports, so its tests run on both."""
     del config
     return LOOPS if item.path.name in ON_BOTH_LOOPS else {"asyncio": asyncio.new_event_loop}
+
+
+@pytest.fixture(autouse=True, params=["alone", "crowded"])
+def crowd(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests go out at once, or at the end of the loop's turn."""
+    if request.param == "crowded":
+        monkeypatch.setattr(volley, "CROWD", 0)
 
 
 class Tls(NamedTuple):

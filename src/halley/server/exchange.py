@@ -28,6 +28,7 @@ class Connection(Protocol):
     """What an exchange needs of its connection."""
 
     transport: asyncio.Transport
+    """For what follows what was sent; else `send`."""
     tasks: set[asyncio.Task[None]]
     write_paused: bool
     client: tuple[str, int] | None
@@ -39,6 +40,14 @@ class Connection(Protocol):
 
     def default_lines(self) -> bytes:
         """Headers of every answer."""
+        ...
+
+    def send(self, *pieces: bytes) -> None:
+        """Write now."""
+        ...
+
+    def send_soon(self, data: bytes) -> None:
+        """Write by the end of this turn of the loop."""
         ...
 
     async def writable(self) -> None:
@@ -166,7 +175,7 @@ class Exchange:
         lines = connection.default_lines()
         answer = b"".join((STATUS_LINES[status], lines, encoded, b"content-length: %d\r\n\r\n" % size, body))
         self._started = True
-        connection.transport.write(answer)
+        connection.send_soon(answer)
         self.answered = True
         self._leave = None
         if self._wake is not None:
@@ -177,7 +186,7 @@ class Exchange:
         """Send the head of an answer; without `content-length` its end is where `end` is called."""
         head = self._head(status, headers, encoded, None)
         if not self.left:
-            self._connection.transport.write(head)
+            self._connection.send(head)
 
     def write(self, data: bytes) -> bool:
         """Send a piece of the body; False if the client takes less than is written: then `drain`."""
@@ -306,7 +315,7 @@ class Exchange:
 
     def _ask(self) -> None:
         if self.waits_to_be_asked() and not self._started:
-            self._connection.transport.write(_CONTINUE)
+            self._connection.send(_CONTINUE)
         self._asked = True
 
     async def _woken(self) -> None:
@@ -324,11 +333,11 @@ class Exchange:
             self.answered = True
             return
         if self.is_head or not body:
-            self._connection.transport.write(head)
+            self._connection.send_soon(head)
         elif len(body) <= JOINED_BYTES_MAX:
-            self._connection.transport.write(head + body)
+            self._connection.send_soon(head + body)
         else:
-            self._connection.transport.writelines((head, body))
+            self._connection.send(head, body)
         self._finish()
 
     def _head(self, status: int, headers: Iterable[Header], encoded: bytes, size: int | None) -> bytes:

@@ -17,6 +17,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
+from halley.kernel import volley
 from halley.server.deadline import Deadline
 from halley.server.exchange import EXTENSION, Exchange, Scope, handler
 from halley.server.head import (
@@ -72,6 +73,8 @@ class HttpProtocol(asyncio.Protocol):
     transport: asyncio.Transport
     remembers = True
     """Whether a head that comes again is known again; whether or not, the app and the client see the same."""
+    _unsent = b""
+    """An answer that goes out at the end of the loop's turn, or before whatever else is done to the transport."""
 
     def __init__(
         self,
@@ -115,6 +118,7 @@ class HttpProtocol(asyncio.Protocol):
         self._discarded = 0
         self._read_paused = False
         self._may_write: asyncio.Event | None = None
+        self._volley = volley.volley_of(self._loop)
         self._defaults: object = None
         self._default_lines = b""
         self._deadline = Deadline(self._loop, self._expire)
@@ -134,6 +138,7 @@ class HttpProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how it was lost is all the same
         """Tell whoever is at work here."""
         self._forget()
+        self._unsent = b""
         self._waiting.clear()
         self._refusal = None
         running, self._running = self._running, None
@@ -143,6 +148,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """Take half a farewell for a whole one: what was written is sent, then the loop closes."""
+        self._flush()
         self._deadline.set(PARTING_S_MAX)
 
     def pause_writing(self) -> None:
@@ -294,6 +300,25 @@ class HttpProtocol(asyncio.Protocol):
             self._default_lines = encode_headers(headers)
         return self._default_lines
 
+    def send(self, *pieces: bytes) -> None:
+        """Write now."""
+        if self._unsent:
+            self._flush()
+        if len(pieces) == 1:
+            self.transport.write(pieces[0])
+        else:
+            self.transport.writelines(pieces)
+
+    def send_soon(self, data: bytes) -> None:
+        """Write at the end of this turn of the loop, where others are served too, else now."""
+        if self._unsent:
+            self._flush()
+        if len(self.tasks) >= volley.CROWD:
+            self._unsent = data
+            self._volley.add(self._flush)
+        else:
+            self.transport.write(data)
+
     async def writable(self) -> None:
         """Return when more may be written, or the client has left."""
         if self._may_write is None:
@@ -335,6 +360,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def cut(self, exchange: Exchange, *, abort: bool) -> None:
         """Close, since the answer will never be whole; `abort` tells so by a reset."""
+        self._flush()
         if exchange is self._running:
             self._running = None
             self._waiting.clear()
@@ -401,7 +427,7 @@ class HttpProtocol(asyncio.Protocol):
             self._begin(self._waiting.popleft())
             self.taken()
         elif self._refusal is not None:
-            self.transport.write(plain_answer(self._refusal, self.default_lines()))
+            self.send(plain_answer(self._refusal, self.default_lines()))
             self._part(waits=True)
 
     def _rest(self) -> None:
@@ -446,6 +472,7 @@ class HttpProtocol(asyncio.Protocol):
         self._is_deaf = True
         self._refusal = None
         self._waiting.clear()
+        self._flush()
         if waits and self.transport.can_write_eof():
             self.transport.write_eof()
             self._deadline.set(PARTING_S_MAX)
@@ -454,9 +481,16 @@ class HttpProtocol(asyncio.Protocol):
             self._close()
 
     def _close(self) -> None:
+        self._flush()
         self._is_deaf = True
         self.transport.close()
         self._deadline.set(PARTING_S_MAX)
+
+    def _flush(self) -> None:
+        """Write what is still unsent."""
+        unsent, self._unsent = self._unsent, b""
+        if unsent and not self.transport.is_closing():
+            self.transport.write(unsent)
 
     def _discard(self, size: int) -> None:
         self._discarded += size
@@ -514,6 +548,7 @@ class HttpProtocol(asyncio.Protocol):
             self._refuse(_BAD_REQUEST)
         else:
             self._forget()
+            self._flush()
             upgrade.hand_over(self.transport, self._config, self._state, self._app_state)
         return b""
 

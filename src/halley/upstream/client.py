@@ -98,10 +98,11 @@ class FastClient:
         if connection is None:
             return None
         pending = Pending(loop, request, now + request.answer_timeout_s, self._clock)
-        if not connection.start(pending, WITH_LENGTH % (prepared.head, len(body)), body, now):
-            return None
         pool.room -= 1
-        return pending
+        if connection.start(pending, WITH_LENGTH % (prepared.head, len(body)), body, now):
+            return pending
+        pool.room += 1
+        return None
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:
         """Send once and read the whole reply."""

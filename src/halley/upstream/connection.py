@@ -11,6 +11,7 @@ from typing import Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from halley.kernel.volley import volley_of
 from halley.upstream.errors import OutcomeUnknown, Stalled
 from halley.upstream.head import Origin
 from halley.upstream.headers import Pairs
@@ -99,6 +100,10 @@ class Owner(Protocol):
         """An exchange is over, once per exchange; whether the next one may follow on it."""
         ...
 
+    def crowded(self) -> bool:
+        """Whether it is worth while to gather what is written."""
+        ...
+
     def lost(self, connection: "Connection") -> None:
         """The connection is closed to its last resource."""
         ...
@@ -126,6 +131,8 @@ class Connection(asyncio.Protocol):
         self._may_keep = False
         self._strayed = False
         self._rest: memoryview | None = None
+        self._volley = volley_of(loop)
+        self._unsent = b""
         self._write_paused = False
         self._poll = select.poll()
         self._poll.register(raw.fileno(), select.POLLIN)
@@ -153,7 +160,12 @@ class Connection(asyncio.Protocol):
         if not body:
             transport.write(head)
         elif len(body) <= WRITE_AT_ONCE_BYTES:
-            transport.write(head + body)
+            data = head + body
+            if self._owner.crowded():
+                self._unsent = data
+                self._volley.add(self._send)
+            else:
+                transport.write(data)
         else:
             transport.write(head)
             self._rest = memoryview(body)
@@ -311,6 +323,11 @@ class Connection(asyncio.Protocol):
             return
         exchange.fail(_late(exchange, now))
         self.abort()
+
+    def _send(self) -> None:
+        data, self._unsent = self._unsent, b""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
 
     def _write_on(self) -> None:
         transport = self._transport

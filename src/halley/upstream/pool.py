@@ -6,6 +6,7 @@ from contextlib import suppress
 from math import inf
 from weakref import WeakValueDictionary
 
+from halley.kernel import volley
 from halley.upstream.connect import Connector
 from halley.upstream.connection import Connection, Shelf
 from halley.upstream.errors import NotSent
@@ -32,6 +33,7 @@ class Pool:
         self._sweeper: asyncio.TimerHandle | None = None
         self._empty: asyncio.Event | None = None
         self.closed = False
+        self._inflight_max = inflight_max
         self.room = inflight_max
         """How many more requests may be on the way; 0 while somebody waits. Who writes one takes one off."""
 
@@ -107,6 +109,10 @@ class Pool:
             idle.popleft().abort()
         if self._sweeper is None:
             self._sweeper = loop.call_later(self._idle_s + _SWEEP_LATE_S, self._sweep, loop)
+
+    def crowded(self) -> bool:
+        """Whether it is worth while to gather what is written."""
+        return self._inflight_max - self.room >= volley.CROWD
 
     def lost(self, connection: Connection) -> None:
         """Forget a connection that is closed."""
