@@ -13,6 +13,7 @@ import msgspec
 
 from halley.db.engine import NO_PARAMS, Params, Row, Tx, Value, Values
 from halley.db.wakeups import Wakeups
+from halley.kernel.background import stand_back
 
 T = TypeVar("T")
 _taken = msgspec.json.Decoder(list[tuple[str, int, int]])
@@ -192,6 +193,7 @@ class SqliteDriver:
         return connection
 
     def _checkpoint(self) -> None:
+        stand_back()
         while not self._stopped:
             self._log.due.wait(CHECKPOINT_EVERY_S)
             self._log.due.clear()

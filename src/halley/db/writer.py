@@ -26,6 +26,7 @@ import msgspec
 from halley.db.errors import DatabaseUnavailable, WriterClosed, WriterOverloaded
 from halley.db.group import Group
 from halley.db.wakeups import Wakeups
+from halley.kernel.background import stand_back
 from halley.kernel.failpoints import Failpoints
 
 if TYPE_CHECKING:
@@ -191,6 +192,7 @@ class Writer:
     # --- in the thread ---
 
     def _work(self) -> None:
+        stand_back()
         connection: Connection | None = None
         while batch := self._next_batch():
             for last in (False, True):

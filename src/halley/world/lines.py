@@ -6,6 +6,7 @@ import select
 import threading
 import time
 
+from halley.kernel.background import stand_back
 from halley.kernel.forks import after_fork
 
 GATHER_S = 0.15
@@ -84,6 +85,7 @@ class Lines:
         self._closing = False
 
     def _work(self) -> None:
+        stand_back()
         while not self._closing:
             self._filled.wait()
             self._hurry.wait(GATHER_S)
