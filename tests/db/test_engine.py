@@ -1,6 +1,7 @@
 """The door to the database: group commit, isolation of a failing unit, wake-ups, retries, snapshots."""
 
 import asyncio
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -313,3 +314,10 @@ async def test_the_log_begins_anew_while_writes_go_on(tmp_path: Path, sqlite_tem
             written += 5_000 * 100
             largest = max(largest, await asyncio.to_thread(lambda: log.stat().st_size))
     assert largest < written / 2
+
+
+async def test_the_writer_does_not_interrupt_the_loop(db: Database):
+    await db.write("any", lambda tx: tx.run("SELECT 1"))
+    writers = [thread.native_id for thread in threading.enumerate() if thread.name == "halley-writer"]
+    assert writers
+    assert {os.sched_getscheduler(each or 0) for each in writers} == {os.SCHED_BATCH}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from tests.server.rig import WAIT_S_MAX, App, Receive, Scope, Send, one, read, serving, until
 
-from halley.kernel.volley import volley_of
+from halley.kernel.volley import WRITES_MAX, volley_of
 from halley.server import EXTENSION
 
 GO = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
@@ -39,6 +39,15 @@ async def test_writes_are_made_in_order_at_the_end_of_their_turn() -> None:
     assert made == [0, 1, 2]
     await asyncio.sleep(0)
     assert made == [0, 1, 2, 4]
+
+
+async def test_many_writes_do_not_wait_for_the_end_of_a_long_turn() -> None:
+    volley, made = volley_of(asyncio.get_running_loop()), list[int]()
+    for number in range(WRITES_MAX + 2):
+        volley.add(lambda number=number: made.append(number))
+    assert made == list(range(WRITES_MAX))
+    await asyncio.sleep(0)
+    assert made == list(range(WRITES_MAX + 2))
 
 
 async def test_each_of_many_calls_of_one_turn_gets_its_answer() -> None:

@@ -13,5 +13,5 @@ def stand_back() -> None:
     permitted, nothing changes.
     """
     if hasattr(os, "sched_setscheduler"):
-        with suppress(OSError):
+        with suppress(OSError):  # not permitted here; it is only slower
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))

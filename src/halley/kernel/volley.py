@@ -12,20 +12,25 @@ from weakref import WeakKeyDictionary
 
 CROWD = 2
 """With so many calls under way it is worth while; who is alone is served at once."""
+WRITES_MAX = 32
+"""So many are not kept waiting for the end of a long turn."""
 
 
 class Volley:
-    """What is to be written at the end of this turn of the loop, in the order in which it was added."""
+    """What is to be written by the end of this turn of the loop, in the order in which it was added."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._due: list[Callable[[], None]] = []
 
     def add(self, write: Callable[[], None]) -> None:
-        """Have something written at the end of the turn. It must not raise."""
-        self._due.append(write)
-        if len(self._due) == 1:
+        """Have something written by the end of the turn. It must not raise."""
+        due = self._due
+        due.append(write)
+        if (count := len(due)) == 1:
             self._loop.call_soon(self._fire)
+        elif count >= WRITES_MAX:
+            self._fire()
 
     def _fire(self) -> None:
         due, self._due = self._due, []
