@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from tests.server.rig import WAIT_S_MAX, App, Receive, Scope, Send, one, read, serving, until
@@ -48,6 +49,21 @@ async def test_many_writes_do_not_wait_for_the_end_of_a_long_turn() -> None:
     assert made == list(range(WRITES_MAX))
     await asyncio.sleep(0)
     assert made == list(range(WRITES_MAX + 2))
+
+
+async def test_one_that_breaks_does_not_keep_the_others_from_being_written() -> None:
+    loop, told, made = asyncio.get_running_loop(), list[dict[str, Any]](), list[int]()
+    loop.set_exception_handler(lambda _, context: told.append(context))
+
+    def broken() -> None:
+        raise OSError
+
+    for write in (lambda: made.append(1), broken, lambda: made.append(2), broken, lambda: made.append(3)):
+        volley_of(loop).add(write)
+    for _ in range(4):
+        await asyncio.sleep(0)
+    assert made == [1, 2, 3]
+    assert [type(each["exception"]) for each in told] == [OSError, OSError]
 
 
 async def test_each_of_many_calls_of_one_turn_gets_its_answer() -> None:

@@ -33,9 +33,15 @@ class Volley:
             self._fire()
 
     def _fire(self) -> None:
-        due, self._due = self._due, []
-        for write in due:
-            write()
+        due, self._due = iter(self._due), []
+        try:
+            for write in due:
+                write()
+        finally:
+            # Should one break all the same, it is the loop's to tell, and the others are served.
+            if left := list(due):
+                self._due = left + self._due
+                self._loop.call_soon(self._fire)
 
 
 _volleys: WeakKeyDictionary[asyncio.AbstractEventLoop, Volley] = WeakKeyDictionary()
