@@ -46,10 +46,15 @@ def pytest_asyncio_loop_factories(
     return LOOPS if item.path.name in ON_BOTH_LOOPS else {"asyncio": asyncio.new_event_loop}
 
 
-@pytest.fixture(autouse=True, params=["alone", "crowded"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.definition.path.name in ON_BOTH_LOOPS:
+        metafunc.parametrize("crowd", ["alone", "crowded"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
 def crowd(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests go out at once, or at the end of the loop's turn."""
-    if request.param == "crowded":
+    if getattr(request, "param", "alone") == "crowded":
         monkeypatch.setattr(volley, "CROWD", 0)
 
 
