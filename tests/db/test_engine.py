@@ -5,6 +5,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -12,6 +13,7 @@ import pytest
 from tests.database import opened
 
 from halley.db import Database, Tx, Wakeups
+from halley.db.sqlite import SqliteConnection
 from halley.db.writer import WriterClosed
 from halley.kernel.failpoints import Failpoints
 from halley.testing.clock import FakeClock
@@ -314,6 +316,19 @@ async def test_the_log_begins_anew_while_writes_go_on(tmp_path: Path, sqlite_tem
             written += 5_000 * 100
             largest = max(largest, await asyncio.to_thread(lambda: log.stat().st_size))
     assert largest < written / 2
+
+
+def test_the_log_begins_anew_though_nobody_else_copies_it(tmp_path: Path, sqlite_template: Path):
+    path = tmp_path / "halley.db"
+    shutil.copy(sqlite_template, path)
+    log = path.with_name("halley.db-wal")
+    with closing(SqliteConnection(str(path))) as writer:
+        for batch in range(60):
+            tx = writer.begin()
+            tx.insert("meta", ("name", "value"), [(f"{batch:03}.{n:05}", "x" * 100) for n in range(5_000)])
+            tx.run("DELETE FROM meta")
+            writer.commit()
+            assert log.stat().st_size < 5_000_000
 
 
 async def test_the_writer_does_not_interrupt_the_loop(db: Database):

@@ -24,6 +24,9 @@ CHECKPOINT_ROWS = 2_000
 over where it lies, which costs a commit half of what a log that grows does."""
 LOG_FRAMES_MAX = 1_000
 """Pages in the log from which on it is worth a pause of the writer to begin it anew."""
+LOG_ROWS_MAX = 10 * CHECKPOINT_ROWS
+"""Rows changed since the writer last copied the log itself from which on it does so again, whatever the thread beside
+it is about: that one gives way to all, and on a machine that is busy with others it may not get to work for long."""
 LOG_BYTES_MAX = 64 * 1024 * 1024
 """What the log's file is cut to when it begins anew; it is not made smaller, since growing costs more than reusing."""
 BUSY_TIMEOUT_S = 10.0
@@ -91,12 +94,12 @@ class SqliteConnection:
         self._tx = SqliteTx(self._connection)
         self._log = log or _Log()
         self._copied = 0
+        self._emptied = 0
         self._marked: set[str] = set()
 
     def begin(self) -> Tx:
-        if self._log.behind:
-            self._log.behind = False
-            self._execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if self._log.behind or self._connection.total_changes - self._emptied > LOG_ROWS_MAX:
+            self._empty_log()
         self._execute("BEGIN IMMEDIATE")
         self._tx.topics = set()
         return self._tx
@@ -133,6 +136,13 @@ class SqliteConnection:
     def close(self) -> None:
         self._connection.close()
 
+    def _empty_log(self) -> None:
+        """Copy what is left of the log, so that the next commit begins it anew, unless a reader is still in it."""
+        self._emptied = self._connection.total_changes
+        self._log.behind = False
+        with self._log.copying:
+            self._execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
 
 class _Log:
     """What the writer and the thread that empties its log tell each other."""
@@ -142,6 +152,8 @@ class _Log:
         """Much was written."""
         self.behind = False
         """Only the writer itself can copy the rest, while it writes nothing: then it begins the log anew."""
+        self.copying = threading.Lock()
+        """One copies at a time: SQLite turns the second away, and the log would go on growing."""
 
 
 class SqliteDriver:
@@ -195,13 +207,19 @@ class SqliteDriver:
     def _checkpoint(self) -> None:
         stand_back()
         while not self._stopped:
-            self._log.due.wait(CHECKPOINT_EVERY_S)
-            self._log.due.clear()
             with contextlib.suppress(sqlite3.OperationalError):  # locked or full: the log grows until the next time
-                self._checkpoint_once()
+                self._checkpoint_when_due()
 
-    def _checkpoint_once(self) -> None:
+    def _checkpoint_when_due(self) -> None:
+        self._log.due.wait(CHECKPOINT_EVERY_S)
         with contextlib.closing(_connect(self._path)) as connection:
+            while not self._stopped:
+                self._log.due.clear()
+                self._checkpoint_once(connection)
+                self._log.due.wait(CHECKPOINT_EVERY_S)
+
+    def _checkpoint_once(self, connection: sqlite3.Connection) -> None:
+        with self._log.copying:
             _, frames, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         # Under load new pages come while others are copied, and a log that is never copied whole grows without end.
         self._log.behind = frames > LOG_FRAMES_MAX
