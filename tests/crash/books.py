@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 import psycopg
-from psycopg.rows import DictRow, dict_row
 from tests.crash.processes import tag_of
 
 from halley.db import Tx
+from halley.db.libpq import Link, Statement
 from halley.db.postgresql import PostgresTx
 from halley.db.sqlite import SqliteTx
 from halley.ledger.verify import verify
@@ -147,10 +147,9 @@ def _snapshot(url: str) -> Generator[Tx]:
             connection.execute("BEGIN")
             yield SqliteTx(connection)
         return
-    with psycopg.Connection[DictRow].connect(url, autocommit=True, row_factory=dict_row) as connection:
-        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        yield PostgresTx(connection)
-        connection.execute("ROLLBACK")
+    with closing(Link(psycopg.connect(url, autocommit=True))) as link:
+        link.ask([Statement(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")])
+        yield PostgresTx(link)
 
 
 def _task(row: Any) -> TaskRow:

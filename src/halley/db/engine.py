@@ -47,6 +47,10 @@ class Tx(Protocol):
         """Execute, and give the number of rows touched."""
         ...
 
+    def run_later(self, sql: str, params: Params) -> None:
+        """Execute before whatever comes next. An error may be raised only there, or by the end of the unit."""
+        ...
+
     def many(self, sql: str, rows: Sequence[Params]) -> int:
         """Execute once for each set of parameters, in their order, and give the number of rows touched by all."""
         ...

@@ -59,6 +59,9 @@ class SqliteTx:
     def run(self, sql: str, params: Params = NO_PARAMS) -> int:
         return self._connection.execute(sql, params).rowcount
 
+    def run_later(self, sql: str, params: Params) -> None:
+        self._connection.execute(sql, params)
+
     def many(self, sql: str, rows: Sequence[Params]) -> int:
         return max(self._connection.executemany(sql, rows).rowcount, 0)
 

@@ -119,7 +119,8 @@ def settle(tx: Tx, settlements: Sequence[Settlement]) -> Sequence[Nanos]:
     taken = tx.take("open_holds", _TAKEN, [end.hold_id for end in settlements])
     if taken != {sums.ledger_account_id: (sums.count, sums.freed) for sums in accounts.values()}:
         raise InDoubt("some holds are not open, or not what they are said to be")
-    tx.many(FREE, [sums.freeing() for _, sums in sorted(accounts.items())])
+    for _, sums in sorted(accounts.items()):
+        tx.run_later(FREE, sums.freeing())
     tx.insert(
         "transfers",
         _TRANSFER,
@@ -187,7 +188,7 @@ def hold_one(tx: Tx, request: HoldRequest) -> bool:
     if not tx.run(INSERT_TRANSFER, transfer):
         tx.run(TAKE_BACK["debits_pending"], params)
         return False
-    tx.run(INSERT_OPEN, listed(request))
+    tx.run_later(INSERT_OPEN, listed(request))
     return True
 
 
@@ -199,6 +200,6 @@ def settle_one(tx: Tx, end: Settlement) -> Nanos | None:
     hold: Params = {"hold_id": end.hold_id, "ledger_account_id": end.ledger_account_id, "held": end.held}
     if not tx.run(CLOSE, hold):
         return None
-    tx.run(FREE, {"id": end.ledger_account_id, "held": end.held, "posted": used})
+    tx.run_later(FREE, {"id": end.ledger_account_id, "held": end.held, "posted": used})
     tx.insert("transfers", _TRANSFER, [_Sums(end.ledger_account_id).ending(end)])
     return used
