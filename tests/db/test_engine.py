@@ -13,6 +13,7 @@ import pytest
 from tests.database import opened
 
 from halley.db import Database, Tx, Wakeups
+from halley.db.engine import Taken
 from halley.db.sqlite import SqliteConnection
 from halley.db.writer import WriterClosed
 from halley.kernel.failpoints import Failpoints
@@ -229,14 +230,54 @@ async def test_rows_that_conflict_fail_the_unit_that_inserted_them(db: Database)
     assert await names(db) == ["a", "c"]
 
 
-async def test_rows_that_are_taken_are_gone_and_what_they_come_to_is_told(db: Database):
+class InDoubt(Exception):
+    """What a unit asked to be raised."""
+
+
+@pytest.mark.parametrize("others", [0, 3])
+async def test_what_touches_other_than_one_row_raises_the_doubt_and_undoes_its_unit(db: Database, others: int):
+    sql = "UPDATE meta SET value = 'y' WHERE name = :name"
+
+    def unit(tx: Tx, name: str) -> None:
+        put(f"beside {name}")(tx)
+        tx.expect(sql, {"name": name}, InDoubt(name))
+        tx.run_later(sql, {"name": "a"})
+
+    await db.write("put", put("a"))
+    beside = [db.write("put", put(f"other {n}")) for n in range(others)]
+    kept, doubtful, *_ = await asyncio.gather(
+        db.write("expect", lambda tx: unit(tx, "a")),
+        db.write("expect", lambda tx: unit(tx, "nobody")),
+        *beside,
+        return_exceptions=True,
+    )
+    assert kept is None
+    assert isinstance(doubtful, InDoubt)
+    assert await names(db) == ["a", "beside a", *(f"other {n}" for n in range(others))]
+    assert await value(db, "a") == "y"
+
+
+async def test_rows_that_are_taken_are_gone_unless_they_come_to_something_else(db: Database):
     rows = [(f"{n:03}", f"h{n % 3}", n, n) for n in range(130)]
     columns = ("id", "host", "pid", "started_at")
     await db.write("insert", lambda tx: tx.insert("boots", (*columns, "seen_at"), [(*row, 0) for row in rows]))
     keys = [*(f"{n:03}" for n in range(100)), "nobody"]
-    taken = await db.write("take", lambda tx: tx.take("boots", ("id", "host", "pid"), keys))
-    assert taken == {f"h{k}": (len(range(k, 100, 3)), sum(range(k, 100, 3))) for k in range(3)}
-    assert await db.write("again", lambda tx: tx.take("boots", ("id", "host", "pid"), keys)) == {}
+    expected = {f"h{k}": (len(range(k, 100, 3)), sum(range(k, 100, 3))) for k in range(3)}
+
+    async def take(expected: Taken) -> None:
+        await db.write("take", lambda tx: tx.take("boots", ("id", "host", "pid"), keys, expected, InDoubt()))
+
+    for wrong in (
+        {},
+        {**expected, "h0": (34, 1)},
+        {**expected, "h0": (33, expected["h0"][1])},
+        {**expected, "h3": (1, 1)},
+    ):
+        with pytest.raises(InDoubt):
+            await take(wrong)
+    await take(expected)
+    with pytest.raises(InDoubt):
+        await take(expected)
     left = await db.read(lambda tx: tx.all("SELECT id FROM boots ORDER BY id"))
     assert [row["id"] for row in left] == [f"{n:03}" for n in range(100, 130)]
 

@@ -37,6 +37,71 @@ async def test_an_item_that_fails_has_its_own_error_and_leaves_the_others_alone(
     assert await names(db) == ["a", "b", *(["c"] if beside else [])]
 
 
+class Careful(Puts):
+    """A group that is in doubt about whatever holds an `x`, and knows what to do with one."""
+
+    def __init__(self, name: str = "careful") -> None:
+        super().__init__(name)
+        self.alone: list[str] = []
+        self.group = Group(name, self.run, self.do_alone)
+
+    def run(self, tx: Tx, items: Sequence[str]) -> Sequence[str]:
+        results = super().run(tx, items)
+        for item in items:
+            # Told only later by PostgreSQL.
+            tx.expect("DELETE FROM meta WHERE name = :name", {"name": item.replace("x", "?")}, KeyError("in doubt"))
+            put(tx, item)
+        return results
+
+    def do_alone(self, tx: Tx, item: str) -> str:
+        self.alone.append(item)
+        put(tx, item)
+        return f"alone {item}"
+
+
+async def test_one_that_is_plain_goes_the_short_way_also_alone(db: Database):
+    careful = Careful()
+    assert await db.write_together(careful.group, "a") == "A"
+    assert (careful.sizes, careful.alone) == ([1], [])
+    assert await names(db) == ["a"]
+
+
+@pytest.mark.parametrize("others", [(), ("a",), ("a", "b")])
+@pytest.mark.parametrize("beside", ["nothing", "a group", "a unit"])
+async def test_what_is_in_doubt_goes_the_careful_way(db: Database, others: tuple[str, ...], beside: str):
+    careful, puts = Careful(), Puts()
+    asked = [*others, "x1", "bad"]
+    writes: list[Callable[[], Awaitable[Any]]] = [lambda n=n: db.write_together(careful.group, n) for n in asked]
+    if beside == "a group":
+        writes += [lambda: db.write_together(puts.group, "c")]
+    if beside == "a unit":
+        writes += [lambda: db.write("single", lambda tx: put(tx, "c"))]
+    results = await at_once(db, *writes)
+    assert results[: len(asked) - 1] == [f"alone {name}" for name in asked[:-1]]
+    assert str(results[len(asked) - 1]) == "'bad'"
+    assert careful.alone == asked
+    assert await names(db) == sorted([*others, "x1", *([] if beside == "nothing" else ["c"])])
+
+
+@pytest.mark.parametrize("name", ["x1", "bad"])
+async def test_one_that_is_in_doubt_by_itself_goes_the_careful_way(db: Database, name: str):
+    careful = Careful()
+    (result,) = await at_once(db, lambda: db.write_together(careful.group, name))
+    assert str(result) == ("'bad'" if name == "bad" else f"alone {name}")
+    assert careful.alone == [name]
+    assert await names(db) == ([] if name == "bad" else [name])
+
+
+async def test_two_groups_of_one_item_are_told_apart_when_one_is_in_doubt(db: Database):
+    first, second = Careful("first"), Careful("second")
+    results = await at_once(
+        db, lambda: db.write_together(first.group, "x1"), lambda: db.write_together(second.group, "b")
+    )
+    assert results[0] == "alone x1"
+    assert results[1] in ("B", "alone b")
+    assert await names(db) == ["b", "x1"]
+
+
 async def test_steps_run_in_the_order_of_their_first_item(db: Database):
     order = count()
     seen: dict[str, int] = {}

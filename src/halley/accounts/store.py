@@ -244,14 +244,10 @@ def settle_budget(tx: Tx, *, key_id: str, held: Nanos, spent: Nanos, now: int) -
 
 
 def reserve_budgets(tx: Tx, reservations: Sequence[BudgetReservation]) -> None:
-    """Hold a part of many budgets, by one statement per key. One alone goes the way of `reserve_budget`.
+    """Hold a part of many budgets, by one statement per key.
 
-    Many may raise whenever in doubt: to be undone then, and asked for again one by one.
+    Raises whenever in doubt, be it by the end of the unit: to be undone then, and asked for one by one.
     """
-    if len(reservations) < 2:  # noqa: PLR2004 - one alone
-        for one in reservations:
-            reserve_budget(tx, key_id=one.key_id, amount=one.amount, now=one.now)
-        return
     starts = _period_starts(_one_day(reservations))
     sums: dict[str, int] = {}
     for each in reservations:
@@ -259,17 +255,12 @@ def reserve_budgets(tx: Tx, reservations: Sequence[BudgetReservation]) -> None:
         sums[each.key_id] = sums.get(each.key_id, 0) + each.amount
     if max(sums.values()) > AMOUNT_MAX:
         raise BudgetsInDoubt("the sum of many")
-    params = [{"id": key_id, "amount": amount, **starts} for key_id, amount in sorted(sums.items())]
-    if tx.many(_RESERVE, params) != len(params):
-        raise BudgetsInDoubt("one of the keys")
+    for key_id, amount in sorted(sums.items()):
+        tx.expect(_RESERVE, {"id": key_id, "amount": amount, **starts}, BudgetsInDoubt(key_id))
 
 
 def settle_budgets(tx: Tx, settlements: Sequence[BudgetSettlement]) -> None:
-    """Give back and count for many orders, by one statement per key. Alone or in doubt: as `reserve_budgets`."""
-    if len(settlements) < 2:  # noqa: PLR2004 - one alone
-        for one in settlements:
-            settle_budget(tx, key_id=one.key_id, held=one.held, spent=one.spent, now=one.now)
-        return
+    """Give back and count for many orders, by one statement per key. In doubt as `reserve_budgets`."""
     starts = _period_starts(_one_day(settlements))
     sums: dict[str, list[int]] = {}
     for each in settlements:
@@ -281,12 +272,9 @@ def settle_budgets(tx: Tx, settlements: Sequence[BudgetSettlement]) -> None:
         sum_[2] += 1
     if max(max(sum_) for sum_ in sums.values()) > AMOUNT_MAX:
         raise BudgetsInDoubt("the sum of many")
-    params = [
-        {"id": key_id, "held": held, "spent": spent, "count": count, **starts}
-        for key_id, (held, spent, count) in sorted(sums.items())
-    ]
-    touched = tx.many(_SETTLE, params)
-    assert touched == len(params), "keys are never deleted"
+    for key_id, (held, spent, count) in sorted(sums.items()):
+        params = {"id": key_id, "held": held, "spent": spent, "count": count, **starts}
+        tx.expect(_SETTLE, params, BudgetsInDoubt(key_id))
 
 
 def budget_left(key: Key, now: int) -> Nanos | None:

@@ -23,6 +23,10 @@ Values = Sequence[Value]
 NO_PARAMS: Params = {}
 
 
+Taken = Mapping[str, tuple[int, int]]
+"""For each value of a column: how many rows have it, and what another column of theirs comes to."""
+
+
 class Row(Protocol):
     """One row: values by column name."""
 
@@ -51,6 +55,10 @@ class Tx(Protocol):
         """Execute before whatever comes next. An error may be raised only there, or by the end of the unit."""
         ...
 
+    def expect(self, sql: str, params: Params, doubt: Exception) -> None:
+        """Execute as `run_later`, and raise `doubt` in the same places unless one row is touched."""
+        ...
+
     def many(self, sql: str, rows: Sequence[Params]) -> int:
         """Execute once for each set of parameters, in their order, and give the number of rows touched by all."""
         ...
@@ -62,11 +70,10 @@ class Tx(Protocol):
         """
         ...
 
-    def take(self, table: str, columns: tuple[str, str, str], keys: Sequence[str]) -> Mapping[str, tuple[int, int]]:
-        """Delete the rows whose first column is among the keys, and tell what they were.
-
-        For each value of the second column: how many they were, and what the third comes to.
-        """
+    def take(
+        self, table: str, columns: tuple[str, str, str], keys: Sequence[str], expected: "Taken", doubt: Exception
+    ) -> None:
+        """Delete the rows whose first column is among the keys; raise `doubt`, as `expect`, if they were others."""
         ...
 
     def wake(self, topic: str) -> None:

@@ -21,8 +21,10 @@ class Group(msgspec.Struct, Generic[Item, Result], frozen=True, eq=False):
 
     name: str
     run: "Callable[[Tx, Sequence[Item]], Sequence[Result]]"
-    """Does the work of all items and gives their results in the same order.
+    """Does the work of all items, be it one, and gives their results in the same order.
 
-    It may raise whenever it is in doubt, with any of its work half done: all of it is undone, and it is called again
-    for each item alone. So for one item it must know what to do or what to refuse, and for many it needs not.
+    It may raise whenever it is in doubt, with any of its work half done: all of it is undone, and each item is done
+    alone.
     """
+    alone: "Callable[[Tx, Item], Result] | None" = None
+    """Does it for one item, and knows what to do or what to refuse. Without it `run` must know that of one item."""

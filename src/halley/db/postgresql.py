@@ -2,14 +2,14 @@
 
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Literal, TypeVar
 
 import psycopg
 from psycopg import errors
 
-from halley.db.engine import NO_PARAMS, Params, Row, Tx, Value, Values
+from halley.db.engine import NO_PARAMS, Params, Row, Taken, Tx, Value, Values
 from halley.db.libpq import Link, Result, Statement
 from halley.db.wakeups import Wakeups
 
@@ -18,6 +18,8 @@ READERS_MAX = 4
 CHANNEL = "halley"
 LISTEN_TURN_S = 1.0
 RECONNECT_AFTER_S = 1.0
+_Check = Callable[[Result], None]
+"""Raises when the answer is not what it must be."""
 _PARAMETER = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
 _BEGIN = Statement(b"BEGIN")
 _BEGIN_READ = Statement(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -42,7 +44,7 @@ class PostgresTx:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._columns: dict[str, dict[str, str]] = {}
-        self._unsent: list[Statement] = []
+        self._unsent: list[tuple[Statement, _Check | None]] = []
         self.topics: set[str] = set()
 
     def all(self, sql: str, params: Params = NO_PARAMS) -> Sequence[Row]:
@@ -58,6 +60,13 @@ class PostgresTx:
     def run_later(self, sql: str, params: Params) -> None:
         self.later(_statement(sql, params))
 
+    def expect(self, sql: str, params: Params, doubt: Exception) -> None:
+        def check(result: Result) -> None:
+            if result.count != 1:
+                raise doubt
+
+        self.later(_statement(sql, params), check)
+
     def many(self, sql: str, rows: Sequence[Params]) -> int:
         if not rows:
             return 0
@@ -70,25 +79,36 @@ class PostgresTx:
         sql = _insertion(table, tuple(zip(columns, self._types(table, columns), strict=True)))
         self.later(Statement(sql, [_array(column) for column in zip(*rows, strict=True)]))
 
-    def take(self, table: str, columns: tuple[str, str, str], keys: Sequence[str]) -> Mapping[str, tuple[int, int]]:
-        taken = self._ask(Statement(_taking(table, columns), (_array(keys),)))
-        return {row["value"]: (row["n"], row["total"]) for row in taken.rows()}
+    def take(
+        self, table: str, columns: tuple[str, str, str], keys: Sequence[str], expected: Taken, doubt: Exception
+    ) -> None:
+        def check(result: Result) -> None:
+            if {row["value"]: (row["n"], row["total"]) for row in result.rows()} != expected:
+                raise doubt
+
+        self.later(Statement(_taking(table, columns), (_array(keys),)), check)
 
     def wake(self, topic: str) -> None:
         self.topics.add(topic)
 
-    def later(self, statement: Statement) -> None:
+    def later(self, statement: Statement, check: _Check | None = None) -> None:
         """Send a statement only with the next one whose result is asked for: both take one round trip."""
-        self._unsent.append(statement)
+        self._unsent.append((statement, check))
 
     def send(self) -> Sequence[Result]:
         """Send what waits, and raise what it raises."""
+        if not self._unsent:
+            return ()
         unsent, self._unsent = self._unsent, []
-        return self._link.ask(unsent) if unsent else ()
+        results = self._link.ask([statement for statement, _ in unsent])
+        for (_, check), result in zip(unsent, results, strict=True):
+            if check is not None:
+                check(result)
+        return results
 
     def forget(self, *, but_control: bool = False) -> None:
         """Drop what waits; or only what changes rows, not what begins or marks."""
-        self._unsent = [statement for statement in self._unsent if but_control and statement.values is None]
+        self._unsent = [each for each in self._unsent if but_control and each[0].values is None]
 
     def _ask(self, statement: Statement) -> Result:
         self.later(statement)

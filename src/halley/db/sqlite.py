@@ -3,7 +3,7 @@
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import chain
 from itertools import count as number_from
@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from halley.db.engine import NO_PARAMS, Params, Row, Tx, Value, Values
+from halley.db.engine import NO_PARAMS, Params, Row, Taken, Tx, Value, Values
 from halley.db.wakeups import Wakeups
 from halley.kernel.background import stand_back
 
@@ -62,16 +62,25 @@ class SqliteTx:
     def run_later(self, sql: str, params: Params) -> None:
         self._connection.execute(sql, params)
 
+    def expect(self, sql: str, params: Params, doubt: Exception) -> None:
+        if self._connection.execute(sql, params).rowcount != 1:
+            raise doubt
+
     def many(self, sql: str, rows: Sequence[Params]) -> int:
         return max(self._connection.executemany(sql, rows).rowcount, 0)
 
     def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Values]) -> None:
+        if len(rows) == 1:
+            self._connection.execute(_spelled(table, columns, 1, ()), rows[0])
+            return
         # One statement for many rows: sqlite3 gives up and takes back the interpreter's lock around each step.
         for start in range(0, len(rows), ROWS_MAX):
             sql, values = _insertion(table, columns, rows[start : start + ROWS_MAX])
             self._connection.execute(sql, values)
 
-    def take(self, table: str, columns: tuple[str, str, str], keys: Sequence[str]) -> Mapping[str, tuple[int, int]]:
+    def take(
+        self, table: str, columns: tuple[str, str, str], keys: Sequence[str], expected: Taken, doubt: Exception
+    ) -> None:
         taken: dict[str, tuple[int, int]] = {}
         for start in range(0, len(keys), ROWS_MAX):
             piece = keys[start : start + ROWS_MAX]
@@ -81,7 +90,8 @@ class SqliteTx:
                 before = taken.get(value, (0, 0))
                 taken[value] = (before[0] + count, before[1] + total)
             self._connection.execute(deleting, piece)
-        return taken
+        if taken != expected:
+            raise doubt
 
     def wake(self, topic: str) -> None:
         self.topics.add(topic)

@@ -3,6 +3,7 @@
 Units run one after another, each in a savepoint of its own. Items of a `Group` run together, in one savepoint; should
 that fail, each of them alone. Where there are but groups, as with calls that are answered at once, savepoints are left
 out until something fails: then all is undone and done again with them. (A unit of its own is not run twice for that.)
+Of steps of one item each, what a statement is expected to do may be looked at only when all of them are sent.
 
 The steps of a batch run in the order in which they came, a group at the place of its first item: so an item may pass
 units that were queued before it. Nobody can tell: whoever depends on a write waits for its commit before asking for the
@@ -277,13 +278,16 @@ class Writer:
         step = steps[0]
         try:
             for step in steps:
-                self._do(connection, tx, step)
+                self._do(tx, step)
+                if len(step) > 1:
+                    connection.finish()  # now, so that what fails is known to be among these
+            connection.finish()
         except Exception as error:
             if connection.clashed(error):
                 raise
             connection.rollback()
             tx = connection.begin()
-            if len(steps) == len(step) == 1:
+            if len(steps) == len(step) == 1 and not _may_be_done_alone(step):
                 _fail(step, error)
             else:
                 self._run_steps(connection, tx, _without(steps, step))
@@ -293,7 +297,8 @@ class Writer:
         for step in steps:
             connection.savepoint()
             try:
-                self._do(connection, tx, step)
+                self._do(tx, step, surely=True)
+                connection.finish()
             except Exception as error:
                 if connection.clashed(error):
                     raise
@@ -305,14 +310,16 @@ class Writer:
             else:
                 connection.release()
 
-    def _do(self, connection: "Connection", tx: "Tx", step: _Step) -> None:
+    def _do(self, tx: "Tx", step: _Step, *, surely: bool = False) -> None:
+        """Run a step; `surely`: nobody undoes it to try another way."""
         group = step[0].group
         if group is None:
             results = (step[0].work(tx),)
+        elif surely and group.alone is not None and len(step) == 1:
+            results = (group.alone(tx, step[0].work),)
         else:
             results = group.run(tx, [job.work for job in step])
             assert len(results) == len(step), f"`{group.name}` owes each item a result"
-        connection.finish()
         for job, result in zip(step, results, strict=True):
             job.result, job.error = result, None
         if self._failpoints.active:
@@ -358,6 +365,11 @@ def _steps(batch: list[_Job]) -> list[_Step]:
 def _without(steps: list[_Step], failed: _Step) -> list[_Step]:
     """Put each item of a step that failed in a step of its own."""
     return [part for step in steps for part in ([[job] for job in step] if step is failed else [step])]
+
+
+def _may_be_done_alone(step: _Step) -> bool:
+    group = step[0].group
+    return group is not None and group.alone is not None
 
 
 def _fail(jobs: Iterable[_Job], error: Exception) -> None:

@@ -4,12 +4,10 @@ No function here changes or deletes a transfer. What may run at the same time in
 updates; each unit locks the caller's account before it adds rows, so that holds of one account never deadlock.
 """
 
-from collections.abc import Sequence
-
 from halley.db import Tx
 from halley.kernel.ids import Ids
 from halley.kernel.money import ZERO, Nanos
-from halley.ledger import rules, together
+from halley.ledger import rules
 from halley.ledger.model import (
     AccountKind,
     Adjustment,
@@ -22,7 +20,6 @@ from halley.ledger.model import (
     NoLedgerAccount,
     OpenHold,
     Posted,
-    Settlement,
     Transfer,
     TransferIdReused,
     TransferKind,
@@ -63,14 +60,12 @@ __all__ = [
     "find_transfer",
     "history",
     "hold",
-    "hold_together",
     "holds_of_dead_boots",
     "left",
     "list_accounts",
     "open_account",
     "open_holds",
     "post",
-    "settle_open",
     "system_balances",
     "transfers_of_hold",
     "void",
@@ -194,31 +189,6 @@ def void(tx: Tx, *, hold_id: str, ids: Ids, now: int) -> Voided:
     _settle(tx, open_hold, ZERO)
     _write(tx, _child(open_hold, TransferKind.VOID, open_hold.amount_nanos, ids, now))
     return Voided(held=open_hold.amount_nanos)
-
-
-# --- many at once ---
-
-
-def hold_together(tx: Tx, requests: Sequence[HoldRequest]) -> None:
-    """Hold for many callers by few statements. One is answered as by `hold`; many may raise whenever in doubt."""
-    if len(requests) > 1:
-        return together.hold(tx, requests)
-    for request in requests:
-        if not together.hold_one(tx, request):
-            hold(tx, request)
-    return None
-
-
-def settle_open(tx: Tx, settlements: Sequence[Settlement]) -> Sequence[Nanos] | None:
-    """Post or void holds that are open by few statements, and give what each caller was charged.
-
-    None, with nothing changed, for one that was ended before, is not what it is said to be, or was exceeded: `post` and
-    `void` know what to answer. Many may raise whenever in doubt.
-    """
-    if len(settlements) > 1:
-        return together.settle(tx, settlements)
-    charged = together.settle_one(tx, settlements[0])
-    return None if charged is None else (charged,)
 
 
 # --- writing ---

@@ -1,18 +1,18 @@
 """Holds and their ends, for many callers at once or for one, by as few statements as can be.
 
-Only what is plain is done here. Where many are in doubt this raises, and whoever called undoes all of it and comes
-again with one at a time. One that is in doubt changes nothing here: it goes the long way through `store`, which knows
-what to answer to repeats and to whom to refuse what.
+Only what is plain is done here. Whatever is in doubt raises, at once or by the end of the unit, and whoever called
+undoes all of it and goes the long way through `store` with one at a time, which knows what to answer to repeats and to
+whom to refuse what.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from halley.db import Tx
 from halley.db.engine import Params, Values
 from halley.kernel.money import ZERO, Nanos
 from halley.ledger import rules
 from halley.ledger.model import HoldRequest, InDoubt, Settlement, TransferKind
-from halley.ledger.statements import ADD, CLOSE, FREE, INSERT_OPEN, INSERT_TRANSFER, TAKE_BACK, addition, listed
+from halley.ledger.statements import ADD, CLOSE, FREE, addition
 
 _TRANSFER = (
     "id",
@@ -45,7 +45,7 @@ _REVENUE = {livemode: rules.revenue(livemode=livemode) for livemode in rules.MOD
 
 
 def hold(tx: Tx, requests: Sequence[HoldRequest]) -> None:
-    """Hold what all of them ask for: what fits as a sum fits in any order."""
+    """Hold what all of them ask for: what fits as a sum fits in any order. Raises whenever in doubt."""
     sums: dict[tuple[str, str, bool], int] = {}
     for request in requests:
         if request.amount < 0:
@@ -55,12 +55,9 @@ def hold(tx: Tx, requests: Sequence[HoldRequest]) -> None:
     if max(sums.values()) > rules.AMOUNT_MAX:
         raise InDoubt("the sum of many")
     # In one order everywhere, so that no two replicas wait for each other.
-    params = [
-        addition(ledger_account_id, account_id=account_id, livemode=livemode, amount=amount)
-        for (ledger_account_id, account_id, livemode), amount in sorted(sums.items())
-    ]
-    if tx.many(ADD["debits_pending"], params) != len(params):
-        raise InDoubt("one of the accounts")
+    for (ledger_account_id, account_id, livemode), amount in sorted(sums.items()):
+        params = addition(ledger_account_id, account_id=account_id, livemode=livemode, amount=amount)
+        tx.expect(ADD["debits_pending"], params, InDoubt(ledger_account_id))
     tx.insert(
         "transfers",
         _TRANSFER,
@@ -102,7 +99,10 @@ def hold(tx: Tx, requests: Sequence[HoldRequest]) -> None:
 
 
 def settle(tx: Tx, settlements: Sequence[Settlement]) -> Sequence[Nanos]:
-    """End holds that are open, as they are said to be, and were not exceeded; give what each caller was charged."""
+    """End holds that are open, as they are said to be, and were not exceeded; give what each caller was charged.
+
+    Raises whenever in doubt.
+    """
     accounts: dict[str, _Sums] = {}
     charged: list[Nanos] = []
     for end in settlements:
@@ -116,9 +116,7 @@ def settle(tx: Tx, settlements: Sequence[Settlement]) -> Sequence[Nanos]:
         sums.freed += end.held
         sums.posted += used
         charged.append(used)
-    taken = tx.take("open_holds", _TAKEN, [end.hold_id for end in settlements])
-    if taken != {sums.ledger_account_id: (sums.count, sums.freed) for sums in accounts.values()}:
-        raise InDoubt("some holds are not open, or not what they are said to be")
+    _close(tx, settlements, accounts)
     for _, sums in sorted(accounts.items()):
         tx.run_later(FREE, sums.freeing())
     tx.insert(
@@ -127,6 +125,17 @@ def settle(tx: Tx, settlements: Sequence[Settlement]) -> Sequence[Nanos]:
         [accounts[end.ledger_account_id].ending(end) for end in settlements],
     )
     return charged
+
+
+def _close(tx: Tx, settlements: Sequence[Settlement], accounts: "Mapping[str, _Sums]") -> None:
+    doubt = InDoubt("some holds are not open, or not what they are said to be")
+    if len(settlements) == 1:
+        end = settlements[0]
+        said: Params = {"hold_id": end.hold_id, "ledger_account_id": end.ledger_account_id, "held": end.held}
+        tx.expect(CLOSE, said, doubt)
+    else:
+        expected = {sums.ledger_account_id: (sums.count, sums.freed) for sums in accounts.values()}
+        tx.take("open_holds", _TAKEN, [end.hold_id for end in settlements], expected, doubt)
 
 
 class _Sums:
@@ -160,46 +169,3 @@ class _Sums:
             "",
             end.now,
         )
-
-
-def hold_one(tx: Tx, request: HoldRequest) -> bool:
-    """Hold for one caller; False, with nothing changed, where that is not plain."""
-    if not 0 <= request.amount <= rules.AMOUNT_MAX:
-        return False
-    params = addition(
-        request.ledger_account_id, account_id=request.account_id, livemode=request.livemode, amount=request.amount
-    )
-    if not tx.run(ADD["debits_pending"], params):
-        return False
-    transfer: Params = {
-        "id": request.id,
-        "kind": _HOLD,
-        "debit_account": request.ledger_account_id,
-        "credit_account": _REVENUE[request.livemode],
-        "amount_nanos": request.amount,
-        "hold_id": None,
-        "account_id": request.account_id,
-        "livemode": int(request.livemode),
-        "order_id": request.order_id,
-        "boot_id": request.boot_id,
-        "note": request.note,
-        "created_at": request.now,
-    }
-    if not tx.run(INSERT_TRANSFER, transfer):
-        tx.run(TAKE_BACK["debits_pending"], params)
-        return False
-    tx.run_later(INSERT_OPEN, listed(request))
-    return True
-
-
-def settle_one(tx: Tx, end: Settlement) -> Nanos | None:
-    """End one hold and give what the caller was charged; None, with nothing changed, where that is not plain."""
-    used = ZERO if end.amount is None else end.amount
-    if not 0 <= used <= end.held:
-        return None
-    hold: Params = {"hold_id": end.hold_id, "ledger_account_id": end.ledger_account_id, "held": end.held}
-    if not tx.run(CLOSE, hold):
-        return None
-    tx.run_later(FREE, {"id": end.ledger_account_id, "held": end.held, "posted": used})
-    tx.insert("transfers", _TRANSFER, [_Sums(end.ledger_account_id).ending(end)])
-    return used

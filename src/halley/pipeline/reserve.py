@@ -23,6 +23,7 @@ from halley.kernel.ids import TaskId
 from halley.kernel.money import Nanos, total
 from halley.kernel.order import ImageOrder
 from halley.ledger import store as ledger
+from halley.ledger import together
 from halley.ledger.model import HoldRequest
 from halley.pipeline.choose import Attempt
 from halley.pipeline.events import seal_webhook
@@ -155,13 +156,23 @@ def _reserve(tx: Tx, wanted: Sequence[_Reservation]) -> Sequence[Existing | None
     new = [one for one, found in zip(wanted, existing, strict=True) if found is None]
     if new:
         # The ledger first, here as at the end: two processes that lock in one order never wait for each other.
-        ledger.hold_together(tx, [_hold(one.caller, one.task) for one in new])
+        together.hold(tx, [_hold(one.caller, one.task) for one in new])
         accounts.reserve_budgets(tx, [_budget(one.task) for one in new])
         insert_tasks(tx, [one.task for one in new])
     return existing
 
 
-_RESERVE: Group[_Reservation, Existing | None] = Group("reserve", _reserve)
+def _reserve_alone(tx: Tx, one: _Reservation) -> Existing | None:
+    claimed = None if one.claim is None else idempotency.begin(tx, one.claim)
+    if isinstance(claimed, Existing):
+        return claimed
+    ledger.hold(tx, _hold(one.caller, one.task))
+    accounts.reserve_budget(tx, key_id=one.task.key_id, amount=one.task.held, now=one.task.created_at)
+    insert_tasks(tx, [one.task])
+    return None
+
+
+_RESERVE: Group[_Reservation, Existing | None] = Group("reserve", _reserve, _reserve_alone)
 
 
 def _hold(caller: Caller, task: Task) -> HoldRequest:

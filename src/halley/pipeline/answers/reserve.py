@@ -11,7 +11,7 @@ from halley.catalogue import PriceSet
 from halley.db import Group, Tx
 from halley.kernel.faults import NoPrice, OutOfFunds
 from halley.kernel.money import ZERO, Nanos
-from halley.ledger import queries
+from halley.ledger import queries, together
 from halley.ledger import store as ledger
 from halley.ledger.model import HoldRequest
 from halley.pipeline.answers.ask import Ask
@@ -106,14 +106,19 @@ def _little(estimate: dict[str, int], meter: str) -> int:
 
 def _hold_together(tx: Tx, requests: Sequence[HoldRequest]) -> Sequence[None]:
     # The ledger first, here as at the end: two processes that lock in one order never wait for each other.
-    ledger.hold_together(tx, requests)
+    together.hold(tx, requests)
     accounts.reserve_budgets(
         tx, [BudgetReservation(key_id=one.key_id, amount=one.amount, now=one.now) for one in requests]
     )
     return [None] * len(requests)
 
 
-_HOLD: Group[HoldRequest, None] = Group("hold_answer", _hold_together)
+def _hold_alone(tx: Tx, request: HoldRequest) -> None:
+    ledger.hold(tx, request)
+    accounts.reserve_budget(tx, key_id=request.key_id, amount=request.amount, now=request.now)
+
+
+_HOLD: Group[HoldRequest, None] = Group("hold_answer", _hold_together, _hold_alone)
 
 
 def _hold_left(tx: Tx, world: World, ask: Ask, held: Held, least: Nanos) -> Nanos:

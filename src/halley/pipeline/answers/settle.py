@@ -11,6 +11,7 @@ from halley.catalogue.tariff import Tariff
 from halley.db import Group, Tx
 from halley.kernel.money import ZERO, Nanos
 from halley.ledger import store as ledger
+from halley.ledger import together
 from halley.ledger.model import HoldVoided, Settlement
 from halley.pipeline.admit import correct
 from halley.pipeline.answers import meter
@@ -93,7 +94,7 @@ def _count(world: World, ask: Ask, end: End) -> None:
 
 
 def _settle_together(tx: Tx, closings: Sequence[_Closing]) -> Sequence[Nanos]:
-    paid = ledger.settle_open(
+    paid = together.settle(
         tx,
         [
             Settlement(
@@ -107,8 +108,6 @@ def _settle_together(tx: Tx, closings: Sequence[_Closing]) -> Sequence[Nanos]:
             for one in closings
         ],
     )
-    if paid is None:
-        return [_settle_alone(tx, closings[0])]
     usage_rows.insert_together(tx, [one.usage for one in closings], paid)
     accounts.settle_budgets(
         tx,
@@ -118,9 +117,6 @@ def _settle_together(tx: Tx, closings: Sequence[_Closing]) -> Sequence[Nanos]:
         ],
     )
     return paid
-
-
-_SETTLE: Group[_Closing, Nanos] = Group(SETTLE, _settle_together)
 
 
 def _settle_alone(tx: Tx, closing: _Closing, also: Also | None = None) -> Nanos:
@@ -136,6 +132,9 @@ def _settle_alone(tx: Tx, closing: _Closing, also: Also | None = None) -> Nanos:
     if also is not None:
         also(tx, paid)
     return paid
+
+
+_SETTLE: Group[_Closing, Nanos] = Group(SETTLE, _settle_together, _settle_alone)
 
 
 def _close(tx: Tx, closing: _Closing) -> Nanos:
