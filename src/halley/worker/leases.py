@@ -28,7 +28,7 @@ class LeaseLoop(Generic[T]):
         self._at_once_max = at_once_max
         self._running: dict[str, asyncio.Task[None]] = {}
         self._short = False
-        """Whether something is due that could not be taken: then who ends makes room for it."""
+        """Whether something is or may be due that could not be taken: then who ends makes us look again."""
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -50,14 +50,15 @@ class LeaseLoop(Generic[T]):
         self._running.clear()
         with self.world.db.wakeups.subscribe(self._topic) as waiter:
             async with asyncio.TaskGroup() as group:
+                woken = False
                 while not self._stopping.is_set():
                     try:
-                        pause = await self._round(group, lease, work, next_due)
+                        pause = await self._round(group, lease, work, next_due, woken=woken)
                     except DatabaseUnavailable:
                         # What runs goes on; the database is asked again in a moment.
                         _log.warning("database_away", topic=self._topic)
                         pause = BACKSTOP_S
-                    await self._rest(waiter, pause)
+                    woken = await self._rest(waiter, pause)
                 await self._finish()
 
     async def _finish(self) -> None:
@@ -73,11 +74,14 @@ class LeaseLoop(Generic[T]):
         lease: Callable[[int], Awaitable[Sequence[tuple[str, T]]]],
         work: Callable[[T], Awaitable[None]],
         next_due: Callable[[], Awaitable[int | None]],
+        *,
+        woken: bool,
     ) -> float:
         """Lease and start what is due; give how long to wait if nothing wakes us."""
         room = self._at_once_max - len(self.held)
-        self._short = room <= 0
-        if self._short:
+        # What woke us may be a hint about what is leased right now: that is seen only when its lease has ended.
+        self._short = room <= 0 or (woken and bool(self.held))
+        if room <= 0:
             return BACKSTOP_S
         due = await next_due()
         if due is None:
@@ -96,13 +100,17 @@ class LeaseLoop(Generic[T]):
             self._running[identity] = group.create_task(self._one(identity, row, work))
         return 0.0 if leased else BACKSTOP_S
 
-    async def _rest(self, waiter: Waiter, pause: float) -> None:
-        """Wait for a wake-up or the end of the pause, and in any case until it is time for another round."""
+    async def _rest(self, waiter: Waiter, pause: float) -> bool:
+        """Wait for a wake-up or the end of the pause, and in any case until it is time for another round.
+
+        Whether it was a wake-up.
+        """
         began = self.world.clock.monotonic()
-        await waiter.wait(max(pause, ROUND_EVERY_S))
+        woken = await waiter.wait(max(pause, ROUND_EVERY_S))
         left = began + ROUND_EVERY_S - self.world.clock.monotonic()
         if left > 0 and not self._stopping.is_set():
             await self.world.clock.sleep(left)
+        return woken
 
     async def _one(self, identity: str, row: T, work: Callable[[T], Awaitable[None]]) -> None:
         try:

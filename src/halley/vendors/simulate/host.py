@@ -238,17 +238,21 @@ class SimulatorHost:
 
     async def _until_due_or_changed(self, now_us: int) -> None:
         due_us = self.journal.next_due_us(after_us=now_us)
-        wait_s = WAIT_S_MAX if due_us is None else min(WAIT_S_MAX, (due_us - now_us) / MICROSECONDS)
+        latest_us = now_us + int(WAIT_S_MAX * MICROSECONDS)
         assert self._group is not None
         either = [
             self._group.create_task(self._changed_now()),
-            self._group.create_task(self.clock.sleep(wait_s)),
+            self._group.create_task(self._time_has_come(latest_us if due_us is None else min(latest_us, due_us))),
         ]
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in either:
                 task.cancel()
+
+    async def _time_has_come(self, at_us: int) -> None:
+        # Told now, not when this was begun: the clock may have moved since.
+        await self.clock.sleep(max(at_us - self.clock.now(), 0) / MICROSECONDS)
 
     async def _changed_now(self) -> None:
         await self._changed.wait()
