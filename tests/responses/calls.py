@@ -45,6 +45,9 @@ class _MadeUp:
         given, self._body = self._body, b""
         return given
 
+    async def pour(self, tap: Callable[[bytes], bool]) -> None:
+        """Hand on nothing."""
+
     async def read_all(self) -> bytes:
         return await self.read()
 

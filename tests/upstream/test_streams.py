@@ -332,3 +332,154 @@ async def test_closing_the_client_ends_streams_and_takes_no_more():
         await peer.gone()
     with pytest.raises(NotSent, match="closed"):
         await client.open(order("http://127.0.0.1:1/"))
+
+
+class Tapped:
+    """Takes pieces until it has as many as it wants."""
+
+    def __init__(self, wanted: int = 1_000, error: Exception | None = None) -> None:
+        self.pieces: list[bytes] = []
+        self._wanted = wanted
+        self._error = error
+
+    def take(self, piece: bytes) -> bool:
+        if self._error is not None:
+            raise self._error
+        if len(self.pieces) == self._wanted:
+            return False
+        self.pieces.append(piece)
+        return True
+
+    async def until(self, *pieces: bytes) -> None:
+        for _ in range(5_000):
+            if self.pieces == [*pieces]:
+                return
+            await asyncio.sleep(0.001)
+        raise AssertionError(self.pieces)
+
+
+@asynccontextmanager
+async def poured(
+    client: FastClient, tapped: Tapped, **changes: Any
+) -> AsyncGenerator[tuple[UpstreamStream, Peer, asyncio.Task[None]]]:
+    """A stream whose first piece was read and whose others go to the tap."""
+    async with opened(client, **changes) as (stream, peer), asyncio.TaskGroup() as group:
+        await peer.chunk(b"first")
+        assert await stream.read() == b"first"
+        pouring = group.create_task(stream.pour(tapped.take))
+        await asyncio.sleep(0)
+        yield stream, peer, pouring
+
+
+async def test_pieces_are_poured_where_they_come_in_and_wake_nobody_before_the_end(client: FastClient):
+    tapped = Tapped()
+    async with poured(client, tapped) as (stream, peer, pouring):
+        await peer.chunk(b"a")
+        await tapped.until(b"a")
+        await peer.chunk(b"b")
+        await tapped.until(b"a", b"b")
+        assert not pouring.done()
+        await peer.send(END)
+        await pouring
+        assert await stream.read() == b""
+
+
+async def test_what_comes_with_the_end_is_left_to_be_read(client: FastClient):
+    tapped = Tapped()
+    async with poured(client, tapped) as (stream, peer, pouring):
+        await peer.send(b"4\r\nlast\r\n" + END)
+        await pouring
+        assert [*tapped.pieces, await stream.read(), await stream.read()] == [b"last", b""]
+
+
+async def test_a_piece_that_the_tap_does_not_take_is_left_to_be_read(client: FastClient):
+    tapped = Tapped(wanted=1)
+    async with poured(client, tapped) as (stream, peer, pouring):
+        await peer.chunk(b"a")
+        await tapped.until(b"a")
+        await peer.chunk(b"b")
+        await pouring
+        assert await stream.read() == b"b"
+        again = Tapped()
+        await peer.chunk(b"c")
+        await asyncio.sleep(0.05)
+        await stream.pour(again.take)  # there is something to read already
+        assert again.pieces == []
+        assert await stream.read() == b"c"
+
+
+async def test_what_the_tap_raises_reaches_who_pours(client: FastClient):
+    async with opened(client) as (stream, peer):
+        await peer.chunk(b"first")
+        await stream.read()
+        async with asyncio.TaskGroup() as group:
+            sending = group.create_task(asyncio.sleep(0.05))
+            sending.add_done_callback(lambda _: group.create_task(peer.chunk(b"a")))
+            with pytest.raises(ZeroDivisionError):
+                await stream.pour(Tapped(error=ZeroDivisionError()).take)
+        await stream.aclose()
+        await peer.gone()
+
+
+@pytest.mark.parametrize("reset", [False, True])
+async def test_a_stream_that_is_cut_while_it_is_poured_says_so_when_read(client: FastClient, reset: bool):
+    tapped = Tapped()
+    async with poured(client, tapped) as (stream, peer, pouring):
+        await peer.chunk(b"a")
+        await tapped.until(b"a")
+        if reset:
+            peer.reset()
+        else:
+            peer.writer.close()
+        await pouring
+        with pytest.raises(OutcomeUnknown):
+            await stream.read()
+
+
+async def test_what_is_poured_counts_against_the_bound(client: FastClient):
+    tapped = Tapped()
+    async with poured(client, tapped, reply_bytes_max=6) as (stream, peer, pouring):
+        await peer.chunk(b"6")
+        await tapped.until(b"6")
+        await peer.chunk(b"7")
+        await pouring
+        assert tapped.pieces == [b"6"]
+        with pytest.raises(ReplyTooLarge):
+            await stream.read()
+        await peer.gone()
+
+
+async def test_a_poured_stream_that_stands_still_is_stalled_and_one_that_goes_on_is_not(client: FastClient):
+    tapped = Tapped()
+    async with poured(client, tapped, stall_timeout_s=0.3) as (stream, peer, pouring):
+        for _ in range(6):
+            await asyncio.sleep(0.1)
+            await peer.chunk(b"a")
+        await tapped.until(*[b"a"] * 6)
+        await pouring
+        with pytest.raises(Stalled):
+            await stream.read()
+        await peer.gone()
+
+
+async def test_who_leaves_while_pouring_closes_the_connection_at_once(client: FastClient):
+    tapped = Tapped()
+    async with poured(client, tapped) as (_, peer, pouring):
+        await peer.chunk(b"a")
+        await tapped.until(b"a")
+        pouring.cancel()
+        await peer.chunk(b"b")
+        await peer.gone()
+        assert tapped.pieces == [b"a"]
+
+
+async def test_nothing_is_poured_before_the_first_read_nor_of_what_is_compressed(client: FastClient):
+    tapped = Tapped()
+    async with opened(client) as (stream, _):
+        await stream.pour(tapped.take)
+    head = CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n")
+    async with opened(client, head) as (stream, peer):
+        await peer.chunk(gzip.compress(b"first"))
+        assert await stream.read() == b"first"
+        await stream.pour(tapped.take)
+    assert tapped.pieces == []

@@ -31,6 +31,9 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     case. Nothing in them may come from outside."""
     body: bytes = b""
     chunks: AsyncIterator[bytes] | None = None
+    pour: Callable[[Callable[[bytes], bool]], None] | None = None
+    """Told a function that takes pieces, and says False when it has enough for now, it may hand it some of the stream
+    right away, where they come in; `chunks` gives the others. Without, or untold, all are in `chunks`."""
     length: int | None = None
     """Of the stream, or of the body that a HEAD would have had."""
     close: Callable[[], Awaitable[None]] | None = None

@@ -125,6 +125,8 @@ class ExchangeClient:
             if not reply.open_ended:
                 headers.append(_length(reply))
             self._exchange.start(reply.status, headers, encoded=fixed)
+            if reply.pour is not None:
+                reply.pour(self._exchange.write)
             streaming = self._stream(reply.chunks)
             await (self.while_there(streaming) if reply.open_ended else streaming)
         finally:

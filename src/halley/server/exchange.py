@@ -27,8 +27,6 @@ _log = logging.getLogger("halley.server")
 class Connection(Protocol):
     """What an exchange needs of its connection."""
 
-    transport: asyncio.Transport
-    """For what follows what was sent; else `send`."""
     tasks: set[asyncio.Task[None]]
     write_paused: bool
     client: tuple[str, int] | None
@@ -216,7 +214,7 @@ class Exchange:
             return
         self._check_end()
         if self._chunked:
-            self._connection.transport.write(b"0\r\n\r\n")
+            self._connection.send(b"0\r\n\r\n")
         self._finish()
 
     # ASGI.
@@ -398,13 +396,14 @@ class Exchange:
             raise RuntimeError(f"{self._missing} bytes of the answer are missing")
 
     def _write(self, data: bytes) -> None:
-        transport = self._connection.transport
-        if not self._chunked:
-            transport.write(data)
-        elif len(data) <= JOINED_BYTES_MAX:
-            transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        connection = self._connection
+        if len(data) > JOINED_BYTES_MAX:
+            if self._chunked:
+                connection.send(b"%x\r\n" % len(data), data, b"\r\n")
+            else:
+                connection.send(data)
         else:
-            transport.writelines((b"%x\r\n" % len(data), data, b"\r\n"))
+            connection.send_soon(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
 
     def _finish(self) -> None:
         self._end_waits()

@@ -4,6 +4,7 @@ The connection fills it, the reader empties it. There is no queue and no task: a
 """
 
 import asyncio
+from collections.abc import Callable
 from math import inf
 
 from halley.upstream.connection import Connection
@@ -11,6 +12,8 @@ from halley.upstream.errors import OutcomeUnknown
 from halley.upstream.headers import Pairs
 from halley.upstream.messages import UpstreamRequest
 
+Tap = Callable[[bytes], bool]
+"""Takes a piece at once, where it comes in; False if it does not: then its reader is woken and finds it."""
 READ_AHEAD_BYTES = 256 * 1024
 """Reading pauses when so much waits for a slow reader."""
 PIECE_COST_BYTES = 48
@@ -34,6 +37,7 @@ class Incoming:
         "quiet_at",
         "request",
         "status",
+        "tap",
         "total_at",
     )
 
@@ -53,6 +57,8 @@ class Incoming:
         self.buffered = 0
         self.ended = False
         self.failure: OutcomeUnknown | None = None
+        self.tap: Tap | None = None
+        """Gets what comes while the reader waits, who then sleeps on."""
 
     def take_head(self, status: int, headers: Pairs) -> None:
         """The head has come."""
@@ -68,7 +74,8 @@ class Incoming:
     def notify(self) -> None:
         """Something came; wake the reader if it is what it waits for, and hold the sender back if it is too much."""
         waiter = self._waiter
-        if waiter is not None and (self.ended or (self.status and self.buffered >= self._enough)):
+        is_enough = self.ended or (self.status and self.buffered >= self._enough)
+        if waiter is not None and is_enough and not (self.tap is not None and self._tapped(self.tap, waiter)):
             self._waiter = None
             if not waiter.done():
                 waiter.set_result(None)
@@ -136,6 +143,22 @@ class Incoming:
         except asyncio.CancelledError:
             self.leave()
             raise
+
+    def _tapped(self, tap: "Tap", waiter: asyncio.Future[None]) -> bool:
+        """Whether the tap took what is there; if not, the reader finds it, or what the tap raised."""
+        if self.ended or waiter.done():
+            return False
+        pieces = self.pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        try:
+            if not tap(data):
+                return False
+        except Exception as error:  # noqa: BLE001 - it is the reader's, and reaches it
+            waiter.set_exception(error)
+            return False
+        pieces.clear()
+        self.buffered = 0
+        return True
 
     def _resume(self) -> None:
         if self.ended or self.failure is not None:

@@ -1,6 +1,7 @@
 """What the rest of the house knows of HTTP to vendors: a request, a reply whole or as it comes, and the client."""
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -84,6 +85,13 @@ class UpstreamStream(Protocol):
         """Give what has arrived, waiting for the next piece only if there is nothing; `b""` at the proper end.
 
         Raises `OutcomeUnknown`, `Stalled` or `ReplyTooLarge`, after all that came before was given.
+        """
+        ...
+
+    async def pour(self, tap: Callable[[bytes], bool]) -> None:
+        """Hand pieces to `tap` as soon as they come, and return when there is something to `read`.
+
+        That is also what the tap did not take, saying False; what the tap raises is raised. It may hand on nothing.
         """
         ...
 

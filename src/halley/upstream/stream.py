@@ -8,7 +8,7 @@ from typing import Self
 from halley.upstream.encoding import BadEncoding, Unpacker, decode_body
 from halley.upstream.errors import OutcomeUnknown, ReplyTooLarge
 from halley.upstream.headers import joined
-from halley.upstream.incoming import READ_AHEAD_BYTES, Incoming
+from halley.upstream.incoming import READ_AHEAD_BYTES, Incoming, Tap
 
 UNPACK_BYTES_MAX = 256 * 1024
 """Unpacked at once, so that a bomb neither fills the memory nor holds the loop."""
@@ -52,6 +52,30 @@ class ReplyStream:
         if self._received > self._bytes_max:
             raise self._too_large()
         return piece
+
+    async def pour(self, tap: Tap) -> None:
+        """Hand pieces to `tap` where they come in, waking nobody; return when there is something to `read`."""
+        incoming = self._incoming
+        if not self._is_plain or not self._received or incoming.pieces:
+            return
+        waiter = incoming.expect(1)
+        if waiter is None:
+            return
+
+        def counting(piece: bytes) -> bool:
+            if self._received + len(piece) > self._bytes_max or not tap(piece):
+                return False
+            self._received += len(piece)
+            return True
+
+        incoming.tap = counting
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            incoming.leave()
+            raise
+        finally:
+            incoming.tap = None
 
     async def read_all(self) -> bytes:
         """Give the whole rest at once."""

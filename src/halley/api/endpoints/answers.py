@@ -135,6 +135,7 @@ def _streamed(stream: Streaming, headers: tuple[tuple[str, str], ...]) -> Reply:
     return Reply(
         headers=(("content-type", stream.content_type), *_UNBUFFERED, *headers),
         chunks=stream.pieces,
+        pour=stream.pour,
         close=stream.aclose,
     )
 

@@ -49,7 +49,10 @@ class Streaming:
         self._answered = answered
         self._flow = flow
         self._closed = False
-        self.pieces = keeping(world, ask, answered.attempt, flow.pieces())
+        pieces = flow.pieces()
+        self.pieces = keeping(world, ask, answered.attempt, pieces)
+        self.pour = flow.pour if self.pieces is pieces else None
+        """Lets pieces go straight to the caller, where nothing is to be done with them."""
         self.content_type = flow.content_type
         self.channel = answered.attempt.channel.name
 

@@ -1,7 +1,7 @@
 """relay: the vendor's reply on its way to the caller, whole or piece by piece, its usage read on the way."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 import msgspec
@@ -25,6 +25,8 @@ from halley.wire.formats import CHAT_FORMATS
 from halley.wire.openai.usage import NO_OUTLINE, Outline, counts_in, read_outline, read_usage
 from halley.world import World
 
+Sink = Callable[[bytes], bool]
+"""Takes a piece for the caller; False if that is more than the caller takes just now."""
 LARGE_BYTES = 256 * 1024
 """A reply above this is read in a thread, so that nobody waits for it."""
 _JSON = "application/json"
@@ -87,6 +89,12 @@ class Flow:
         """Why the stream ended before its end; None while it goes well."""
         self.complete = False
         self.first_byte_us = 0
+        self._sink: Sink | None = None
+        self._sink_is_full = False
+
+    def pour(self, sink: Sink) -> None:
+        """Let pieces go straight to `sink`, whenever nothing has to be waited for; `pieces` gives only the others."""
+        self._sink = sink
 
     async def begin(self, began_s: float) -> None:
         """Wait for the first piece. Raises the fault of a stream that breaks before it: nobody has seen any of it."""
@@ -111,7 +119,7 @@ class Flow:
         try:
             yield self._first
             callers = self._world.callers
-            while data := await self._stream.read():
+            while data := await self._next():
                 if callers.epoch != self._epoch:
                     await self._still_admitted()
                 out = self.pipe.take(data)
@@ -124,6 +132,21 @@ class Flow:
             last = self._break(error)
         if last:
             yield last
+
+    async def _next(self) -> bytes:
+        if self._sink is not None:
+            await self._stream.pour(self._pass_on)
+        return await self._stream.read()
+
+    def _pass_on(self, data: bytes) -> bool:
+        """Do as `pieces` does, but not what has to wait: that is left to it."""
+        if self._sink is None or self._sink_is_full or self._world.callers.epoch != self._epoch:
+            self._sink_is_full = False
+            return False
+        out = self.pipe.take(data)
+        if out:
+            self._sink_is_full = not self._sink(out)
+        return True
 
     async def _still_admitted(self) -> None:
         """Raises `Unauthenticated` when the key was revoked on the way."""
