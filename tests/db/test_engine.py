@@ -177,6 +177,16 @@ async def test_units_whose_connection_is_lost_before_the_commit_are_run_again(db
     assert await names(db) == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("database_url", ONLY_POSTGRESQL, indirect=True)
+@pytest.mark.parametrize("first", [True, False])
+async def test_what_postgresql_cannot_store_fails_its_own_unit_alone(db: Database, first: bool):
+    asked = ["bad\0", "a", "bad\0", "b", "c"] if first else ["a", "bad\0", "b", "c"]
+    results = await asyncio.gather(*(db.write("put", put(name)) for name in asked), return_exceptions=True)
+    assert [name for name in asked if "bad" not in name] == [each for each in results if isinstance(each, str)]
+    assert {type(each) for each in results if not isinstance(each, str)} == {psycopg.DataError}
+    assert await names(db) == ["a", "b", "c"]
+
+
 def end_all(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(END_ALL.encode())

@@ -140,7 +140,7 @@ class Connection(Protocol):
         ...
 
     def commit(self) -> frozenset[str]:
-        """Put all on disk; give the topics to wake."""
+        """Put all on disk, what `finish` found nothing wrong with; give the topics to wake."""
         ...
 
     def rollback(self) -> None:

@@ -49,7 +49,7 @@ class Result:
         return self._reply.command_tuples or 0
 
     def rows(self) -> Sequence[Row]:
-        """Give its rows. To be asked for before the next statement."""
+        """Give its rows."""
         reply = self._reply
         if not reply.ntuples:
             return ()
@@ -88,11 +88,21 @@ class Link:
         Raises psycopg's error of the first that failed; nothing behind it was done. `OperationalError` when the
         connection is lost: then it is not known what was done.
         """
+        return self.do([self.bind(statement) for statement in statements])
+
+    def bind(self, statement: Statement) -> "Call":
+        """Make it ready for `do`. Raises `DataError`, with nothing sent, of a value that cannot be stored."""
+        if statement.values is None:
+            return Call(statement.sql)
+        transformer = self._transformer
+        values = transformer.dump_sequence(statement.values, [PyFormat.AUTO] * len(statement.values))
+        return Call(statement.sql, transformer.types or (), values, transformer.formats)
+
+    def do(self, calls: "Sequence[Call]") -> Sequence[Result]:
+        """Do as `ask`."""
         if len(self._prepared) > PREPARED_MAX:
             self._prepared.clear()
-            statements = (Statement(b"DEALLOCATE ALL"), *statements)
-            return self.ask(statements)[1:]
-        calls = [self._bind(statement) for statement in statements]
+            return self.do((Call(b"DEALLOCATE ALL"), *calls))[1:]
         try:
             for call in calls:
                 self._send(call)
@@ -112,22 +122,15 @@ class Link:
         """Close the connection."""
         self._connection.close()
 
-    def _bind(self, statement: Statement) -> "_Call":
-        if statement.values is None:
-            return _Call(statement.sql)
-        transformer = self._transformer
-        # Raises before anything is sent, as of a text that cannot be stored.
-        values = transformer.dump_sequence(statement.values, [PyFormat.AUTO] * len(statement.values))
-        return _Call(statement.sql, transformer.types or (), values, transformer.formats)
-
-    def _send(self, call: "_Call") -> None:
+    def _send(self, call: "Call") -> None:
         if call.types is None:
             self._pg.send_query_params(call.sql, None)
             return
         name = self._prepared.get(call.key)
         if name is None:
             self._names += 1
-            call.preparing = name = b"%d" % self._names
+            self._prepared[call.key] = name = b"%d" % self._names
+            call.is_preparing = True
             self._pg.send_prepare(name, call.sql, call.types)
         self._pg.send_query_prepared(name, call.values, call.formats)
 
@@ -136,15 +139,15 @@ class Link:
             self._wait(select.POLLIN | select.POLLOUT)
             self._pg.consume_input()  # a server that cannot be rid of its answers does not read on
 
-    def _receive(self, call: "_Call") -> PGresult:
+    def _receive(self, call: "Call") -> PGresult:
         reply = self._reply()
-        if call.preparing is None:
+        if not call.is_preparing:
             return reply
+        done = self._reply()
         if reply.status == ExecStatus.COMMAND_OK:
-            self._prepared[call.key] = call.preparing
-            return self._reply()
+            return done
         # It was not prepared, so it was not done either.
-        self._reply()
+        del self._prepared[call.key]
         return reply
 
     def _reply(self) -> PGresult:
@@ -161,17 +164,17 @@ class Link:
         self._poll.register(self._pg.socket, events)
         self._poll.poll()
 
-    def _refuse(self, call: "_Call", reply: PGresult) -> None:
+    def _refuse(self, call: "Call", reply: PGresult) -> None:
         error = errors.error_from_result(reply)
         if isinstance(error, _OUTDATED):
             self._prepared.pop(call.key, None)
         raise error
 
 
-class _Call:
+class Call:
     """A statement as libpq takes it."""
 
-    __slots__ = ("formats", "key", "preparing", "sql", "types", "values")
+    __slots__ = ("formats", "is_preparing", "key", "sql", "types", "values")
 
     def __init__(
         self,
@@ -185,5 +188,5 @@ class _Call:
         self.values = values
         self.formats = formats
         self.key = (sql, types)
-        self.preparing: bytes | None = None
-        """The name under which it is being prepared."""
+        self.is_preparing = False
+        """Whether it is prepared in the same round trip."""

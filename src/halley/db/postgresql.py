@@ -10,7 +10,7 @@ import psycopg
 from psycopg import errors
 
 from halley.db.engine import NO_PARAMS, Params, Row, Taken, Tx, Value, Values
-from halley.db.libpq import Link, Result, Statement
+from halley.db.libpq import Call, Link, Result, Statement
 from halley.db.wakeups import Wakeups
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ class PostgresTx:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._columns: dict[str, dict[str, str]] = {}
-        self._unsent: list[tuple[Statement, _Check | None]] = []
+        self._unsent: list[tuple[Call, _Check | None]] = []
         self.topics: set[str] = set()
 
     def all(self, sql: str, params: Params = NO_PARAMS) -> Sequence[Row]:
@@ -92,15 +92,18 @@ class PostgresTx:
         self.topics.add(topic)
 
     def later(self, statement: Statement, check: _Check | None = None) -> None:
-        """Send a statement only with the next one whose result is asked for: both take one round trip."""
-        self._unsent.append((statement, check))
+        """Send a statement only with the next one whose result is asked for: both take one round trip.
+
+        Raises at once of a value that cannot be stored: what waits, a savepoint perhaps, goes on waiting.
+        """
+        self._unsent.append((self._link.bind(statement), check))
 
     def send(self) -> Sequence[Result]:
         """Send what waits, and raise what it raises."""
         if not self._unsent:
             return ()
         unsent, self._unsent = self._unsent, []
-        results = self._link.ask([statement for statement, _ in unsent])
+        results = self._link.do([call for call, _ in unsent])
         for (_, check), result in zip(unsent, results, strict=True):
             if check is not None:
                 check(result)
