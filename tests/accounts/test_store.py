@@ -31,12 +31,12 @@ async def test_a_key_has_no_limits_unless_it_was_given_some(books: Books):
     await books.db.write("key", lambda tx: accounts.create_key(tx, new_key()))
     free = await books.db.read(lambda tx: accounts.find_caller(tx, hash_key(TEXT)))
     assert free is not None
-    assert (free.requests_per_minute, free.tokens_per_minute) == (None, None)
+    assert (free.rate.requests_per_minute, free.rate.tokens_per_minute) == (None, None)
     bound = new_key(id="key_2", text="sk-2", requests_per_minute=60, tokens_per_minute=10_000)
     key = await books.db.write("key", lambda tx: accounts.create_key(tx, bound))
     caller = await books.db.read(lambda tx: accounts.find_caller(tx, hash_key("sk-2")))
     assert caller is not None
-    assert (caller.requests_per_minute, caller.tokens_per_minute) == (60, 10_000)
+    assert (caller.rate.requests_per_minute, caller.rate.tokens_per_minute) == (60, 10_000)
     assert (key.requests_per_minute, key.tokens_per_minute) == (60, 10_000)
 
 
@@ -54,7 +54,7 @@ async def test_other_limits_reach_every_process(books: Books):
     assert await books.db.read(lambda tx: accounts.generation(tx, "keys")) == before + 1
     caller = await books.db.read(lambda tx: accounts.find_caller(tx, hash_key(TEXT)))
     assert caller is not None
-    assert (caller.requests_per_minute, caller.tokens_per_minute) == (None, 5)
+    assert (caller.rate.requests_per_minute, caller.rate.tokens_per_minute) == (None, 5)
     assert not await books.db.write("limits", lambda tx: change(tx, "key_x"))
     await books.db.write("revoke", lambda tx: accounts.revoke_key(tx, "key_1", 9))
     assert not await books.db.write("limits", change)

@@ -17,7 +17,7 @@ async def test_a_key_may_be_made_with_limits(operator: Operator):
     assert (row["requests_per_minute"], row["tokens_per_minute"]) == (60, 9_000)
     caller = await operator.services.db.read(lambda tx: find_caller(tx, rules.hash_key(key)))
     assert caller is not None
-    assert (caller.requests_per_minute, caller.tokens_per_minute) == (60, 9_000)
+    assert (caller.rate.requests_per_minute, caller.rate.tokens_per_minute) == (60, 9_000)
 
 
 @pytest.mark.parametrize("by", ["id", "text"])

@@ -5,6 +5,7 @@ import gc
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -205,6 +206,19 @@ async def test_each_has_its_own_error(db: Database):
         await until(bad)
     assert (await until(good), await until(other)) == ("A", "B")
     assert await names(db) == ["a", "b"]
+
+
+async def test_who_wants_to_be_told_is_and_then_nobody_else(db: Database):
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+    told: list[tuple[str, Exception | None]] = []
+    for name in ("a", "bad", "b"):
+        db.write_later(Puts().group, name, partial(lambda name, error: told.append((name, error)), name))
+    assert await names(db) == ["a", "b"]
+    assert [(name, type(error)) for name, error in told] == [("a", type(None)), ("bad", KeyError), ("b", type(None))]
+    await names(db)
+    gc.collect()
+    assert complaints == []
 
 
 async def test_an_error_that_nobody_asks_for_is_told_to_the_loop(db: Database):

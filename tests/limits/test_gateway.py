@@ -4,6 +4,7 @@ import pytest
 from tests.app.rigs import Rig
 
 from halley.console.commands import keys
+from halley.limits import Standing
 from halley.pipeline.admit import NeverFits, OverLimit, admit, correct, limit
 
 
@@ -54,13 +55,14 @@ async def test_other_limits_hold_for_callers_who_were_there_before(rig: Rig):
 
 async def test_tokens_are_refused_with_what_is_needed_and_what_is_left(rig: Rig):
     caller = await admit(rig.world, await rig.make_key(tokens_per_minute=1_000))
-    assert limit(rig.world, caller, tokens=900).remaining_tokens == 100
+    assert limit(rig.world, caller, tokens=900).tokens == Standing(1_000, 100, 54_000_000)
     with pytest.raises(OverLimit, match="1,000 tokens per minute; this call needs up to 200, and 100 are left") as over:
         limit(rig.world, caller, tokens=200)
     assert over.value.retry_after_s is not None
-    assert (over.value.may_retry, over.value.verdict.remaining_tokens) == (True, 100)
+    assert over.value.may_retry
+    assert over.value.verdict.tokens == Standing(1_000, 100, 54_000_000)
     correct(rig.world, caller, tokens=-800)
-    assert limit(rig.world, caller, tokens=200).remaining_tokens == 700
+    assert limit(rig.world, caller, tokens=200).tokens == Standing(1_000, 700, 18_000_000)
 
 
 async def test_a_call_that_fits_into_no_minute_is_told_not_to_come_again(rig: Rig):

@@ -1,17 +1,23 @@
 import pytest
 
-from halley.limits import Limits, RateLimit, Verdict, rate_headers
+from halley.limits import Limits, RateLimit, Standing, Verdict, rate_headers
 from halley.limits.headers import duration
 
 ONE = RateLimit(requests_per_minute=1)
 TOKENS = RateLimit(tokens_per_minute=100)
 
 
+def remaining_tokens(verdict: Verdict) -> int:
+    assert verdict.tokens is not None
+    return verdict.tokens.remaining
+
+
 def test_a_full_minute_may_come_at_once_and_then_evenly():
     limits, rate = Limits(), RateLimit(requests_per_minute=60)
     assert all(limits.take("k", rate, tokens=0, now_s=5).allowed for _ in range(60))
     refused = limits.take("k", rate, tokens=0, now_s=5)
-    assert (refused.allowed, refused.retry_after_s, refused.reset_requests_s) == (False, 1, 60)
+    assert (refused.allowed, refused.retry_after_s) == (False, 1)
+    assert refused.requests == Standing(60, 0, 60_000_000)
     assert limits.take("k", rate, tokens=0, now_s=6).allowed
     assert not limits.take("k", rate, tokens=0, now_s=6).allowed
 
@@ -33,11 +39,11 @@ def test_refused_calls_cost_nothing():
 
 def test_what_was_taken_too_much_is_given_back_and_what_was_too_little_is_taken():
     limits = Limits()
-    assert limits.take("k", TOKENS, tokens=80, now_s=0).remaining_tokens == 20
+    assert remaining_tokens(limits.take("k", TOKENS, tokens=80, now_s=0)) == 20
     limits.correct("k", TOKENS, tokens=-70, now_s=0)
-    assert limits.take("k", TOKENS, tokens=0, now_s=0).remaining_tokens == 90
+    assert remaining_tokens(limits.take("k", TOKENS, tokens=0, now_s=0)) == 90
     limits.correct("k", TOKENS, tokens=50, now_s=0)
-    assert limits.take("k", TOKENS, tokens=0, now_s=0).remaining_tokens == 40
+    assert remaining_tokens(limits.take("k", TOKENS, tokens=0, now_s=0)) == 40
 
 
 def test_a_key_without_limits_is_not_remembered():
@@ -70,26 +76,36 @@ def test_a_lower_limit_counts_what_was_used_under_the_higher_one():
     for _ in range(10):
         limits.take("k", RateLimit(requests_per_minute=60), tokens=0, now_s=0)
     verdict = limits.take("k", RateLimit(requests_per_minute=5), tokens=0, now_s=0)
-    assert (verdict.allowed, verdict.remaining_requests, verdict.retry_after_s) == (False, 0, 72)
+    assert (verdict.allowed, verdict.retry_after_s) == (False, 72)
+    assert verdict.requests == Standing(5, 0, 120_000_000)
+
+
+def test_the_same_limit_read_anew_changes_nothing():
+    limits = Limits()
+    for _ in range(60):
+        assert limits.take("k", RateLimit(requests_per_minute=60), tokens=0, now_s=0).allowed
+    assert not limits.take("k", RateLimit(requests_per_minute=60), tokens=0, now_s=0.9).allowed
+    assert limits.take("k", RateLimit(requests_per_minute=60), tokens=0, now_s=1).allowed
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"),
+    ("microseconds", "text"),
     [
         (0, "0s"),
-        (0.012, "12ms"),
-        (0.0000001, "1ms"),
-        (0.9999, "1s"),
-        (1, "1s"),
-        (7.66, "7.66s"),
-        (59.9999, "1m0s"),
-        (90.5, "1m30.5s"),
-        (360, "6m0s"),
-        (3_723.004, "1h2m3.004s"),
+        (1, "1ms"),
+        (12_000, "12ms"),
+        (12_001, "13ms"),
+        (999_900, "1s"),
+        (1_000_000, "1s"),
+        (7_660_000, "7.66s"),
+        (59_999_900, "1m0s"),
+        (90_500_000, "1m30.5s"),
+        (360_000_000, "6m0s"),
+        (3_723_004_000, "1h2m3.004s"),
     ],
 )
-def test_times_are_spelled_as_openai_spells_them(seconds: float, text: str):
-    assert duration(seconds) == text
+def test_times_are_spelled_as_openai_spells_them(microseconds: int, text: str):
+    assert duration(microseconds) == text
 
 
 def test_the_headers_say_where_the_key_stands():

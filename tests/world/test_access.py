@@ -4,6 +4,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -124,6 +125,12 @@ def test_the_time_of_each_line_is_its_own(house: House):
 
 
 def test_what_is_kept_of_spellings_is_bounded(house: House):
+    os.set_blocking(house.reader, False)
     for status in range(KNOWN_MAX + 2):
         house.note(status=status)
+        if status % 50 == 0:
+            house.handler.flush()
+            with suppress(BlockingIOError):  # its thread may be about to write
+                os.read(house.reader, 65_536)
+    assert house.written()
     assert len(house.access.known) == 2

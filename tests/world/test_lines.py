@@ -6,6 +6,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 import msgspec
 import pytest
@@ -69,6 +70,23 @@ def test_what_was_put_is_soon_written_in_order(pipe: Pipe):
     for line in lines:
         pipe.lines.put(line)
     assert pipe.read(sum(map(len, lines))) == b"".join(lines)
+
+
+def test_what_is_spelled_late_comes_in_its_place_and_is_spelled_once(pipe: Pipe):
+    lines = [b"line %d\n" % number for number in range(1_000)]
+    spelled: list[bytes] = []
+
+    def spell(line: bytes) -> bytes:
+        spelled.append(line)
+        return line
+
+    for number, line in enumerate(lines):
+        if number % 3:
+            pipe.lines.put_unspelled(partial(spell, line), len(line))
+        else:
+            pipe.lines.put(line)
+    assert pipe.read(sum(map(len, lines))) == b"".join(lines)
+    assert spelled == [line for number, line in enumerate(lines) if number % 3]
 
 
 def test_what_is_logged_is_out_at_once_and_after_what_was_put_before(pipe: Pipe, logger: logging.Logger):

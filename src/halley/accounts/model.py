@@ -7,6 +7,7 @@ import msgspec
 
 from halley.kernel.faults import Conflict
 from halley.kernel.money import Nanos
+from halley.limits import RateLimit
 
 
 class NameTaken(Conflict):
@@ -98,8 +99,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     group_name: str
     key_name: str
     hint: str
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
+    rate: RateLimit = RateLimit()
     operator: bool = False
     """Whether answers may say which channel gave them."""
 

@@ -24,6 +24,7 @@ from halley.db import Row, Tx
 from halley.kernel import codec
 from halley.kernel.faults import BadRequest, NotFound, OutOfFunds
 from halley.kernel.money import Nanos, dollars
+from halley.limits import RateLimit
 
 PAGE_MAX = 1_000
 AMOUNT_MAX = Nanos(2**60)
@@ -156,8 +157,7 @@ def find_caller(tx: Tx, key_hash: str) -> Caller | None:
         group_name=row["group_name"],
         key_name=row["name"],
         hint=row["hint"],
-        requests_per_minute=row["requests_per_minute"],
-        tokens_per_minute=row["tokens_per_minute"],
+        rate=RateLimit(requests_per_minute=row["requests_per_minute"], tokens_per_minute=row["tokens_per_minute"]),
         operator=bool(row["operator"]),
     )
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote
 
@@ -99,8 +99,8 @@ class _Sight(msgspec.Struct, kw_only=True, eq=False):
     address: Address | None = None
     base_url: str = ""
     """As of that address."""
-    figures: dict[tuple[str, int], "_Figures"] = {}
-    """By route and status."""
+    figures: dict[int, "_Figures"] = {}
+    """By status."""
 
 
 class _Figures(msgspec.Struct, frozen=True, eq=False):
@@ -162,14 +162,14 @@ class Api:
         elif scope["type"] == "lifespan":
             await _live(receive, send)
 
-    async def exchange(self, exchange: Exchange) -> None:
+    def exchange(self, exchange: Exchange) -> Awaitable[None]:
         """Answer one request of our own server, of whose head we may have seen the like."""
         head = exchange.head
         sight: _Sight | None = head.known
         if sight is None:
             sight = head.known = self._sight(head.method, head.path, head.query, head.headers)
             sight.peer = _host(exchange.peer)
-        await self._serve(sight, self._answers.of_exchange(exchange))
+        return self._serve(sight, self._answers.of_exchange(exchange))
 
     @property
     def running(self) -> int:
@@ -183,17 +183,20 @@ class Api:
     async def _serve(self, sight: _Sight, client: Client) -> None:
         world = self._world
         began = world.clock.monotonic()
+        share = Share(self._gates)
         visit = _Visit(id=ID_PREFIX + world.ids.new(), sight=sight, received_at=world.clock.now())
         self._running += 1
         self._idle.clear()
         status = CLIENT_LEFT
         try:
             try:
-                reply = await self._handle(visit, client)
+                reply = await self._handle(visit, client, share)
             except ClientLeft:
                 raise
             except Exception as error:  # noqa: BLE001 - the edge of the app: what nobody foresaw is logged, then a 500
                 reply = self._refusal(visit, error)
+            finally:
+                share.release()
             status = reply.status
             visit.answered = True
             if not client.answer_now(reply, visit.id.encode(), is_head=sight.method == "HEAD"):
@@ -296,7 +299,7 @@ class Api:
             fault = errors.internal()
         return errors.reply_to_fault(fault, visit.id, visit.sight.render)
 
-    async def _handle(self, visit: _Visit, client: Client) -> Reply:
+    def _handle(self, visit: _Visit, client: Client, share: Share) -> Awaitable[Reply]:
         sight = visit.sight
         if sight.match is None or sight.path is None:
             return _unrouted(sight)
@@ -306,19 +309,24 @@ class Api:
             raise Draining(message, retry_after_s=DRAIN_RETRY_S)
         if sight.fields is None:
             sight.fields = read_query(sight.query)
-        call = self._call(visit, sight.match, sight.path, client)
+        call = self._call(visit, sight.match, sight.path, client, share)
         if sight.fields:
             call.query = dict(without_key(sight.fields))
         if entry.access is not Access.OPEN and entry.access is not Access.LINK:
             call.epoch = self._world.callers.epoch
-            call.admitted = self._world.callers.get(sight.key_hash) or await self._admit(call, sight)
-            visit.key_id = call.admitted.key_id if call.admitted else None
-        try:
-            return await entry.handler(call)
-        finally:
-            call.share.release()
+            caller = call.admitted = self._world.callers.get(sight.key_hash)
+            if caller is None:
+                return self._handle_newcomer(visit, call)
+            visit.key_id = caller.key_id
+        return entry.handler(call)
 
-    def _call(self, visit: _Visit, match: Match[Entry], path: str, client: Client) -> Call:
+    async def _handle_newcomer(self, visit: _Visit, call: Call) -> Reply:
+        """Go on with a call whose key is not the one that came with this head before."""
+        call.admitted = await self._admit(call, visit.sight)
+        visit.key_id = call.admitted.key_id if call.admitted else None
+        return await call.entry.handler(call)
+
+    def _call(self, visit: _Visit, match: Match[Entry], path: str, client: Client, share: Share) -> Call:
         sight = visit.sight
         address = self._place()
         if sight.address is not address:
@@ -338,7 +346,7 @@ class Api:
             base_url=sight.base_url,
             received_at=visit.received_at,
             client=client,
-            share=Share(self._gates),
+            share=share,
         )
 
     def _place(self) -> Address:
@@ -370,12 +378,13 @@ class Api:
         return find_key(_pairs(sight.raw_headers), fields, self._key_headers) if key is None else key
 
     def _note(self, visit: _Visit, status: int, seconds: float) -> None:
-        sight, route = visit.sight, visit.route
-        figures = sight.figures.get((route, status))
+        sight = visit.sight
+        figures = sight.figures.get(status)
         if figures is None:
+            route = visit.route
             method = sight.method if sight.method in METHODS else "other"
             metrics = self._world.metrics
-            figures = sight.figures[route, status] = _Figures(
+            figures = sight.figures[status] = _Figures(
                 (route, method, status),
                 metrics.requests.labels(route, method, str(status)),
                 metrics.latency.labels(route),
@@ -406,7 +415,7 @@ def _cut(sight: _Sight) -> Draining:
     return Draining(message, retry_after_s=DRAIN_RETRY_S)
 
 
-def _unrouted(sight: _Sight) -> Reply:
+async def _unrouted(sight: _Sight) -> Reply:
     allowed = sight.allowed
     if sight.method == "OPTIONS" and allowed:
         listed = ", ".join((*allowed, "OPTIONS"))

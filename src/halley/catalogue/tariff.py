@@ -1,15 +1,17 @@
 """A set of prices as calls are charged by it: what can be known of it beforehand is worked out once. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from halley.catalogue.conditions import at_size, dearest, input_tokens, parse_key
 from halley.catalogue.units import FALLBACKS
-from halley.kernel.money import Nanos, total
+from halley.kernel.money import Nanos, total_of
 
 CASES_REMEMBERED_MAX = 256
 """Facts may come from a vendor's reply, and so be anything."""
 METERS_REMEMBERED_MAX = 256
 
+_Priced = tuple[tuple[str, int], ...]
+"""Those of some meters that have a price, and what it is."""
 _Case = tuple[int, tuple[str | None, ...]]
 """How many of the sizes are exceeded, and the facts that conditions name: requests that agree in these pay alike."""
 
@@ -20,29 +22,37 @@ class _Rates:
     def __init__(self, prices: Mapping[str, int]) -> None:
         self._prices = prices
         self._charged_as: dict[str, str] = {}
-        self._apart: set[tuple[str, ...]] = set()
-        """Meters that were counted together, each charged as itself or not at all."""
+        self._apart: dict[tuple[str, ...], _Priced] = {}
+        """Of meters that were counted together, each charged as itself or not at all."""
 
     def total(self, quantities: Mapping[str, int]) -> Nanos:
         """Price what was counted. What is charged as the same meter is added up before it is rounded."""
         meters = tuple(quantities)
-        if meters in self._apart or self._are_apart(meters):
-            return total(quantities, self._prices)
+        priced = self._apart.get(meters)
+        if priced is None:
+            priced = self._learn_apart(meters)
+        if priced is not None:
+            return total_of(quantities, priced)
         counted: dict[str, int] = {}
         for meter, count in quantities.items():
             charged = self._charged_as.get(meter) or self._learn(meter)
             counted[charged] = counted.get(charged, 0) + count
-        return total(counted, self._prices)
+        return total_of(counted, self._priced(counted))
 
     def counts_any_of(self, quantities: Mapping[str, int]) -> bool:
         """Whether there is a price for any of it."""
         return any((self._charged_as.get(each) or self._learn(each)) in self._prices for each in quantities)
 
-    def _are_apart(self, meters: tuple[str, ...]) -> bool:
-        apart = all((self._charged_as.get(each) or self._learn(each)) == each for each in meters)
-        if apart and len(self._apart) < METERS_REMEMBERED_MAX:
-            self._apart.add(meters)
-        return apart
+    def _learn_apart(self, meters: tuple[str, ...]) -> "_Priced | None":
+        if any((self._charged_as.get(each) or self._learn(each)) != each for each in meters):
+            return None
+        priced = self._priced(meters)
+        if len(self._apart) < METERS_REMEMBERED_MAX:
+            self._apart[meters] = priced
+        return priced
+
+    def _priced(self, meters: Iterable[str]) -> "_Priced":
+        return tuple((meter, self._prices[meter]) for meter in meters if meter in self._prices)
 
     def _learn(self, meter: str) -> str:
         charged = meter

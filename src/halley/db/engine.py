@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from halley.db.errors import DatabaseUnavailable
 from halley.db.group import Group
 from halley.db.wakeups import Wakeups
-from halley.db.writer import Writer
+from halley.db.writer import Told, Writer
 from halley.kernel.failpoints import Failpoints
 
 T = TypeVar("T")
@@ -184,13 +184,14 @@ class Database:
         """
         return self._writer.run_together(group, item)
 
-    def write_later(self, group: Group[Item, T], item: Item) -> Future[T]:
+    def write_later(self, group: Group[Item, T], item: Item, told: Told | None = None) -> Future[T]:
         """The same for work that nobody waits for before going on: it need not have a commit of its own.
 
         It goes with the next commit, before all else in it, or after `LINGER_S`, or when many have gathered. It must
-        not depend on a write that is not on disk yet. `read` sees it. The future tells the result or the error.
+        not depend on a write that is not on disk yet. `read` sees it. The future tells the result or the error, and
+        so does `told`, which must not raise: it costs less than a callback of the future.
         """
-        return self._writer.run_later(group, item)
+        return self._writer.run_later(group, item, told)
 
     async def read(self, query: Callable[[Tx], T]) -> T:
         """Run a query that changes nothing, on one snapshot, that has all that was to be written later before."""

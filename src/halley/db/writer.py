@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Item = TypeVar("Item")
+Told = Callable[[Exception | None], object]
+"""Is told on the loop how a write ended."""
 BATCH_MAX = 256
 """Units in one commit."""
 CLASH_TRIES_MAX = 5
@@ -57,6 +59,7 @@ class _Job(msgspec.Struct):
     work: Any
     """A unit, or an item of the group."""
     future: "asyncio.Future[Any]"
+    told: "Told | None" = None
     result: Any = None
     error: Exception | None = None
     committed: bool = False
@@ -122,14 +125,14 @@ class Writer:
         """Queue an item of a group; the same, and who waits leaves only once it is known what became of it."""
         return self._queue(_Job(group.name, group, item, _Certain(loop=self._loop)))
 
-    def run_later(self, group: Group[Item, T], item: Item) -> "asyncio.Future[T]":
+    def run_later(self, group: Group[Item, T], item: Item, told: Told | None) -> "asyncio.Future[T]":
         """Queue an item of a group that nobody waits for: it goes with the next commit, or soon has its own."""
         if self._closed or len(self._jobs) + len(self._later) >= QUEUE_MAX:
             raise self._refusal(group.name)
         self.last_later = future = _Certain(loop=self._loop)
         if not self._later:
             self._later_since = self._loop.time()
-        self._later.append(_Job(group.name, group, item, future))
+        self._later.append(_Job(group.name, group, item, future, told))
         if len(self._later) >= LINGERING_MANY:
             self._write_later_now()
         elif not self._later_timed:
@@ -386,3 +389,6 @@ def _resolve(batch: list[_Job]) -> None:
             job.future.set_exception(job.error)
         else:
             job.future.set_result(job.result)
+        if job.told is not None:
+            job.future.exception()  # that is its word that somebody knows
+            job.told(job.error)

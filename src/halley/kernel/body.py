@@ -1,6 +1,6 @@
 """Bodies that are forwarded as they came: single fields are read or replaced, the rest stays the caller's bytes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import KeysView, Mapping
 from typing import Any
 
 import msgspec
@@ -16,6 +16,11 @@ _INTERPRETED = frozenset(
     )
 )
 """Fields that decide what a call may do and what it costs."""
+NAMES_REMEMBERED_MAX = 1_024
+NAME_REMEMBERED_MAX = 64
+"""Characters of a name."""
+_good_names: set[str] = set()
+"""Names of fields that were looked at and may be there."""
 _string_or_null = msgspec.json.Decoder(str | None)
 
 
@@ -30,7 +35,7 @@ class JsonBody:
             self.fields: dict[str, msgspec.Raw] = _top.decode(data)
         except (ValueError, RecursionError) as error:
             raise BadRequest(f"The body is not valid JSON: {error}") from error
-        _check_names(self.fields)
+        _check_names(self.fields.keys())
         self.data = data
         self._whole: dict[str, Any] | None = None
 
@@ -79,11 +84,15 @@ class JsonBody:
         return codec.encode(fields)
 
 
-def _check_names(names: Iterable[str]) -> None:
+def _check_names(names: KeysView[str]) -> None:
     """Refuse what some servers take for a field that we interpret: they do not care for case, and we would differ."""
+    if names <= _good_names:
+        return
     for name in names:
         if not name.islower() and name not in _INTERPRETED and name.lower() in _INTERPRETED:
             raise BadRequest(f"`{name[:40]}` must be written `{name.lower()}`", param=name[:40])
+        if len(_good_names) < NAMES_REMEMBERED_MAX and len(name) <= NAME_REMEMBERED_MAX:
+            _good_names.add(name)
 
 
 class FormPart(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """Money is an integer number of nano-dollars; this module is the only place where it is rounded, and always upwards."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import NewType
@@ -37,9 +37,10 @@ def nanos_from_dollars(dollars: str | Decimal | int) -> Nanos:
 
 def dollars(amount: int) -> str:
     """Spell an amount in US dollars, exactly and without trailing zeros: `0.04`, `1000`, `-0.000000001`."""
-    whole, rest = divmod(abs(amount), NANOS_PER_DOLLAR)
-    text = f"{whole}.{rest:09d}".rstrip("0").rstrip(".")
-    return f"-{text}" if amount < 0 else text
+    if amount < 0:
+        return f"-{dollars(-amount)}"
+    digits = f"{amount:010d}"
+    return f"{digits[:-9]}.{digits[-9:]}".rstrip("0").rstrip(".")
 
 
 def charge(quantity: int, nanos_per_million: int) -> Nanos:
@@ -54,12 +55,15 @@ def total(quantities: Mapping[str, int], prices: Mapping[str, int]) -> Nanos:
 
     A meter without a price costs nothing; a priced meter that nothing was counted on costs nothing.
     """
+    return total_of(quantities, [(meter, prices[meter]) for meter in quantities if meter in prices])
+
+
+def total_of(quantities: Mapping[str, int], priced: Iterable[tuple[str, int]]) -> Nanos:
+    """Price the same where it is known which of the meters have a price, and what."""
     amount = 0
-    for meter, quantity in quantities.items():
-        price = prices.get(meter)
-        if price:
-            # As `charge` has it; every call comes past here several times.
-            assert quantity >= 0
-            assert price >= 0
-            amount -= -quantity * price // MILLION
-    return Nanos(amount)
+    for meter, price in priced:
+        # As `charge` has it; every call comes past here several times.
+        quantity = quantities[meter]
+        assert quantity >= 0 <= price
+        amount -= -quantity * price // MILLION
+    return amount  # pyright: ignore[reportReturnType] - `Nanos(amount)` is a call, at run time too

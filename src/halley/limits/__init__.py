@@ -2,6 +2,6 @@
 
 from halley.limits.headers import rate_headers, rate_lines
 from halley.limits.limits import Limits
-from halley.limits.model import Limiter, RateLimit, Verdict
+from halley.limits.model import Limiter, RateLimit, Standing, Verdict
 
-__all__ = ["Limiter", "Limits", "RateLimit", "Verdict", "rate_headers", "rate_lines"]
+__all__ = ["Limiter", "Limits", "RateLimit", "Standing", "Verdict", "rate_headers", "rate_lines"]

@@ -14,17 +14,22 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
     tokens_per_minute: int | None = None
 
 
+class Standing(msgspec.Struct, frozen=True, gc=False):
+    """Where a key stands on one side that has a limit."""
+
+    limit: int
+    """Per minute."""
+    remaining: int
+    reset_us: int
+    """In how long all of it will be there again, if nothing more is asked."""
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a call may go, and where the key stands now. The fields of a side without a limit are None."""
+    """Whether a call may go, and where the key stands now; None on a side without a limit."""
 
     allowed: bool
-    limit_requests: int | None = None
-    remaining_requests: int | None = None
-    reset_requests_s: float | None = None
-    """When all of it will be there again, if nothing more is asked."""
-    limit_tokens: int | None = None
-    remaining_tokens: int | None = None
-    reset_tokens_s: float | None = None
+    requests: Standing | None = None
+    tokens: Standing | None = None
     exceeded: Counted | None = None
     """What stands in the way; None when it is allowed."""
     retry_after_s: float | None = None

@@ -1,165 +1,121 @@
 """GCRA as a leaky bucket in whole numbers: what is poured in runs out evenly, within a minute if it was full.
 
 A bucket for N per minute has room for N at once. One piece is `MINUTE_US` units and N units run out each microsecond,
-so that no fraction is ever rounded. Pure.
+so that no fraction is ever rounded. Nothing here reads a clock.
 """
 
-import msgspec
-
-from halley.limits.model import Counted, RateLimit, Verdict
+from halley.limits.model import Counted, RateLimit, Standing, Verdict
 
 MINUTE_US = 60_000_000
 
 
-class Bucket(msgspec.Struct, frozen=True, kw_only=True):
-    """What had not run out at a moment. Over its limit after a correction: then nothing goes until that has run out."""
+class Bucket:
+    """What was poured in and has not run out, told by when it will have, if nothing more comes.
 
-    units: int = 0
-    at_us: int = 0
+    That is one number, which time does not change: it counts the N parts of each microsecond in which one unit runs
+    out. Over its limit after a correction: then nothing goes until that has run out.
+    """
+
+    __slots__ = ("_dry_at", "per_minute")
+
+    def __init__(self, per_minute: int, units: int = 0, now_us: int = 0) -> None:
+        self.per_minute = per_minute
+        self._dry_at = now_us * per_minute + units
+
+    def units(self, now_us: int) -> int:
+        """Tell what has not run out."""
+        return max(0, self._dry_at - now_us * self.per_minute)
+
+    def take(self, pieces: int, now_us: int) -> Standing | None:
+        """Pour in and tell how it stands then; None, having poured nothing, where there is no room.
+
+        There always is for nothing.
+        """
+        per_minute = self.per_minute
+        now = now_us * per_minute
+        dry_at = self._dry_at
+        units = (dry_at - now if dry_at > now else 0) + pieces * MINUTE_US
+        room = per_minute * MINUTE_US - units
+        if room < 0:
+            if pieces:
+                return None
+            room = 0
+        self._dry_at = now + units
+        return Standing(per_minute, room // MINUTE_US, -(-units // per_minute))
+
+    def pour(self, pieces: int, now_us: int) -> None:
+        """Pour in, room or not; a negative number takes out what is still there."""
+        self._dry_at = max(self._dry_at, now_us * self.per_minute) + pieces * MINUTE_US
+
+    def standing(self, now_us: int) -> Standing:
+        """Tell how it stands."""
+        units = self.units(now_us)
+        left = max(0, self.per_minute * MINUTE_US - units) // MINUTE_US
+        return Standing(self.per_minute, left, -(-units // self.per_minute))
+
+    def wait_us(self, pieces: int, now_us: int) -> int | None:
+        """Tell in how long so much will have room; None for what never has."""
+        if pieces > self.per_minute:
+            return None
+        over = self.units(now_us) + (pieces - self.per_minute) * MINUTE_US
+        return -(-over // self.per_minute) if pieces and over > 0 else 0
 
 
-class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """The two buckets of a key."""
+class Account:
+    """The two buckets of a key, as far as it has limits."""
 
-    requests: Bucket = Bucket()
-    tokens: Bucket = Bucket()
-    empty_at_us: int = 0
-    """From when on it says no more than a new one."""
+    __slots__ = ("limit", "requests", "tokens")
+
+    def __init__(self, limit: RateLimit) -> None:
+        self.limit = limit
+        self.requests = None if limit.requests_per_minute is None else Bucket(limit.requests_per_minute)
+        self.tokens = None if limit.tokens_per_minute is None else Bucket(limit.tokens_per_minute)
+
+    def take(self, tokens: int, now_us: int) -> Verdict:
+        """Take one request with its tokens if both fit, else nothing."""
+        requests, spent = self.requests, self.tokens
+        asked = None if requests is None else requests.take(1, now_us)
+        counted = None if spent is None else spent.take(tokens, now_us)
+        if (asked is None and requests is not None) or (counted is None and spent is not None):
+            if requests is not None and asked is not None:
+                requests.pour(-1, now_us)
+            if spent is not None and counted is not None:
+                spent.pour(-tokens, now_us)
+            return self._refused(tokens, now_us)
+        return Verdict(allowed=True, requests=asked, tokens=counted)
+
+    def change(self, limit: RateLimit, now_us: int) -> None:
+        """Go on under a limit that may be another: what was used counts, unless there is none now."""
+        requests, tokens = self.requests, self.tokens
+        self.limit = limit
+        self.requests = _at(limit.requests_per_minute, requests, now_us)
+        self.tokens = _at(limit.tokens_per_minute, tokens, now_us)
+
+    def is_dry(self, now_us: int) -> bool:
+        """Whether it says no more than a new one."""
+        return not any(bucket is not None and bucket.units(now_us) for bucket in (self.requests, self.tokens))
+
+    def _refused(self, tokens: int, now_us: int) -> Verdict:
+        waits: dict[Counted, int | None] = {}
+        if self.requests is not None:
+            waits["requests"] = self.requests.wait_us(1, now_us)
+        if self.tokens is not None:
+            waits["tokens"] = self.tokens.wait_us(tokens, now_us)
+        exceeded = max(waits, key=lambda name: _longest(waits[name]))
+        wait_us = waits[exceeded]
+        return Verdict(
+            allowed=False,
+            requests=None if self.requests is None else self.requests.standing(now_us),
+            tokens=None if self.tokens is None else self.tokens.standing(now_us),
+            exceeded=exceeded,
+            retry_after_s=None if wait_us is None else wait_us / 1e6,
+        )
 
 
-def drained(bucket: Bucket, per_minute: int, now_us: int) -> Bucket:
-    """Let run out what has run out by now. Time never goes back."""
-    now_us = max(now_us, bucket.at_us)
-    return Bucket(units=max(0, bucket.units - (now_us - bucket.at_us) * per_minute), at_us=now_us)
-
-
-def poured(bucket: Bucket, pieces: int) -> Bucket:
-    """Pour in, room or not; a negative number takes out what is still there."""
-    return Bucket(units=max(0, bucket.units + pieces * MINUTE_US), at_us=bucket.at_us)
-
-
-def has_room(bucket: Bucket, per_minute: int, pieces: int) -> bool:
-    """Whether so much fits; nothing always does."""
-    return pieces == 0 or bucket.units + pieces * MINUTE_US <= per_minute * MINUTE_US
-
-
-def room(bucket: Bucket, per_minute: int) -> int:
-    """Count the whole pieces that fit."""
-    return max(0, per_minute * MINUTE_US - bucket.units) // MINUTE_US
-
-
-def empty_after_us(bucket: Bucket, per_minute: int) -> int:
-    """Tell in how long all will have run out."""
-    return -(-bucket.units // per_minute)
-
-
-def room_after_us(bucket: Bucket, per_minute: int, pieces: int) -> int | None:
-    """Tell in how long so much will fit; None for what never fits."""
-    if pieces > per_minute:
+def _at(per_minute: int | None, before: Bucket | None, now_us: int) -> Bucket | None:
+    if per_minute is None:
         return None
-    if has_room(bucket, per_minute, pieces):
-        return 0
-    return -(-(bucket.units + (pieces - per_minute) * MINUTE_US) // per_minute)
-
-
-def decide(account: Account, limit: RateLimit, tokens: int, now_us: int) -> tuple[Account, Verdict]:
-    """Take one request with its tokens if both fit, else nothing; give the account as it is then, and the verdict."""
-    return granted(account, limit, tokens, now_us) or weighed(account, limit, tokens, now_us)
-
-
-def granted(account: Account, limit: RateLimit, tokens: int, now_us: int) -> tuple[Account, Verdict] | None:
-    """Decide at a fifth of the price where both have limits and both have room; None is for `weighed`."""
-    per_requests, per_tokens = limit.requests_per_minute, limit.tokens_per_minute
-    if per_requests is None or per_tokens is None:
-        return None
-    before, spent = account.requests, account.tokens
-    at, spent_at = max(now_us, before.at_us), max(now_us, spent.at_us)
-    units = max(0, before.units - (at - before.at_us) * per_requests) + MINUTE_US
-    spent_units = max(0, spent.units - (spent_at - spent.at_us) * per_tokens) + tokens * MINUTE_US
-    room_requests, room_tokens = per_requests * MINUTE_US - units, per_tokens * MINUTE_US - spent_units
-    if room_requests < 0 or (room_tokens < 0 and tokens):
-        return None
-    empty_us, spent_empty_us = -(-units // per_requests), -(-spent_units // per_tokens)
-    after = Account(
-        requests=Bucket(units=units, at_us=at),
-        tokens=Bucket(units=spent_units, at_us=spent_at),
-        empty_at_us=max(at + empty_us, spent_at + spent_empty_us),
-    )
-    return after, Verdict(
-        allowed=True,
-        limit_requests=per_requests,
-        remaining_requests=room_requests // MINUTE_US,
-        reset_requests_s=empty_us / 1e6,
-        limit_tokens=per_tokens,
-        remaining_tokens=max(0, room_tokens) // MINUTE_US,
-        reset_tokens_s=spent_empty_us / 1e6,
-    )
-
-
-def weighed(account: Account, limit: RateLimit, tokens: int, now_us: int) -> tuple[Account, Verdict]:
-    """Decide whatever limits there are, and say what stands in the way."""
-    requests = drained(account.requests, limit.requests_per_minute or 0, now_us)
-    spent = drained(account.tokens, limit.tokens_per_minute or 0, now_us)
-    waits: dict[Counted, int | None] = {
-        **_wait("requests", requests, limit.requests_per_minute, 1),
-        **_wait("tokens", spent, limit.tokens_per_minute, tokens),
-    }
-    if not waits:
-        requests, spent = poured(requests, 1), poured(spent, tokens)
-    after = _written(requests, spent, limit)
-    return after, _verdict(after, limit, waits)
-
-
-def corrected(account: Account, limit: RateLimit, tokens: int, now_us: int) -> Account:
-    """Count tokens beyond those taken, whether there is room or not; give back when negative."""
-    per_requests, per_tokens = limit.requests_per_minute, limit.tokens_per_minute
-    if per_tokens is None:
-        return account
-    before, requests = account.tokens, account.requests
-    at = max(now_us, before.at_us)
-    units = max(0, max(0, before.units - (at - before.at_us) * per_tokens) + tokens * MINUTE_US)
-    bucket = Bucket(units=units, at_us=at)
-    if per_requests is None:
-        return _written(requests, bucket, limit)
-    empty_at_us = max(requests.at_us - -requests.units // per_requests, at - -units // per_tokens)
-    return Account(requests=requests, tokens=bucket, empty_at_us=empty_at_us)
-
-
-def _wait(name: Counted, bucket: Bucket, per_minute: int | None, pieces: int) -> dict[Counted, int | None]:
-    if per_minute is None or has_room(bucket, per_minute, pieces):
-        return {}
-    return {name: room_after_us(bucket, per_minute, pieces)}
-
-
-def _written(requests: Bucket, tokens: Bucket, limit: RateLimit) -> Account:
-    """Put an account together: only what has a limit is remembered, and until when that matters."""
-    ends = [0]
-    if limit.requests_per_minute is None:
-        requests = Bucket()
-    else:
-        ends.append(requests.at_us + empty_after_us(requests, limit.requests_per_minute))
-    if limit.tokens_per_minute is None:
-        tokens = Bucket()
-    else:
-        ends.append(tokens.at_us + empty_after_us(tokens, limit.tokens_per_minute))
-    return Account(requests=requests, tokens=tokens, empty_at_us=max(ends))
-
-
-def _verdict(account: Account, limit: RateLimit, waits: dict[Counted, int | None]) -> Verdict:
-    exceeded = max(waits, key=lambda name: _longest(waits[name]), default=None)
-    wait_us = None if exceeded is None else waits[exceeded]
-    requests, tokens = limit.requests_per_minute, limit.tokens_per_minute
-    return Verdict(
-        allowed=not waits,
-        limit_requests=requests,
-        remaining_requests=None if requests is None else room(account.requests, requests),
-        reset_requests_s=None if requests is None else empty_after_us(account.requests, requests) / 1e6,
-        limit_tokens=tokens,
-        remaining_tokens=None if tokens is None else room(account.tokens, tokens),
-        reset_tokens_s=None if tokens is None else empty_after_us(account.tokens, tokens) / 1e6,
-        exceeded=exceeded,
-        retry_after_s=None if wait_us is None else wait_us / 1e6,
-    )
+    return Bucket(per_minute, 0 if before is None else before.units(now_us), now_us)
 
 
 def _longest(wait_us: int | None) -> float:

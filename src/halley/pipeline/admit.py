@@ -2,17 +2,15 @@
 
 import math
 from fnmatch import fnmatchcase
-from functools import lru_cache
 
 from halley.accounts.model import Caller
 from halley.accounts.rules import hash_key
 from halley.accounts.store import find_caller, find_key
 from halley.kernel.faults import Forbidden, TooManyRequests, Unauthenticated
-from halley.limits import RateLimit, Verdict
+from halley.limits import Verdict
 from halley.world import World
 
 KEY_LENGTH_MAX = 256
-RATES_REMEMBERED_MAX = 1_024
 
 
 class OverLimit(TooManyRequests):
@@ -66,8 +64,7 @@ def allow_model(caller: Caller, model: str) -> None:
 
 def limit(world: World, caller: Caller, tokens: int) -> Verdict:
     """Count a call and its tokens against the key's limits. Raises `OverLimit`; then nothing was counted."""
-    rate = rate_of(caller)
-    verdict = world.limits.take(caller.key_id, rate, tokens=tokens, now_s=world.clock.monotonic())
+    verdict = world.limits.take(caller.key_id, caller.rate, tokens=tokens, now_s=world.clock.monotonic())
     if not verdict.allowed:
         raise _over(verdict, tokens)
     return verdict
@@ -75,29 +72,21 @@ def limit(world: World, caller: Caller, tokens: int) -> Verdict:
 
 def correct(world: World, caller: Caller, tokens: int) -> None:
     """Count the tokens that a call used beyond those given to `limit`; fewer are given back, as a negative number."""
-    world.limits.correct(caller.key_id, rate_of(caller), tokens=tokens, now_s=world.clock.monotonic())
-
-
-def rate_of(caller: Caller) -> RateLimit:
-    """Give the limits of the caller's key."""
-    return _rate(caller.requests_per_minute, caller.tokens_per_minute)
-
-
-@lru_cache(maxsize=RATES_REMEMBERED_MAX)
-def _rate(requests_per_minute: int | None, tokens_per_minute: int | None) -> RateLimit:
-    return RateLimit(requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute)
+    world.limits.correct(caller.key_id, caller.rate, tokens=tokens, now_s=world.clock.monotonic())
 
 
 def _over(verdict: Verdict, tokens: int) -> OverLimit:
     wait = f"wait {math.ceil(verdict.retry_after_s or 0)} s, or raise the key's limit with `halley keys update`"
     if verdict.exceeded == "requests":
-        message = f"This key may make {verdict.limit_requests:,} requests per minute, and they are used up: {wait}"
+        assert verdict.requests is not None
+        message = f"This key may make {verdict.requests.limit:,} requests per minute, and they are used up: {wait}"
         return OverLimit(message, verdict=verdict)
-    needs = f"This key may use {verdict.limit_tokens:,} tokens per minute; this call needs up to {tokens:,}"
+    assert verdict.tokens is not None
+    needs = f"This key may use {verdict.tokens.limit:,} tokens per minute; this call needs up to {tokens:,}"
     if verdict.retry_after_s is None:
         remedy = "shorten it, lower its output limit, or raise the key's limit with `halley keys update`"
         return NeverFits(f"{needs}: {remedy}", verdict=verdict)
-    return OverLimit(f"{needs}, and {verdict.remaining_tokens:,} are left: {wait}", verdict=verdict)
+    return OverLimit(f"{needs}, and {verdict.tokens.remaining:,} are left: {wait}", verdict=verdict)
 
 
 def _unknown() -> Unauthenticated:

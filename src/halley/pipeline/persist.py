@@ -1,8 +1,8 @@
 """Writes that must not be given up: until it is on disk, only this process knows what a vendor took or refused."""
 
 import asyncio
-from asyncio import Future
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -44,19 +44,20 @@ def write_later(world: World, group: Group[Item, T], item: Item, done: Callable[
     `done` is called once it is known what became of it. A process that stops waits for it as for a call.
     """
     try:
-        written = world.db.write_later(group, item)
+        world.db.write_later(group, item, partial(_ended, world, group, item, done))
     except WriterOverloaded:
         _insist(world, group, item, done)
+
+
+def _ended(
+    world: World, group: Group[Item, Any], item: Item, done: Callable[[], object], error: Exception | None
+) -> None:
+    if isinstance(error, DatabaseUnavailable):
+        _insist(world, group, item, done)
         return
-
-    def look(written: Future[T]) -> None:
-        if isinstance(written.exception(), DatabaseUnavailable):
-            _insist(world, group, item, done)
-            return
-        done()
-        written.result()
-
-    written.add_done_callback(look)
+    done()
+    if error is not None:
+        _log.error("write_failed", unit=group.name, exc_info=error)
 
 
 def _insist(world: World, group: Group[Item, T], item: Item, done: Callable[[], object]) -> None:

@@ -1,13 +1,10 @@
 """How many calls a channel has now and had lately, against what its operator allows it. Known to this process alone."""
 
-from halley.limits import rules
 from halley.limits.rules import Bucket
 from halley.routing.model import Channel
 
 FULL_WAIT_S = 1.0
 """When to look again at a channel that has all its calls at once: nobody knows when one will end."""
-
-_EMPTY = Bucket()
 
 
 class Bounds:
@@ -23,10 +20,9 @@ class Bounds:
         if channel.at_once_max is not None and running >= channel.at_once_max:
             return False
         if channel.per_minute_max is not None:
-            minute = self._minute(channel, channel.per_minute_max, now_s)
-            if not rules.has_room(minute, channel.per_minute_max, 1):
+            now_us = int(now_s * 1e6)
+            if self._minute(channel.id, channel.per_minute_max, now_us).take(1, now_us) is None:
                 return False
-            self._minutes[channel.id] = rules.poured(minute, 1)
         self._running[channel.id] = running + 1
         return True
 
@@ -45,8 +41,8 @@ class Bounds:
         wait_s = FULL_WAIT_S if is_full else 0.0
         if channel.per_minute_max is None:
             return wait_s
-        minute = self._minute(channel, channel.per_minute_max, now_s)
-        wait_us = rules.room_after_us(minute, channel.per_minute_max, 1)
+        now_us = int(now_s * 1e6)
+        wait_us = self._minute(channel.id, channel.per_minute_max, now_us).wait_us(1, now_us)
         assert wait_us is not None, "a channel's bound is at least 1"
         return max(wait_s, wait_us / 1e6)
 
@@ -54,5 +50,9 @@ class Bounds:
         """Count the calls that have entered and not left."""
         return self._running.get(channel_id, 0)
 
-    def _minute(self, channel: Channel, per_minute: int, now_s: float) -> Bucket:
-        return rules.drained(self._minutes.get(channel.id, _EMPTY), per_minute, int(now_s * 1e6))
+    def _minute(self, channel_id: str, per_minute: int, now_us: int) -> Bucket:
+        minute = self._minutes.get(channel_id)
+        if minute is None or minute.per_minute != per_minute:
+            units = 0 if minute is None else minute.units(now_us)
+            minute = self._minutes[channel_id] = Bucket(per_minute, units, now_us)
+        return minute

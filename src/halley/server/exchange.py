@@ -1,7 +1,6 @@
 """One request and its answer: ASGI's `receive` and `send`, and the shorter way for an app that knows us."""
 
 import asyncio
-import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Protocol, cast
@@ -68,7 +67,7 @@ class Connection(Protocol):
 class NativeApp(Protocol):
     """An app that takes exchanges: it is never called as an ASGI app by our protocol."""
 
-    async def exchange(self, exchange: "Exchange") -> None:
+    def exchange(self, exchange: "Exchange") -> Awaitable[None]:
         """Answer a request."""
         ...
 
@@ -76,8 +75,8 @@ class NativeApp(Protocol):
 def handler(app: App | NativeApp) -> Handler:
     """Give what answers requests: the app's own way for exchanges, or else ASGI."""
     native = getattr(app, "exchange", None)
-    if inspect.iscoroutinefunction(native):
-        return native
+    if callable(native):
+        return cast("Handler", native)
     asgi = cast("App", app)  # it is no `NativeApp`
 
     def handle(exchange: Exchange) -> Awaitable[None]:

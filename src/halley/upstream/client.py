@@ -90,9 +90,10 @@ class FastClient:
         """Write the request on an idle connection and give the future of its reply; None where there is no such."""
         assert isinstance(prepared, Spelled), "prepared by another client"
         pool, request = self._pool, prepared.request
-        if not prepared.shelf.idle or not pool.room:
+        idle = prepared.shelf.idle
+        if not idle or not pool.room:
             return None
-        loop = asyncio.get_running_loop()
+        loop = idle[-1].loop
         now = loop.time()
         connection = pool.take(prepared.shelf, now)
         if connection is None:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from functools import partial
 from json.encoder import encode_basestring_ascii as quoted
 
 from halley.kernel.clock import MICROSECONDS, Clock, rfc3339
@@ -10,6 +11,8 @@ from halley.world.lines import LineHandler, Lines
 NAME = "halley.access"
 KNOWN_MAX = 4_096
 """Of route, method and status: how many spellings are kept."""
+LINE_BYTES = 320
+"""About as long as a line is, for the bound of what waits."""
 _CLIENT_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
 """Theirs is printed when it is an id and nothing else."""
 
@@ -37,15 +40,10 @@ class AccessLog:
             return
         if not theirs or _CLIENT_REQUEST_ID.fullmatch(theirs) is None:
             theirs = None
-        ms = round(seconds * 1_000, 3)
         lines = self._lines()
         if lines is not None:
-            key = "null" if key_id is None else quoted(key_id)
-            client = f'"{theirs}"' if theirs else "null"
-            lines.put(
-                f'{self._begun()}Z", "request_id": {quoted(request_id)}, {self.known.get(what) or self._spell(what)}, '
-                f'"ms": {ms}, "key_id": {key}, "client_request_id": {client}}}\n'.encode()
-            )
+            at = self._clock.now()
+            lines.put_unspelled(partial(self._line, at, what, request_id, seconds, key_id, theirs), LINE_BYTES)
             return
         route, method, status = what
         facts = {
@@ -53,7 +51,7 @@ class AccessLog:
             "method": method,
             "route": route,
             "status": status,
-            "ms": ms,
+            "ms": _milliseconds(seconds),
             "key_id": key_id,
             "client_request_id": theirs,
         }
@@ -73,9 +71,26 @@ class AccessLog:
             return None
         return handlers[0].stream
 
-    def _begun(self) -> str:
+    def _line(
+        self,
+        at: int,
+        what: tuple[str, str, int],
+        request_id: str,
+        seconds: float,
+        key_id: str | None,
+        theirs: str | None,
+    ) -> bytes:
+        """Spell the same as a line of JSON: in the thread that writes it, one by one."""
+        key = "null" if key_id is None else quoted(key_id)
+        client = f'"{theirs}"' if theirs else "null"
+        return (
+            f'{self._begun(at)}Z", "request_id": {quoted(request_id)}, {self.known.get(what) or self._spell(what)}, '
+            f'"ms": {_milliseconds(seconds)}, "key_id": {key}, "client_request_id": {client}}}\n'
+        ).encode()
+
+    def _begun(self, at: int) -> str:
         """The line up to the end of its time, which is the same for a second but for the last digits."""
-        second, microsecond = divmod(self._clock.now(), MICROSECONDS)
+        second, microsecond = divmod(at, MICROSECONDS)
         if second != self._second:
             self._second = second
             name, time = quoted(self._log.name), rfc3339(second * MICROSECONDS, digits=0).removesuffix("Z")
@@ -88,3 +103,7 @@ class AccessLog:
             self.known.clear()
         spelled = self.known[what] = f'"method": {quoted(method)}, "route": {quoted(route)}, "status": {status}'
         return spelled
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1_000, 3)

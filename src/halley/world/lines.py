@@ -5,6 +5,7 @@ import os
 import select
 import threading
 import time
+from collections.abc import Callable
 
 from halley.kernel.background import stand_back
 from halley.kernel.forks import after_fork
@@ -35,10 +36,20 @@ class Lines:
 
     def put(self, line: bytes) -> None:
         """Take one line, with its end, to be written soon."""
+        self._put(line, len(line))
+
+    def put_unspelled(self, spell: Callable[[], bytes], size: int) -> None:
+        """Take one, about so long, that is spelled when it is written: many in a row take less time than each alone.
+
+        `spell` is called once, by any thread, and must not fail.
+        """
+        self._put(spell, size)
+
+    def _put(self, line: bytes | Callable[[], bytes], length: int) -> None:
         self._acquire()  # half of what `with` costs
         try:
             before = self._size
-            self._size = size = before + len(line)
+            self._size = size = before + length
             if size > WAITING_BYTES_MAX:
                 self._size = before
                 self._dropped += 1
@@ -74,7 +85,7 @@ class Lines:
         self._lock = threading.Lock()
         """For the three that follow; held for a moment only."""
         self._acquire, self._release = self._lock.acquire, self._lock.release
-        self._waiting: list[bytes] = []
+        self._waiting: list[bytes | Callable[[], bytes]] = []
         self._size = 0
         self._dropped = 0
         self._writing = threading.Lock()
@@ -112,7 +123,7 @@ class Lines:
         if not self._rest:
             with self._lock:
                 waiting, self._waiting, self._size = self._waiting, [], 0
-            self._rest = memoryview(b"".join(waiting))
+            self._rest = memoryview(b"".join([line if isinstance(line, bytes) else line() for line in waiting]))
         return bool(self._rest)
 
     def _write(self, data: memoryview) -> int:

@@ -1,6 +1,7 @@
 """settle: what was used becomes a charge, the rest of the hold is given back, one usage row is written: one unit."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ import msgspec
 from halley.accounts import store as accounts
 from halley.accounts.model import BudgetSettlement
 from halley.catalogue.tariff import Tariff
+from halley.catalogue.units import METERS
 from halley.db import Group, Tx
 from halley.kernel.money import ZERO, Nanos
 from halley.ledger import store as ledger
@@ -26,6 +28,7 @@ from halley.world import World
 SETTLE = "settle_answer"
 NOTHING_USED: Mapping[str, int] = {}
 NOTHING_TOLD: Mapping[str, str] = {}
+_TOKENS = frozenset(name for name in METERS if name.endswith("_token"))
 
 
 class End(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,13 +85,13 @@ def settle_later(world: World, ask: Ask, held: Held, end: End) -> Nanos | None:
     if amount is None or amount > held.amount:
         return None
     _count(world, ask, end)
-    write_later(world, _SETTLE, closing, lambda: world.answering.discard(held.order_id))
+    write_later(world, _SETTLE, closing, partial(world.answering.discard, held.order_id))
     return amount
 
 
 def _count(world: World, ask: Ask, end: End) -> None:
     """Put what was used in the place of what was counted against the key's tokens beforehand."""
-    if ask.caller.tokens_per_minute is not None and end.outcome is not Outcome.CANCELLED:
+    if ask.caller.rate.tokens_per_minute is not None and end.outcome is not Outcome.CANCELLED:
         correct(world, ask.caller, _tokens(end.quantities) - ask.limited_tokens)
         ask.limited_tokens = 0
 
@@ -146,7 +149,11 @@ def _close(tx: Tx, closing: _Closing) -> Nanos:
 
 
 def _tokens(quantities: Mapping[str, int]) -> int:
-    return sum([count for name, count in quantities.items() if name.endswith("_token")])
+    tokens = 0
+    for name, count in quantities.items():
+        if name in _TOKENS:
+            tokens += count
+    return tokens
 
 
 def _closing(world: World, ask: Ask, held: Held, end: End) -> _Closing:
@@ -166,7 +173,7 @@ def _closing(world: World, ask: Ask, held: Held, end: End) -> _Closing:
         outcome=end.outcome,
         meters=dict(used),
         price_nanos=ZERO,
-        vendor_cost_nanos=None if amount is None else _vendor_cost(world, ask, held, end, amount),
+        vendor_cost_nanos=None if amount is None else _vendor_cost(ask, held, end, amount),
         exposure_nanos=end.exposure,
         attempts=end.tries,
         first_byte_us=end.first_byte_us,
@@ -176,9 +183,9 @@ def _closing(world: World, ask: Ask, held: Held, end: End) -> _Closing:
     return _Closing(world, held, caller.key_id, caller.ledger_account_id, amount, usage)
 
 
-def _vendor_cost(world: World, ask: Ask, held: Held, end: End, amount: Nanos) -> Nanos | None:
+def _vendor_cost(ask: Ask, held: Held, end: End, amount: Nanos) -> Nanos | None:
     """What the vendor bills by its listed price; None when that is not known."""
-    row = world.catalogue.at_vendor(ask.model, end.attempt.vendor.name) if end.attempt else None
+    row = end.attempt.row if end.attempt else None
     if row is None or not row.cost:
         return None
     # What callers pay is often just that.
