@@ -102,6 +102,20 @@ async def test_a_channel_is_left_alone_for_as_long_as_its_vendor_asked(folder: P
         assert (len(house.vendor.seen), len(house.second.seen)) == (2, 3)
 
 
+async def test_calls_that_a_resting_channel_does_not_get_take_no_place_of_its_minute(folder: Path) -> None:
+    def channels(first: Vendor, second: Vendor) -> tuple[ChannelConfig, ...]:
+        return channel(first, priority=1, per_minute_max=2), channel(second, "second")
+
+    async with opened(folder, channels) as house:
+        house.vendor.will(refuse(429, retry_after="5"), OK)
+        house.second.will(OK)
+        for _ in range(4):
+            assert (await house.chat()).status == 200
+        house.rig.clock.advance(6)
+        await house.chat()
+        assert (len(house.vendor.seen), len(house.second.seen)) == (2, 4)
+
+
 async def test_a_vendor_that_is_down_may_ask_for_a_rest_too(folder: Path) -> None:
     async with opened(folder, two) as house:
         house.vendor.will(refuse(503, retry_after="20"), OK)

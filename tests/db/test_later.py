@@ -212,8 +212,12 @@ async def test_who_wants_to_be_told_is_and_then_nobody_else(db: Database):
     complaints: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
     told: list[tuple[str, Exception | None]] = []
+
+    def tell(name: str, error: Exception | None) -> None:
+        told.append((name, error))
+
     for name in ("a", "bad", "b"):
-        db.write_later(Puts().group, name, partial(lambda name, error: told.append((name, error)), name))
+        db.write_later(Puts().group, name, partial(tell, name))
     assert await names(db) == ["a", "b"]
     assert [(name, type(error)) for name, error in told] == [("a", type(None)), ("bad", KeyError), ("b", type(None))]
     await names(db)

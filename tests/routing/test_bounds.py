@@ -42,6 +42,18 @@ def test_a_call_that_is_not_let_in_counts_nowhere(bound: dict[str, int]):
     assert bounds.running("one") == 0
 
 
+def test_a_call_that_is_not_sent_after_all_gives_back_its_place():
+    bounds, one = Bounds(), channel("one", at_once_max=1, per_minute_max=2)
+    for _ in range(5):
+        assert bounds.enter(one, 3)
+        bounds.give_back(one, 3)
+    assert bounds.wait_s(one, 3) == 0
+    assert bounds.enter(one, 3)
+    bounds.leave("one")
+    assert bounds.enter(one, 3)
+    assert bounds.wait_s(one, 3) == 30
+
+
 def test_channels_do_not_touch_each_other():
     bounds = Bounds()
     assert bounds.enter(channel("a", at_once_max=1, per_minute_max=1), 0)

@@ -63,7 +63,6 @@ def total_of(quantities: Mapping[str, int], priced: Iterable[tuple[str, int]]) -
     amount = 0
     for meter, price in priced:
         # As `charge` has it; every call comes past here several times.
-        quantity = quantities[meter]
-        assert quantity >= 0 <= price
-        amount -= -quantity * price // MILLION
+        amount -= -quantities[meter] * price // MILLION
+    assert amount >= 0
     return amount  # pyright: ignore[reportReturnType] - `Nanos(amount)` is a call, at run time too

@@ -35,6 +35,13 @@ class Bounds:
         else:
             self._running[channel_id] = running - 1
 
+    def give_back(self, channel: Channel, now_s: float) -> None:
+        """Undo `enter` for a call that is not sent after all."""
+        self.leave(channel.id)
+        if channel.per_minute_max is not None:
+            now_us = int(now_s * 1e6)
+            self._minute(channel.id, channel.per_minute_max, now_us).pour(-1, now_us)
+
     def wait_s(self, channel: Channel, now_s: float) -> float:
         """Tell in how long the channel may be tried again; 0 is now."""
         is_full = channel.at_once_max is not None and self.running(channel.id) >= channel.at_once_max

@@ -181,11 +181,12 @@ def _asked_output(ask: Ask) -> int | None:
     if ask.operation is Operation.CONTENT:
         config = as_object(ask.json.get("generationConfig") or ask.json.get("generation_config"))
         return _positive(config.get("maxOutputTokens", config.get("max_output_tokens")))
-    body = ask.json
+    fields = ask.json.fields
     most: int | None = None
     for name in _OUTPUT_LIMITS.get(ask.operation, ()):
-        if name in body.fields:
-            asked = _bound(bytes(body.fields[name]))
+        raw = fields.get(name)
+        if raw is not None:
+            asked = _bound(bytes(raw))
             # Of two that contradict each other a vendor may take either.
             most = asked if most is None else max(most, asked or 0)
     return most

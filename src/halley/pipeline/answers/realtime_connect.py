@@ -45,7 +45,7 @@ async def connect(world: World, ask: Ask, attempts: list[Attempt], intent: str |
             fault = faults.VendorBusy(f"All channels for `{ask.named}` are busy; try again soon", retry_after_s=wait_s)
             continue
         if not may_try(world, attempt.channel, OPERATION):
-            world.bounds.leave(attempt.channel.id)
+            world.bounds.give_back(attempt.channel, now)
             continue
         tries, last = tries + 1, attempt
         try:

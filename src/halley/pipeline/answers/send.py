@@ -124,7 +124,7 @@ def let_in(world: World, ask: Ask, attempt: Attempt, tries: Tries) -> bool:
         tries.fault = faults.VendorBusy(busy, retry_after_s=wait_s)
         return False
     if not may_try(world, attempt.channel, attempt.operation):
-        world.bounds.leave(attempt.channel.id)
+        world.bounds.give_back(attempt.channel, now)
         return False
     tries.begin(attempt)
     return True
