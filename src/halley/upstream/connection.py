@@ -12,7 +12,7 @@ from typing import Protocol, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from halley.kernel.volley import volley_of
-from halley.upstream.errors import OutcomeUnknown, Stalled
+from halley.upstream.errors import NotSent, OutcomeUnknown, Stalled, UpstreamError
 from halley.upstream.head import Origin
 from halley.upstream.headers import Pairs
 from halley.upstream.messages import UpstreamRequest
@@ -55,7 +55,7 @@ class Exchange(Protocol):
         ...
 
     @property
-    def failure(self) -> OutcomeUnknown | None:
+    def failure(self) -> UpstreamError | None:
         """Why it will not end properly."""
         ...
 
@@ -74,7 +74,7 @@ class Exchange(Protocol):
         """All that came at once was told."""
         ...
 
-    def fail(self, failure: OutcomeUnknown) -> None:
+    def fail(self, failure: UpstreamError) -> None:
         """It will not end properly; the first reason counts."""
         ...
 
@@ -244,7 +244,9 @@ class Connection(asyncio.Protocol):
         """Nothing more will come or go."""
         exchange = self._exchange
         if exchange is not None:
-            exchange.fail(OutcomeUnknown(_cut(exc, began=exchange.status > 0)))
+            # What waits to be written with others has not left us.
+            unsent = NotSent("the server closed the connection before anything was sent") if self._unsent else None
+            exchange.fail(unsent or OutcomeUnknown(_cut(exc, began=exchange.status > 0)))
         if self._timer is not None:
             self._timer.cancel()
         # The parser holds this object and this object the parser.
@@ -325,8 +327,8 @@ class Connection(asyncio.Protocol):
         self.abort()
 
     def _send(self) -> None:
-        data, self._unsent = self._unsent, b""
         if self._transport is not None and not self._transport.is_closing():
+            data, self._unsent = self._unsent, b""
             self._transport.write(data)
 
     def _write_on(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from math import inf
 
 from halley.upstream.connection import Connection
-from halley.upstream.errors import OutcomeUnknown
+from halley.upstream.errors import OutcomeUnknown, UpstreamError
 from halley.upstream.headers import Pairs
 from halley.upstream.messages import UpstreamRequest
 
@@ -56,7 +56,7 @@ class Incoming:
         self.pieces: list[bytes] = []
         self.buffered = 0
         self.ended = False
-        self.failure: OutcomeUnknown | None = None
+        self.failure: UpstreamError | None = None
         self.tap: Tap | None = None
         """Gets what comes while the reader waits, who then sleeps on."""
 
@@ -91,11 +91,12 @@ class Incoming:
             if self.quiet_at < self.connection.rings_at:
                 self.connection.ring_by(self.quiet_at)
 
-    def fail(self, failure: OutcomeUnknown) -> None:
+    def fail(self, failure: UpstreamError) -> None:
         """It will not end properly; the first reason counts."""
         if self.ended or self.failure is not None:
             return
-        failure.status = self.status or None
+        if isinstance(failure, OutcomeUnknown):
+            failure.status = self.status or None
         self.failure = failure
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

@@ -6,7 +6,7 @@ from math import inf
 from halley.kernel.clock import MICROSECONDS, Clock
 from halley.upstream.connection import Connection
 from halley.upstream.encoding import BadEncoding, decode_body
-from halley.upstream.errors import OutcomeUnknown, ReplyTooLarge
+from halley.upstream.errors import OutcomeUnknown, ReplyTooLarge, UpstreamError
 from halley.upstream.headers import Pairs, joined_bytes
 from halley.upstream.messages import UpstreamRequest, WholeReply
 
@@ -53,7 +53,7 @@ class Pending(asyncio.Future[WholeReply]):
         self.status = 0
         self.headers: Pairs = ()
         self.ended = False
-        self.failure: OutcomeUnknown | None = None
+        self.failure: UpstreamError | None = None
 
     def cancel(self, msg: str | None = None) -> bool:
         """Who waits goes; the other side shall see it at once."""
@@ -109,11 +109,12 @@ class Pending(asyncio.Future[WholeReply]):
             if self.quiet_at < self.connection.rings_at:
                 self.connection.ring_by(self.quiet_at)
 
-    def fail(self, failure: OutcomeUnknown) -> None:
+    def fail(self, failure: UpstreamError) -> None:
         """It will not end properly; the first reason counts."""
         if self.ended or self.failure is not None:
             return
-        failure.status = self.status or None
+        if isinstance(failure, OutcomeUnknown):
+            failure.status = self.status or None
         self.failure = failure
         self._body = b""
         self.set_exception(failure)

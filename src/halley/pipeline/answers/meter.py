@@ -184,9 +184,8 @@ def _asked_output(ask: Ask) -> int | None:
     fields = ask.json.fields
     most: int | None = None
     for name in _OUTPUT_LIMITS.get(ask.operation, ()):
-        raw = fields.get(name)
-        if raw is not None:
-            asked = _bound(bytes(raw))
+        if name in fields:
+            asked = _bound(bytes(fields[name]))
             # Of two that contradict each other a vendor may take either.
             most = asked if most is None else max(most, asked or 0)
     return most
