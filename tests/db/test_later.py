@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -244,3 +245,28 @@ async def test_more_than_the_queue_takes_is_refused(db: Database, monkeypatch: p
         with pytest.raises(WriterOverloaded):
             write(puts.group, "d")
     assert await names(db) == ["a", "b", "c"]
+
+
+async def test_who_waited_for_one_commit_goes_on_a_few_at_a_time_in_order(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(writer, "RESUMED_AT_ONCE", 2)
+    loop, puts, resumed = asyncio.get_running_loop(), Puts(), list[str]()
+    turns: list[int] = []
+
+    async def ask(name: str) -> None:
+        await db.write_together(puts.group, name)
+        if not resumed:
+            loop.call_soon(turn)
+        resumed.append(name)
+
+    def turn() -> None:
+        turns.append(len(resumed))
+        if len(resumed) < 5:
+            loop.call_soon(turn)
+
+    await at_once(db, *(partial(ask, name) for name in "abcde"))
+    assert resumed == list("abcde")
+    assert puts.sizes == [5]
+    steps = [after - before for before, after in pairwise([0, *turns])]
+    assert max(steps) == 2

@@ -51,6 +51,9 @@ TIMER_STEP_S = 0.001
 """The event loop's timers ring at whole milliseconds."""
 LINGERING_MANY = 64
 """So many that linger are worth a commit."""
+RESUMED_AT_ONCE = 16
+"""Callers that go on in one turn of the loop: what a commit of many has set free would keep all else waiting, such as
+the pieces of streams, for several milliseconds."""
 
 
 class _Job(msgspec.Struct):
@@ -342,7 +345,27 @@ class Writer:
                 unavailable.__cause__ = job.error
                 job.error = unavailable
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(_resolve, batch)
+            self._loop.call_soon_threadsafe(self._resolve, batch)
+
+    # --- on the loop again ---
+
+    def _resolve(self, batch: list[_Job]) -> None:
+        resumed = 0
+        for number, job in enumerate(batch):
+            if job.future.done():
+                continue
+            if job.told is None:
+                if resumed == RESUMED_AT_ONCE:
+                    self._loop.call_soon(self._resolve, batch[number:])
+                    return
+                resumed += 1
+            if job.error is not None:
+                job.future.set_exception(job.error)
+            else:
+                job.future.set_result(job.result)
+            if job.told is not None:
+                job.future.exception()  # that is its word that somebody knows
+                job.told(job.error)
 
 
 def _take(jobs: deque[_Job], count: int) -> list[_Job]:
@@ -379,16 +402,3 @@ def _fail(jobs: Iterable[_Job], error: Exception) -> None:
     for job in jobs:
         if not job.committed:
             job.result, job.error = None, error
-
-
-def _resolve(batch: list[_Job]) -> None:
-    for job in batch:
-        if job.future.done():
-            continue
-        if job.error is not None:
-            job.future.set_exception(job.error)
-        else:
-            job.future.set_result(job.result)
-        if job.told is not None:
-            job.future.exception()  # that is its word that somebody knows
-            job.told(job.error)

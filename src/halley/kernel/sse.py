@@ -56,9 +56,9 @@ class Splitter:
         So most come. None is for `feed` to look into; nothing was taken then.
         """
         end = len(data) - 2
-        if self._buffer or data.find(b"\n") != end or not data.startswith(b"data: ") or data[end:] != b"\n\n":
+        if self._buffer or data.find(b"\n") != end or data[:6] != b"data: " or data[end:] != b"\n\n":
             return None
-        return None if b"\r" in data or len(data) > self._frame_bytes_max else Frame(data[6:end])
+        return None if b"\r" in data or end + 2 > self._frame_bytes_max else Frame(data[6:end])
 
     @property
     def rest(self) -> bytes:

@@ -193,9 +193,14 @@ class Exchange:
             raise RuntimeError("a body belongs between `start` and `end`")
         if self._missing is not None:
             self._count(len(data))
-        if not self.is_head:
-            self._write(data)
-        return not self._connection.write_paused
+        connection, size = self._connection, len(data)
+        if self.is_head:
+            pass
+        elif size > JOINED_BYTES_MAX:
+            connection.send(*((b"%x\r\n" % size, data, b"\r\n") if self._chunked else (data,)))
+        else:
+            connection.send_soon(b"%x\r\n%b\r\n" % (size, data) if self._chunked else data)
+        return not connection.write_paused
 
     async def drain(self, timeout_s: float) -> bool:
         """Wait until more may be written; False if the client has left. Raises `TimeoutError`."""
@@ -393,16 +398,6 @@ class Exchange:
     def _check_end(self) -> None:
         if self._missing and not self.is_head:
             raise RuntimeError(f"{self._missing} bytes of the answer are missing")
-
-    def _write(self, data: bytes) -> None:
-        connection = self._connection
-        if len(data) > JOINED_BYTES_MAX:
-            if self._chunked:
-                connection.send(b"%x\r\n" % len(data), data, b"\r\n")
-            else:
-                connection.send(data)
-        else:
-            connection.send_soon(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
 
     def _finish(self) -> None:
         self._end_waits()

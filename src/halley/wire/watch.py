@@ -1,6 +1,7 @@
 """Looks at a stream that passes through unchanged: is each frame sound, did it end properly, what does it count."""
 
 from collections.abc import Callable, Mapping
+from enum import IntFlag
 from typing import Any
 
 import msgspec
@@ -24,10 +25,35 @@ _tier = msgspec.json.Decoder(_Tier)
 _sound = msgspec.json.Decoder(_Sound)
 
 
-def check(frame: Frame) -> None:
-    """Raises `ValueError` for a frame that is not JSON."""
-    if frame.data != DONE:
-        _sound.decode(frame.data)
+class Mark(IntFlag):
+    """Why a frame deserves a closer look. Most deserve none."""
+
+    FAULT = 1
+    """It may say that the vendor failed."""
+    COUNTS = 2
+    """It may carry usage."""
+    ENDS_ALL = 4
+    """It ends all answers of the stream at once."""
+
+
+_FAULT, _COUNTS, _ENDS_ALL = (mark.value for mark in Mark)  # an enum's own operators cost more than the looks
+
+
+def marks(frame: Frame) -> int:
+    """Give the `Mark`s of a frame. Raises `ValueError` for one that is not JSON."""
+    data = frame.data
+    if data == DONE:
+        return _ENDS_ALL
+    _sound.decode(data)
+    found = 0
+    if b'"error"' in data or frame.event == "error":
+        found = _FAULT
+    if b'"usage' in data:
+        found |= _COUNTS
+    if b'"blockReason"' in data:
+        # A prompt that is blocked gets no answer that could finish.
+        found |= _ENDS_ALL
+    return found
 
 
 def facts(frame: Frame) -> dict[str, str]:
@@ -37,32 +63,19 @@ def facts(frame: Frame) -> dict[str, str]:
     return {"service_tier": tier} if isinstance(tier, str) else {}
 
 
-def may_be_fault(frame: Frame) -> bool:
-    """Whether the frame may say that the vendor failed, so that a closer look is worth its time."""
-    return frame.event == "error" or b'"error"' in frame.data
+def ends_of(operation: Operation) -> Callable[[Frame], int] | None:
+    """Give what counts how many answers of a stream a frame ends, beside the ends of all.
 
-
-def may_count(frame: Frame) -> bool:
-    """Whether the frame may carry usage."""
-    return b'"usage' in frame.data
-
-
-def ends(operation: Operation, frame: Frame, choices: int) -> int:
-    """Count how many of the answers of a stream this frame ends; the end of all of them counts as many."""
-    if frame.data == DONE or b'"blockReason"' in frame.data:
-        # The second: a prompt that is blocked gets no answer that could finish.
-        return choices
-    sees = _ENDS.get(operation)
-    return sees(frame) if sees is not None else 0
-
-
-def has_end(operation: Operation) -> bool:
-    """Whether the format has an end of its own; of the others the end of the body must do."""
-    return operation in _ENDS
+    None where the format has no end of its own: the end of the body must do.
+    """
+    return _ENDS.get(operation)
 
 
 def _chat_ends(frame: Frame) -> int:
-    return frame.data.count(b'"finish_reason":"') + frame.data.count(b'"finish_reason": "')
+    data = frame.data
+    if b'"finish_reason":"' in data or b'"finish_reason": "' in data:
+        return data.count(b'"finish_reason":"') + data.count(b'"finish_reason": "')
+    return 0
 
 
 _ENDS: Mapping[Operation, Callable[[Frame], int]] = {

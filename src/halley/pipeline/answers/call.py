@@ -26,6 +26,7 @@ from halley.pipeline.persist import to_its_end
 from halley.pipeline.vendor import note_health
 from halley.usage.model import Outcome
 from halley.wire.contract import AnswerFacts
+from halley.wire.openai.usage import NO_OUTLINE
 from halley.world import World
 
 
@@ -58,14 +59,31 @@ class Streaming:
 
     async def aclose(self) -> None:
         """Let the vendor see that nobody listens any more, and book what came; also when the caller has left."""
-        if not self._closed:
-            self._closed = True
+        if self._closed:
+            return
+        self._closed = True
+        self._world.bounds.leave(self._answered.attempt.channel.id)
+        if self._end_at_once():
+            await self._flow.aclose()
+        else:
             await asyncio.shield(self._end())
+
+    def _end_at_once(self) -> bool:
+        """Book a whole stream that told its usage; False, with nothing booked, where something has to be waited for."""
+        flow, usage = self._flow, self._flow.pipe.usage
+        if not flow.complete or usage is None or self._ask.kind not in TOLD:
+            return False
+        try:
+            end = self._ended(Outcome.SUCCEEDED, told(self._ask, usage, NO_OUTLINE))
+            return settle_later(self._world, self._ask, self._held, end) is not None
+        except BaseException:
+            # Our own mistake: the sweep finds that nobody works on it, and lists it as lost.
+            self._world.answering.discard(self._held.order_id)
+            raise
 
     async def _end(self) -> None:
         world, flow, answered = self._world, self._flow, self._answered
         await flow.aclose()
-        world.bounds.leave(answered.attempt.channel.id)
         if isinstance(flow.broken, VendorFault):
             # It began well, and was noted so; a vendor that always breaks off must rest too.
             note_health(world, answered.attempt.channel, answered.attempt.operation, well=False)
@@ -75,16 +93,20 @@ class Streaming:
         except BaseException:
             await settle(world, self._ask, self._held, _lost(answered, self._held))
             raise
-        end = End(
-            outcome=Outcome.SUCCEEDED if flow.complete else Outcome.CUT,
+        end = self._ended(Outcome.SUCCEEDED if flow.complete else Outcome.CUT, quantities)
+        await settle(world, self._ask, self._held, end)
+
+    def _ended(self, outcome: Outcome, quantities: dict[str, int]) -> End:
+        answered = self._answered
+        return End(
+            outcome=outcome,
             attempt=answered.attempt,
             tries=answered.tries,
             quantities=quantities,
-            told=flow.pipe.told.get,
+            told=self._flow.pipe.told.get,
             exposure=answered.exposure,
             first_byte_us=answered.first_byte_us,
         )
-        await settle(world, self._ask, self._held, end)
 
 
 Keep = Callable[[Tx, Finished], None]

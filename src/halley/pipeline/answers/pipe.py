@@ -71,14 +71,14 @@ class Unchanged:
         self.usage: ChatUsage | None = None
         self.kept = bytearray()
         self.told: dict[str, str] = {}
-        self._operation = operation
         self._format: ChatFormat | None = CHAT_FORMATS.get(operation)
         self._read_usage = self._format.read_usage if self._format else read_usage
         self._hides_usage = not facts.include_usage
         self._writer = writer_of(operation, facts, as_array=False)
         self._splitter = Splitter()
         self._array = _Array() if as_array else None
-        self._complete = not watch.has_end(operation)
+        self._ends = watch.ends_of(operation)
+        self._complete = self._ends is None
         self._choices = choices
         self._ended = 0
         self._frames: list[Frame] = []
@@ -137,26 +137,35 @@ class Unchanged:
     def _see(self, raw: bytes, frame: Frame | None) -> bytes:
         if frame is None:
             return self._comment(raw)
-        watch.check(frame)
-        if watch.may_be_fault(frame):
-            self._raise_fault(frame)
-        ended = watch.ends(self._operation, frame, self._choices)
-        if ended:
-            self._ended += ended
-            self._complete = self._complete or self._ended >= self._choices
-        counts = watch.may_count(frame)
-        if counts:
-            told = self._read_usage(frame.data)
-            self.usage = self.usage if told is None else larger(self.usage, told)
-            self.told |= watch.facts(frame)
+        marks = watch.marks(frame)
+        is_hidden = self._look(frame, marks) if marks else False
+        if self._ends is not None and (ended := self._ends(frame)):
+            self._end_some(ended)
         if self._before:
             raw, self._before = self._before + raw, b""
         self._frame_bytes += len(frame.data)
         if self._frame_bytes <= KEPT_BYTES_MAX:
             self._frames.append(frame)
-        if counts and self._hides_usage and _only_counts(frame):
+        if is_hidden:
             return b""
         return self._array.item(frame.data) if self._array else raw
+
+    def _look(self, frame: Frame, marks: int) -> bool:
+        """Look closer at a frame; whether it is to be hidden from the caller."""
+        if marks & watch.Mark.FAULT:
+            self._raise_fault(frame)
+        if marks & watch.Mark.ENDS_ALL:
+            self._end_some(self._choices)
+        if not marks & watch.Mark.COUNTS:
+            return False
+        told = self._read_usage(frame.data)
+        self.usage = self.usage if told is None else larger(self.usage, told)
+        self.told |= watch.facts(frame)
+        return self._hides_usage and _only_counts(frame)
+
+    def _end_some(self, count: int) -> None:
+        self._ended += count
+        self._complete = self._complete or self._ended >= self._choices
 
     def _comment(self, raw: bytes) -> bytes:
         """Comments before the first data are no answer yet: until it comes, another channel may be asked."""
