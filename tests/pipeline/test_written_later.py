@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from tests.answers.house import House, completion, opened, soon
-from tests.answers.vendor import answer
+from tests.answers.house import House, chunk, completion, opened, soon, usage_chunk
+from tests.answers.vendor import Exchange, answer, events, stream
 
-from halley.db import Database
+from halley.db import Database, writer
 from halley.db.sqlite import SqliteConnection, SqliteDriver
 from halley.kernel.failpoints import Failpoints
 from halley.world import World
@@ -108,6 +108,50 @@ async def test_a_charge_is_written_once_when_the_database_is_back(lost: Lost) ->
     assert (usage.order_id, usage.outcome, usage.price_nanos) == (order, "succeeded", PRICE)
     assert await charged(lost) == PRICE
     assert await lost.house.rig.differences() == ()
+
+
+async def test_so_is_a_streams(lost: Lost) -> None:
+    lost.house.vendor.will(stream(*events(chunk("Hi."), chunk(finish="stop"), usage_chunk())))
+    reply = await lost.house.chat(stream=True)
+    assert (reply.status, reply.body[-14:]) == (200, b"data: [DONE]\n\n")
+    await waits(lost)
+    (order,) = lost.world.answering
+    await lost.house.rig.pass_time(AWAY_S, step_s=0.2)
+    assert lost.world.answering == {order}
+    await written(lost)
+    assert (lost.world.answering, lost.world.insisting) == (set(), set())
+    usage = await lost.house.usage()
+    assert (usage.order_id, usage.outcome, usage.price_nanos) == (order, "succeeded", PRICE)
+    assert await charged(lost) == PRICE
+    assert await lost.house.rig.differences() == ()
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+async def test_a_charge_that_the_queue_has_no_room_for_is_written_once_it_has(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *, streamed: bool
+) -> None:
+    pieces = events(chunk("Hi."), chunk(finish="stop"), usage_chunk())
+    reply = stream(*pieces) if streamed else answer(completion())
+
+    async def when_full(exchange: Exchange) -> None:
+        monkeypatch.setattr(writer, "QUEUE_MAX", 0)
+        await reply(exchange)
+
+    async with opened(folder) as house:
+        world = house.rig.world
+        house.vendor.will(when_full)
+        assert (await house.chat(stream=streamed)).status == 200
+
+        async def insisting() -> bool:
+            return bool(world.insisting)
+
+        await soon(insisting)
+        assert len(world.answering) == 1
+        monkeypatch.undo()
+        await house.rig.while_ticking(asyncio.wait(world.insisting))
+        assert (await house.usage()).price_nanos == PRICE
+        assert (world.answering, world.insisting) == (set(), set())
+        assert await house.rig.differences() == ()
 
 
 async def test_the_gateway_does_not_stop_before_the_charge_is_written(lost: Lost) -> None:

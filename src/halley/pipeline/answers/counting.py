@@ -8,6 +8,7 @@ from halley.kernel.operation import COUNTING, Operation
 from halley.pipeline.answers import meter
 from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.choose import choose
+from halley.pipeline.answers.contents import contents
 from halley.pipeline.answers.send import fetch
 from halley.tokens import count_text
 from halley.wire.anthropic import counting as anthropic
@@ -32,6 +33,5 @@ async def count(world: World, ask: Ask) -> bytes:
 
 
 def _count(model: str, body: dict[str, Any]) -> int:
-    found = [text for name, value in body.items() if name != "model" for text in meter.strings(value)]
-    files = sum(1 for each in found if meter.is_file(each))
-    return count_text(model, "\n".join(each for each in found if not meter.is_file(each))) + files * meter.FILE_TOKENS
+    texts, files = contents({name: value for name, value in body.items() if name != "model"})
+    return count_text(model, "\n".join(texts)) + files * meter.FILE_TOKENS

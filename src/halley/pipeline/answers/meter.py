@@ -1,7 +1,6 @@
 """What a call may use at most, and what it used: by meter, in base units. Pure."""
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -12,15 +11,12 @@ from halley.kernel.chat import ChatUsage
 from halley.kernel.loose import as_list, as_object
 from halley.kernel.operation import Kind, Operation
 from halley.pipeline.answers.ask import Ask
+from halley.pipeline.answers.contents import contents, may_hold_files
 from halley.pipeline.answers.sound import ENCODED_BYTES_PER_SECOND, recording
 from halley.tokens import estimate_bytes
 
 OUTPUT_TOKENS_UNKNOWN = 16_384
 """Held for an answer whose length neither the call nor the catalogue bounds."""
-SMALL_BYTES = 16 * 1024
-"""Of a body up to this every byte counts as text; a larger one is read if it may hold files."""
-FILE_FROM_CHARACTERS = 2_048
-"""A string without a space that is longer than this is no text but a file in base64."""
 FILE_TOKENS = 2_000
 """Held for each image or file: a picture of 1024x1024 at high detail takes 765 to 1,600."""
 IMAGE_TOKENS = 6_500
@@ -42,9 +38,6 @@ BOUND_BYTES_MAX = 400
 TOKENS_MAX = 10**9
 """Of any bound of the output: more than any model gives."""
 DIGITS_MAX = 9
-_BASE64 = re.compile(r"[A-Za-z0-9+/=_\s-]*")
-_FILE = re.compile(rb'"(?:data:|[A-Za-z0-9+/=_\s\\-]{%d})' % FILE_FROM_CHARACTERS)
-"""How a string that is a file may begin where it is still JSON, escapes included."""
 _TOKEN_FIELDS = ("input", "prompt")
 
 _OUTPUT_LIMITS: Mapping[Operation, tuple[str, ...]] = {
@@ -72,13 +65,9 @@ def _input_estimate(ask: Ask) -> int:
         return sum([estimate_bytes(len(part.data)) for part in ask.body.parts if part.filename is None])
     if not may_hold_files(ask.body.data):
         return estimate_bytes(len(ask.body.data))
-    text, files = 0, 0
-    for string in strings(ask.body.whole()):
-        if is_file(string):
-            files += 1
-        else:
-            text += len(string.encode("utf-8", "surrogatepass"))
-    return estimate_bytes(text) + files * FILE_TOKENS + token_numbers(ask)
+    texts, files = contents(ask.body.whole())
+    length = sum([len(text.encode("utf-8", "surrogatepass")) for text in texts])
+    return estimate_bytes(length) + files * FILE_TOKENS + token_numbers(ask)
 
 
 def facts(ask: Ask, told: Callable[[str], Any], names: Iterable[str]) -> dict[str, str]:
@@ -126,31 +115,6 @@ def of_usage(usage: ChatUsage) -> dict[str, int]:
 
 def _has_media(usage: ChatUsage) -> bool:
     return bool(usage.audio_input or usage.audio_output or usage.image_input or usage.image_output)
-
-
-def strings(value: Any) -> Iterator[str]:
-    """Give every text in a JSON value, in order."""
-    stack = [value]
-    while stack:
-        top = stack.pop()
-        if isinstance(top, str):
-            yield top
-        elif isinstance(top, dict):
-            stack.extend(reversed(list(as_object(top).values())))
-        elif isinstance(top, list):
-            stack.extend(reversed(as_list(top)))
-
-
-def may_hold_files(body: bytes) -> bool:
-    """Whether a JSON body is worth decoding to look for files; their bytes are not to be counted as text."""
-    return len(body) > SMALL_BYTES and _FILE.search(body) is not None
-
-
-def is_file(string: str) -> bool:
-    """Whether a text is a file: a data URL or base64. Text without blanks, e.g. Chinese, is none."""
-    return len(string) > FILE_FROM_CHARACTERS and (
-        string.startswith("data:") or _BASE64.fullmatch(string, 0, FILE_FROM_CHARACTERS) is not None
-    )
 
 
 def token_numbers(ask: Ask) -> int:

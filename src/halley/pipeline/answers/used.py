@@ -13,6 +13,7 @@ from halley.kernel.loose import as_list, as_object, as_text
 from halley.kernel.operation import Kind
 from halley.pipeline.answers import meter
 from halley.pipeline.answers.ask import Ask
+from halley.pipeline.answers.contents import contents
 from halley.pipeline.answers.sound import recording, seconds_of
 from halley.tokens import audio_tokens, count_text
 from halley.wire.openai.usage import NO_OUTLINE, Outline, counts_in, outline_of, searches_in
@@ -100,9 +101,8 @@ def _sent(ask: Ask) -> tuple[str, int]:
     if isinstance(ask.body, FormBody):
         return "", 0
     body: dict[str, Any] = {name: value for name, value in ask.json.whole().items() if name != "model"}
-    found = list(meter.strings(body))
-    files = sum(1 for each in found if meter.is_file(each))
-    return "\n".join(each for each in found if not meter.is_file(each)), files
+    texts, files = contents(body)
+    return "\n".join(texts), files
 
 
 def _beside(ask: Ask, outline: Outline) -> dict[str, int]:

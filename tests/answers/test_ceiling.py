@@ -1,0 +1,86 @@
+"""What is held for a call: the most that it may use, as its body says."""
+
+import base64
+from typing import Any, cast
+
+import pytest
+
+from halley.catalogue.model import Model
+from halley.kernel.body import JsonBody
+from halley.kernel.operation import Kind, Operation
+from halley.pipeline.answers import meter
+from halley.pipeline.answers.ask import Ask
+from halley.pipeline.answers.meter import COUNT_MAX, FILE_TOKENS, OUTPUT_TOKENS_UNKNOWN, TOKENS_MAX
+from halley.tokens import estimate_bytes
+
+ROW = Model(id="m", vendor="v", kind=Kind.CHAT, vendor_model="m", source="", checked="", output_tokens_max=1_000)
+
+
+def asked(body: bytes, operation: Operation = Operation.CHAT) -> Ask:
+    nobody = cast("Any", None)  # neither who asks nor where matters here
+    return Ask(
+        caller=nobody, operation=operation, model="m", named="m", body=JsonBody(body), stream=False, request=nobody
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "held"),
+    [
+        ("64", 64),
+        ("64.0", 64),
+        ("64.9", 64),
+        ("6.4e1", 64),
+        ("1", 1),
+        ("1e30", TOKENS_MAX),
+        ("1" + "0" * 390, TOKENS_MAX),
+        ("1" + "0" * 5_000, OUTPUT_TOKENS_UNKNOWN),
+        ("0", OUTPUT_TOKENS_UNKNOWN),
+        ("-5", OUTPUT_TOKENS_UNKNOWN),
+        ("null", OUTPUT_TOKENS_UNKNOWN),
+        ("true", OUTPUT_TOKENS_UNKNOWN),
+        ('"64"', OUTPUT_TOKENS_UNKNOWN),
+        ("[64]", OUTPUT_TOKENS_UNKNOWN),
+    ],
+)
+def test_the_output_is_bounded_by_what_the_call_says_if_it_is_a_number(said: str, held: int):
+    body = b'{"model":"m","max_tokens":%b}' % said.encode()
+    for _ in range(2):
+        assert meter.ceiling(asked(body), None)["output_token"] == held
+
+
+@pytest.mark.parametrize(
+    ("fields", "held"),
+    [
+        ('"max_tokens":10,"max_completion_tokens":90', 90),
+        ('"max_tokens":90,"max_completion_tokens":10', 90),
+        ('"max_tokens":null,"max_completion_tokens":90', 90),
+        ('"max_tokens":90000', 1_000),
+        ('"n":1', 1_000),
+        ('"n":3,"max_tokens":10', 30),
+        ('"n":100000,"max_tokens":10', 10 * COUNT_MAX),
+    ],
+)
+def test_of_two_bounds_the_larger_counts_and_never_more_than_the_model_gives(fields: str, held: int):
+    assert meter.ceiling(asked(b'{"model":"m",%b}' % fields.encode()), ROW)["output_token"] == held
+
+
+def test_a_picture_in_a_large_body_counts_as_a_picture_and_text_as_text():
+    picture = b"data:image/png;base64," + base64.b64encode(bytes(range(256)) * 400)
+    words = b"many words " * 10_000
+    part = b'{"type":"image_url","image_url":{"url":"%b"}}' % picture
+    by_picture = meter.input_estimate(asked(b'{"model":"m","messages":[{"content":[%b]}]}' % part))
+    by_text = meter.input_estimate(asked(b'{"model":"m","messages":[{"content":"%b"}]}' % words))
+    by_both = meter.input_estimate(
+        asked(b'{"model":"m","messages":[{"content":"%b"},{"content":[%b]}]}' % (words, part))
+    )
+    assert FILE_TOKENS < by_picture < FILE_TOKENS + 100
+    assert by_text >= estimate_bytes(len(words))
+    assert estimate_bytes(len(words)) + FILE_TOKENS <= by_both < by_text + FILE_TOKENS + 100
+
+
+@pytest.mark.parametrize(
+    "text", [b"many words " * 10_000, b"A" * 100_000, b"one\\ntwo\\n" * 10_000, b"data:" + b"x" * 99_999]
+)
+def test_text_is_held_for_as_text_whatever_it_looks_like(text: bytes):
+    body = b'{"model":"m","messages":[{"role":"user","content":"%b"}]}' % text
+    assert meter.input_estimate(asked(body)) >= estimate_bytes(len(text) * 4 // 5)
