@@ -30,6 +30,7 @@ PLAIN: dict[str, Any] = {
     "a part of it": {"content": [{"type": "text", "text": DATA_URL}]},
     "a prompt": {"prompt": FILE},
     "several": {"input": [FILE]},
+    "a document that is text": {"source": {"type": "text", "media_type": "text/plain", "data": FILE}},
     "an instruction": {"instructions": FILE},
     "words in a file's place": {"source": {"data": "many words " * 400}},
     "a short one": {"source": {"data": FILE[:FILE_FROM_CHARACTERS]}},

@@ -13,9 +13,11 @@ from tests.answers.vendor import Exchange, answer, events, stream
 from halley.db import Database, writer
 from halley.db.sqlite import SqliteConnection, SqliteDriver
 from halley.kernel.failpoints import Failpoints
+from halley.usage import store
 from halley.world import World
 
 PRICE = 140_000
+STREAM = events(chunk("Hi."), chunk(finish="stop"), usage_chunk())
 TROUBLE = "disk I/O error"
 AWAY_S = 1.0
 """On the gateway's clock: some tries go by."""
@@ -92,9 +94,12 @@ async def written(lost: Lost) -> None:
     await lost.house.rig.while_ticking(asyncio.wait(lost.world.insisting))
 
 
-async def test_a_charge_is_written_once_when_the_database_is_back(lost: Lost) -> None:
-    reply = await lost.house.chat()
-    assert (reply.status, reply.headers["halley-cost"]) == (200, "0.00014")
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+async def test_a_charge_is_written_once_when_the_database_is_back(lost: Lost, *, streamed: bool) -> None:
+    if streamed:
+        lost.house.vendor.will(stream(*STREAM))
+    reply = await lost.house.chat(stream=streamed)
+    assert (reply.status, reply.headers.get("halley-cost")) == (200, None if streamed else "0.00014")
     await waits(lost)
     (order,) = lost.world.answering
     tries = lost.disk.refused
@@ -110,28 +115,11 @@ async def test_a_charge_is_written_once_when_the_database_is_back(lost: Lost) ->
     assert await lost.house.rig.differences() == ()
 
 
-async def test_so_is_a_streams(lost: Lost) -> None:
-    lost.house.vendor.will(stream(*events(chunk("Hi."), chunk(finish="stop"), usage_chunk())))
-    reply = await lost.house.chat(stream=True)
-    assert (reply.status, reply.body[-14:]) == (200, b"data: [DONE]\n\n")
-    await waits(lost)
-    (order,) = lost.world.answering
-    await lost.house.rig.pass_time(AWAY_S, step_s=0.2)
-    assert lost.world.answering == {order}
-    await written(lost)
-    assert (lost.world.answering, lost.world.insisting) == (set(), set())
-    usage = await lost.house.usage()
-    assert (usage.order_id, usage.outcome, usage.price_nanos) == (order, "succeeded", PRICE)
-    assert await charged(lost) == PRICE
-    assert await lost.house.rig.differences() == ()
-
-
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 async def test_a_charge_that_the_queue_has_no_room_for_is_written_once_it_has(
     folder: Path, monkeypatch: pytest.MonkeyPatch, *, streamed: bool
 ) -> None:
-    pieces = events(chunk("Hi."), chunk(finish="stop"), usage_chunk())
-    reply = stream(*pieces) if streamed else answer(completion())
+    reply = stream(*STREAM) if streamed else answer(completion())
 
     async def when_full(exchange: Exchange) -> None:
         monkeypatch.setattr(writer, "QUEUE_MAX", 0)
@@ -151,6 +139,37 @@ async def test_a_charge_that_the_queue_has_no_room_for_is_written_once_it_has(
         await house.rig.while_ticking(asyncio.wait(world.insisting))
         assert (await house.usage()).price_nanos == PRICE
         assert (world.answering, world.insisting) == (set(), set())
+        assert await house.rig.differences() == ()
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+async def test_a_charge_that_cannot_be_written_is_left_to_the_sweep_and_lost_to_nobody_else(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *, streamed: bool
+) -> None:
+    def broken(*_arguments: object) -> NoReturn:
+        raise RuntimeError("a mistake of ours")
+
+    async with opened(folder) as house:
+        world = house.rig.world
+        house.vendor.will(stream(*STREAM) if streamed else answer(completion()))
+        monkeypatch.setattr(store, "insert_together", broken)
+        monkeypatch.setattr(store, "insert", broken)
+        assert (await house.chat(stream=streamed)).status == 200
+
+        async def given_up() -> bool:
+            return not world.answering
+
+        await soon(given_up)
+        assert (world.insisting, await house.rig.open_holds(), await house.usages()) == (set(), 1, [])
+        (running,) = {world.bounds.running(channel.id) for channel in world.config.channels if not channel.simulated}
+        assert running == 0
+        monkeypatch.undo()
+        await house.rig.pass_time(15, step_s=1)
+        lost = await house.usage()
+        assert (lost.outcome, lost.price_nanos) == ("lost", 0)
+        assert lost.exposure_nanos > 0
+        assert (await house.chat(stream=streamed)).status == 200
+        assert (await house.usage(2)).price_nanos == PRICE
         assert await house.rig.differences() == ()
 
 

@@ -195,8 +195,8 @@ class Exchange:
             self._count(len(data))
         connection, size = self._connection, len(data)
         if self.is_head:
-            pass
-        elif size > JOINED_BYTES_MAX:
+            return not connection.write_paused
+        if size > JOINED_BYTES_MAX:
             connection.send(*((b"%x\r\n" % size, data, b"\r\n") if self._chunked else (data,)))
         else:
             connection.send_soon(b"%x\r\n%b\r\n" % (size, data) if self._chunked else data)

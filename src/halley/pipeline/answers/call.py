@@ -62,7 +62,6 @@ class Streaming:
         if self._closed:
             return
         self._closed = True
-        self._world.bounds.leave(self._answered.attempt.channel.id)
         if self._end_at_once():
             await self._flow.aclose()
         else:
@@ -75,15 +74,20 @@ class Streaming:
             return False
         try:
             end = self._ended(Outcome.SUCCEEDED, told(self._ask, usage, NO_OUTLINE))
-            return settle_later(self._world, self._ask, self._held, end) is not None
+            if settle_later(self._world, self._ask, self._held, end) is None:
+                return False
         except BaseException:
             # Our own mistake: the sweep finds that nobody works on it, and lists it as lost.
             self._world.answering.discard(self._held.order_id)
+            self._leave()
             raise
+        self._leave()
+        return True
 
     async def _end(self) -> None:
         world, flow, answered = self._world, self._flow, self._answered
         await flow.aclose()
+        self._leave()
         if isinstance(flow.broken, VendorFault):
             # It began well, and was noted so; a vendor that always breaks off must rest too.
             note_health(world, answered.attempt.channel, answered.attempt.operation, well=False)
@@ -95,6 +99,10 @@ class Streaming:
             raise
         end = self._ended(Outcome.SUCCEEDED if flow.complete else Outcome.CUT, quantities)
         await settle(world, self._ask, self._held, end)
+
+    def _leave(self) -> None:
+        """Give back the place among the channel's calls, once the vendor is done or sees that we are."""
+        self._world.bounds.leave(self._answered.attempt.channel.id)
 
     def _ended(self, outcome: Outcome, quantities: dict[str, int]) -> End:
         answered = self._answered

@@ -18,7 +18,7 @@ FILE_FIELDS = frozenset(
 """Where the formats have files. What lies elsewhere is text to whoever answers, however it looks."""
 FREE_FIELDS = frozenset(("args", "arguments", "parameters", "response"))
 """Objects of the caller's own making, which are read as text whatever their fields are called; and any `input` that is
-an object."""
+an object, and all that says it is of the type `text`."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_\r\n-]*")
 _FILE = re.compile(rb'"(?:data:|[A-Za-z0-9+/=_\\-]{%d})' % FILE_FROM_CHARACTERS)
@@ -46,8 +46,9 @@ def contents(value: Any) -> Contents:
             else:
                 texts.append(top)
         elif isinstance(top, dict):
-            is_free = is_free or field in FREE_FIELDS or field == "input"
-            stack.extend((inner, name, is_free) for name, inner in reversed(as_object(top).items()))
+            fields = as_object(top)
+            is_free = is_free or field in FREE_FIELDS or field == "input" or fields.get("type") == "text"
+            stack.extend((inner, name, is_free) for name, inner in reversed(fields.items()))
         elif isinstance(top, list):
             is_free = is_free or field in FREE_FIELDS
             # Strings lie in the field of their list, objects in none.
