@@ -1,10 +1,11 @@
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halley.api.multipart import HEADER_BYTES_MAX, PARTS_MAX, Multipart, PartHead
+from halley.api.multipart import HEADER_BYTES_MAX, PARTS_MAX, PREAMBLE_BYTES_MAX, Multipart, PartHead
 from halley.kernel.faults import BadRequest, TooLarge
 
 KIND = "multipart/form-data; boundary=XX"
@@ -76,13 +77,58 @@ async def test_a_preamble_and_a_quoted_boundary_are_read():
         b"--XX\r\n\r\nx\r\n--XX--",
         b"--XXyy\r\n\r\nx\r\n--XX--",
         b"--XX\r\n" + b"a: b\r\n" * HEADER_BYTES_MAX,
+        part("a", b"x", "; x=" + "y" * HEADER_BYTES_MAX) + b"--XX--",
+        b"x" * PREAMBLE_BYTES_MAX + b"\r\n" + part("a", b"x") + b"--XX--",
         part("a", b"x") * (PARTS_MAX + 1) + b"--XX--",
     ],
-    ids=["empty", "text", "noise", "no end", "cut", "no name", "no headers", "other boundary", "headers", "parts"],
+    ids=[
+        "empty",
+        "text",
+        "noise",
+        "no end",
+        "cut",
+        "no name",
+        "no headers",
+        "other boundary",
+        "headers",
+        "long header",
+        "preamble",
+        "parts",
+    ],
 )
-async def test_what_is_no_whole_form_is_refused(data: bytes):
+@pytest.mark.parametrize("size", [4_096, 1_000_000], ids=["pieces", "whole"])
+async def test_what_is_no_whole_form_is_refused(data: bytes, size: int):
     with pytest.raises(BadRequest):
-        await read(data, size=4_096)
+        await read(data, size=size)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "; " + "a" * 8_000,
+        "; " + "a;" * 4_000,
+        ";" + " " * 8_000,
+        '; b="' + "\\" * 8_000,
+        '; b="' * 1_600,
+        "; b=" * 2_000,
+    ],
+    ids=["letters", "semicolons", "blanks", "backslashes", "quotes", "names"],
+)
+async def test_the_words_of_a_part_cost_no_more_than_their_length(more: str):
+    began_s = time.process_time()
+    [(head, _)] = await read(part("a", b"x", more) + b"--XX--", size=20_000)
+
+    assert head.name == "a"
+    assert time.process_time() - began_s < 0.2
+
+
+@pytest.mark.parametrize(
+    "words", ['name=a;filename="x; name=b"', 'name="a" ; filename=x', "NAME=a;\tfilename=x", "xname=b; name=a"]
+)
+async def test_the_words_of_a_part_are_told_from_what_they_say(words: str):
+    data = f"--XX\r\nContent-Disposition: form-data; {words}\r\n\r\n".encode() + b"x\r\n--XX--"
+
+    assert (await read(data))[0][0].name == "a"
 
 
 @pytest.mark.parametrize(

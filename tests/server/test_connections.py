@@ -25,6 +25,7 @@ from tests.server.rig import (
     serving,
     until,
 )
+from tests.server.wire import Line
 
 from halley.api.websocket_server import websocket_options
 from halley.server import Exchange, HttpProtocol
@@ -243,6 +244,44 @@ async def test_a_websocket_behind_an_unanswered_request_is_refused():
         replies = read(await server.talk(GET + request("GET /", *UPGRADE, close=False)))
 
     assert [reply.status for reply in replies] == [200, 400]
+
+
+UNREADABLE = {
+    request("GET /", *UPGRADE, "content-length: 5", close=False, body=b"hello"): 400,
+    request("GET /", *UPGRADE, "content-length: 5", close=False): 400,
+    request("GET /", *UPGRADE, "transfer-encoding: chunked", close=False): 400,
+    request("GET /", *UPGRADE, "x: " + "y" * 9_000, close=False): 431,
+    request("GET /?" + "a" * 20_000, *UPGRADE, close=False): 414,
+}
+
+
+@pytest.mark.parametrize(("raw", "status"), UNREADABLE.items(), ids=["body", "length", "chunks", "header", "target"])
+async def test_a_handshake_that_cannot_be_read_is_refused(raw: bytes, status: int):
+    async with serving(chat, **websocket_options()) as server:
+        reply = one(await server.talk(raw))
+        await until(lambda: not server.state.connections)
+
+    assert reply.status == status
+
+
+@pytest.mark.parametrize("head", [*UNREADABLE, request("GET /", *UPGRADE[:3], close=False)])
+async def test_a_handshake_that_was_refused_does_not_hinder_the_stop(head: bytes):
+    line = Line(chat, **websocket_options())
+    line.protocol.data_received(head)
+    for connection in tuple(line.state.connections):
+        connection.shutdown()
+
+    assert line.wire.closed
+    assert one(line.wire.written).status >= 400
+
+
+async def test_a_handshake_may_say_that_it_has_no_body():
+    async with serving(chat, **websocket_options()) as server:
+        client = await server.open()
+        client.send(request("GET /", *UPGRADE, "content-length: 0", close=False))
+        assert (await client.until(b"\r\n")).split()[1] == b"101"
+        await client.close()
+        await until(lambda: not server.state.tasks)
 
 
 async def test_a_websocket_is_a_request_like_others_where_none_is_spoken():

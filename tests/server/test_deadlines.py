@@ -2,9 +2,11 @@
 
 import asyncio
 
-from tests.server.rig import Receive, Scope, Send, answer, echo, read, request
+import pytest
+from tests.server.rig import Receive, Scope, Send, answer, echo, knowing, read, request
 from tests.server.wire import Line
 
+from halley.server import Exchange
 from halley.server.protocol import DISCARDED_BYTES_MAX, HEAD_S_MAX, PARTING_S_MAX
 
 KEEP_S = 75
@@ -126,6 +128,79 @@ async def test_a_body_that_nobody_reads_any_more_may_end_and_the_connection_goes
     line.loop.tick(PARTING_S_MAX + 1)
 
     assert [reply.status for reply in read(line.wire.written)] == [200, 200]
+    assert not line.wire.closed
+
+
+@pytest.mark.parametrize("close", [False, True], ids=["kept", "last"])
+async def test_a_client_that_takes_an_answer_slowly_gets_all_of_it(close: bool):
+    line = Line(echo, timeout_keep_alive=KEEP_S)
+    line.wire.untaken = 10_000
+    await line.feed(request(close=close))
+    for _ in range(20):
+        line.loop.tick(PARTING_S_MAX - 1)
+        assert not line.wire.aborted
+        assert line.wire.closed is close
+        line.wire.untaken -= 500
+    line.loop.tick(KEEP_S + PARTING_S_MAX + 1)
+    assert line.wire.closed
+
+
+@pytest.mark.parametrize("close", [False, True], ids=["kept", "last"])
+async def test_a_client_that_takes_no_more_of_an_answer_is_cut(close: bool):
+    line = Line(echo, timeout_keep_alive=KEEP_S)
+    line.wire.untaken = 10_000
+    await line.feed(request(close=close))
+    line.loop.tick(KEEP_S + 1)
+    line.wire.untaken -= 1
+    line.loop.tick(2 * PARTING_S_MAX + 1)
+    assert line.wire.aborted
+
+
+async def test_a_client_that_took_an_answer_slowly_may_go_on():
+    line = Line(echo, timeout_keep_alive=KEEP_S)
+    for _ in range(3):
+        line.wire.untaken = 10_000
+        await line.feed(GET)
+        line.loop.tick(KEEP_S + 1)
+        line.wire.untaken = 0
+        line.loop.tick(PARTING_S_MAX + KEEP_S - 2)
+        assert not line.wire.closed
+    line.loop.tick(PARTING_S_MAX)
+    assert line.wire.closed
+
+
+def held_up() -> Line:
+    """Two requests, and nothing of the first one's answer is taken."""
+
+    async def serve(exchange: Exchange, receive: Receive) -> None:
+        del receive
+        line.wire.untaken = 10_000_000
+        line.protocol.pause_writing()
+        exchange.respond(200, (), b"ok")
+
+    line = Line(knowing(serve), timeout_keep_alive=KEEP_S)
+    line.protocol.data_received(GET * 2)
+    return line
+
+
+async def test_requests_behind_an_answer_that_nobody_takes_do_not_wait_for_ever():
+    line = held_up()
+    await line.settle()
+    assert len(read(line.wire.written)) == 1
+    line.loop.tick(2 * PARTING_S_MAX + 1)
+    assert line.wire.aborted
+
+
+async def test_requests_behind_an_answer_that_is_taken_slowly_wait_for_their_turn():
+    line = held_up()
+    await line.settle()
+    for _ in range(20):
+        line.loop.tick(PARTING_S_MAX - 1)
+        line.wire.untaken -= 1_000
+    line.protocol.resume_writing()
+    await line.settle()
+
+    assert len(read(line.wire.written)) == 2
     assert not line.wire.closed
 
 

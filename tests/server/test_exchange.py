@@ -320,6 +320,34 @@ async def test_a_client_that_hangs_up_is_told_of_at_once():
     assert after == ["called at once", True, "http.disconnect", True]
 
 
+@pytest.mark.parametrize("before", [0, 1, 2], ids=["first", "second", "again"])
+@pytest.mark.parametrize("cut", [0, 40])
+async def test_a_client_that_hangs_up_after_a_large_body_is_told_of_at_once(before: int, cut: int):
+    calls, left = list[bytes](), asyncio.Event()
+
+    async def serve(exchange: Exchange, receive: Receive) -> None:
+        calls.append(await read_body(receive))
+        if len(calls) <= before:
+            exchange.respond(200, (TYPE,), b"ok")
+            return
+        exchange.on_leave(left.set)
+        await left.wait()
+
+    async with serving(knowing(serve)) as server:
+        client = await server.open()
+        for _ in range(before):
+            client.send(request("POST /", body=b"x" * 100_000, close=False))
+            await client.reply()
+        raw = request("POST /", body=b"x" * 100_000, close=False)
+        client.send(raw[:cut])
+        await client.writer.drain()
+        await asyncio.sleep(0.005)
+        client.send(raw[cut:])
+        await until(lambda: len(calls) > before)
+        await client.close()
+        await until(left.is_set)
+
+
 async def test_a_call_can_be_cancelled_when_its_client_hangs_up():
     begun, ended = asyncio.Event(), list[bool]()
 

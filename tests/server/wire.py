@@ -18,6 +18,8 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.written = b""
         self.closed = self.aborted = self.ended = self.paused = False
+        self.untaken = 0
+        """How much of what was written the client has not taken."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert not self.closed
@@ -27,6 +29,9 @@ class Wire(asyncio.Transport):
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
         for data in list_of_data:
             self.write(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.untaken
 
     def can_write_eof(self) -> bool:
         return True
@@ -42,6 +47,9 @@ class Wire(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return self.closed
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        del protocol
 
     def pause_reading(self) -> None:
         assert not self.paused
@@ -102,7 +110,8 @@ class Line:
     """A protocol on such a wire."""
 
     def __init__(self, app: App, *, make: type[HttpProtocol] = HttpProtocol, **options: Any) -> None:
-        config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None, **options)
+        options = {"ws": "none", "lifespan": "off", "log_config": None, **options}
+        config = uvicorn.Config(app, **options)
         self.loop = Loop()
         self.wire = Wire()
         self.state = ServerState()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.upstream.conftest import Tls
-from tests.upstream.servers import Behaviour, Peer, Reader, Server, Writer, handing, serving
+from tests.upstream.servers import Behaviour, Peer, Reader, Server, Writer, handing, reply, serving
 
 from halley.kernel.clock import SystemClock
 from halley.upstream import FastClient, NotSent, OutcomeUnknown, ReplyTooLarge, Stalled, UpstreamRequest
@@ -255,6 +255,7 @@ async def test_a_stream_compressed_unasked_is_unpacked_piece_by_piece(
         assert await stream.read_all() == b""
 
 
+EMPTY_BLOCK = b"\x00\x00\x00\xff\xff"
 GZIP = CHUNKED.replace(b"\r\n", b"\r\nContent-Encoding: gzip\r\n", 1)
 
 
@@ -264,6 +265,39 @@ async def test_a_stream_that_unpacks_to_more_than_its_bound_is_too_large(client:
         with pytest.raises(ReplyTooLarge):
             await rest(stream)
         await peer.gone()
+
+
+async def test_what_unpacks_to_nothing_counts_against_the_bound_as_well(client: FastClient):
+    packer = zlib.compressobj(wbits=31)
+    async with opened(client, GZIP, reply_bytes_max=100_000) as (stream, peer):
+        await peer.chunk(packer.compress(b"data: hello\n\n") + packer.flush(zlib.Z_SYNC_FLUSH))
+        assert await stream.read() == b"data: hello\n\n"
+        await peer.chunk(EMPTY_BLOCK * 30_000)
+        with pytest.raises(ReplyTooLarge):
+            await stream.read()
+        await peer.gone()
+
+
+async def test_what_follows_the_end_of_what_was_packed_is_left_alone(client: FastClient):
+    async with opened(client, GZIP, reply_bytes_max=100_000) as (stream, peer):
+        await peer.chunk(gzip.compress(b"hello"))
+        assert await stream.read() == b"hello"
+        await peer.chunk(b"x" * 1_000)
+        assert await stream.read() == b""
+        await peer.gone()
+
+
+async def test_the_end_of_what_was_packed_is_not_yet_that_of_the_reply(client: FastClient):
+    async with opened(client, GZIP) as (stream, peer), asyncio.TaskGroup() as group:
+        await peer.chunk(gzip.compress(b"hello"))
+        assert await stream.read() == b"hello"
+        await peer.send(END)
+        assert await stream.read() == b""
+        origin = f"http://127.0.0.1:{peer.writer.get_extra_info('sockname')[1]}"
+        again = group.create_task(client.send(order(origin)))
+        await peer.next_request()
+        await peer.send(reply(b"on the same connection"))
+        assert (await again).body == b"on the same connection"
 
 
 @pytest.mark.parametrize("size", [262_144, 262_145, 1_000_000])

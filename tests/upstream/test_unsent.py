@@ -69,3 +69,21 @@ async def test_what_was_not_written_is_told_as_not_sent(kind: Any, ends: str, er
             await reading
         await turns()
     assert (line.written, books.kept) == (written, [False])
+
+
+@pytest.mark.parametrize("kind", [whole, stream])
+@pytest.mark.parametrize("stray", [b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx", b"HTTP/1.1 4", b"junk"])
+async def test_what_comes_before_the_request_was_written_is_no_reply_to_it(kind: Any, stray: bytes):
+    loop, books, line = asyncio.get_running_loop(), Crowd(), Kept()
+    with socket.socket() as raw:
+        connection = Connection(Shelf(Origin("http", "a.example", 80)), raw, books, loop)
+        connection.connection_made(line)
+        exchange, reading = kind()
+        assert connection.start(exchange, b"POST", b"{}", loop.time())
+        connection.data_received(stray)
+        await turns()
+        connection.connection_lost(None)
+
+        with pytest.raises(NotSent):
+            await reading
+    assert (line.written, books.kept) == ([], [False])

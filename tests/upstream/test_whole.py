@@ -113,6 +113,7 @@ async def test_without_an_idle_connection_nothing_begins(client: FastClient):
 async def test_a_busy_connection_is_not_idle(client: FastClient):
     async with idle(client) as (prepared, peer):
         replying = begun(client, prepared)
+        await peer.next_request()
         assert client.begin(prepared, b"{}") is None
         await peer.send(OK)
         await replying
@@ -157,6 +158,7 @@ async def test_without_room_nothing_begins():
         elsewhere = client.prepare(order(other.origin))
         for _ in range(2):
             replying = begun(client, prepared)
+            await peer.next_request()
             assert client.begin(elsewhere, b"{}") is None
             await peer.send(OK)
             await replying
@@ -199,6 +201,7 @@ async def test_what_is_malformed_is_not_prepared(client: FastClient, change: dic
 async def test_who_leaves_closes_the_connection_at_once(client: FastClient, part: bytes):
     async with idle(client) as (prepared, peer), asyncio.TaskGroup() as group:
         replying = begun(client, prepared)
+        await peer.next_request()
 
         async def wait() -> None:
             await replying
@@ -214,10 +217,12 @@ async def test_who_leaves_closes_the_connection_at_once(client: FastClient, part
 async def test_who_leaves_after_the_end_leaves_the_connection_to_the_next(client: FastClient):
     async with idle(client) as (prepared, peer):
         replying = begun(client, prepared)
+        await peer.next_request()
         await peer.send(OK)
         await asyncio.wait([replying])
         assert not replying.cancel()
         next_one = begun(client, prepared)
+        await peer.next_request()
         await peer.send(OK)
         assert (await next_one).body == b"ok"
 
@@ -234,6 +239,7 @@ BROKEN = {
 async def test_a_broken_reply_is_unknown(client: FastClient, wire: bytes, status: int | None):
     async with idle(client) as (prepared, peer):
         replying = begun(client, prepared)
+        await peer.next_request()
         await peer.send(wire)
         peer.writer.close()
         with pytest.raises(OutcomeUnknown) as caught:
@@ -257,6 +263,7 @@ async def test_a_reply_that_takes_too_long_is_unknown_and_closed(
 ):
     async with idle(client, **change) as (prepared, peer):
         replying = begun(client, prepared)
+        await peer.next_request()
         if part:
             await peer.send(part)
         with pytest.raises(OutcomeUnknown, match=words) as caught:
@@ -269,6 +276,7 @@ async def test_a_reply_that_takes_too_long_is_unknown_and_closed(
 async def test_each_piece_gives_a_reply_new_time(client: FastClient):
     async with idle(client, stall_timeout_s=0.15) as (prepared, peer):
         replying = begun(client, prepared)
+        await peer.next_request()
         for piece in (OK[:5], OK[5:-2], OK[-2:-1], OK[-1:]):
             await peer.send(piece)
             await asyncio.sleep(0.06)
@@ -281,13 +289,16 @@ async def test_the_time_of_one_call_is_not_that_of_the_next(client: FastClient):
         origin = f"http://127.0.0.1:{peer.writer.get_extra_info('sockname')[1]}"
         late = client.prepare(order(origin, answer_timeout_s=0.4))
         replying = begun(client, soon)
+        await peer.next_request()
         await peer.send(OK)
         await replying
         replying = begun(client, late)
+        await peer.next_request()
         await asyncio.sleep(0.2)
         await peer.send(OK)
         assert (await replying).body == b"ok"
         replying = begun(client, soon)
+        await peer.next_request()
         await peer.send(OK)
         await replying
         with pytest.raises(OutcomeUnknown, match=r"within 0\.4 s"):
@@ -305,6 +316,7 @@ TOO_LARGE = {
 async def test_a_reply_over_the_bound_is_too_large_before_its_end_and_closed(client: FastClient, wire: bytes):
     async with idle(client) as (prepared, peer):
         replying = begun(client, prepared)
+        await peer.next_request()
         await peer.send(wire)
         with pytest.raises(ReplyTooLarge) as caught:
             await replying
@@ -316,10 +328,12 @@ async def test_a_reply_over_the_bound_is_too_large_before_its_end_and_closed(cli
 async def test_a_bomb_is_too_large_and_the_connection_is_kept(client: FastClient):
     async with idle(client) as (prepared, peer):
         replying = begun(client, prepared)
+        await peer.next_request()
         await peer.send(reply(gzip.compress(bytes(100_000)), headers="Content-Encoding: gzip\r\n"))
         with pytest.raises(ReplyTooLarge):
             await replying
         replying = begun(client, prepared)
+        await peer.next_request()
         await peer.send(OK)
         assert (await replying).body == b"ok"
 
@@ -330,9 +344,11 @@ async def test_who_leaves_while_a_reply_is_unpacked_leaves_a_good_connection(cli
     loop.set_exception_handler(lambda _, context: complaints.append(context))
     async with idle(client, reply_bytes_max=100_000_000) as (prepared, peer):
         replying = begun(client, prepared)
+        await peer.next_request()
         await peer.send(reply(gzip.compress(bytes(50_000_000)), headers="Content-Encoding: gzip\r\n"))
         other = await begun_soon(client, prepared)
         assert replying.cancel()
+        await peer.next_request()
         await peer.send(OK)
         assert (await other).body == b"ok"
         await loop.shutdown_default_executor()
@@ -345,6 +361,7 @@ async def test_a_reply_in_very_many_pieces_is_gathered(client: FastClient):
     body = bytes(range(256)) * 200
     async with idle(client, reply_bytes_max=len(body)) as (prepared, peer):
         replying = begun(client, prepared)
+        await peer.next_request()
         chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body)
         await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
         assert (await replying).body == body

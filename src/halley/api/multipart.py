@@ -12,7 +12,10 @@ HEADER_BYTES_MAX = 8 * 1024
 PREAMBLE_BYTES_MAX = 8 * 1024
 
 _BOUNDARY = re.compile(r'boundary=(?:"(?P<quoted>[^"]{1,70})"|(?P<plain>[^\s";,]{1,70}))(?=[\s;]|$)', re.IGNORECASE)
-_FIELD = re.compile(r'(?P<name>[a-z*]+)=(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s";]+))', re.IGNORECASE)
+_FIELD = re.compile(
+    r'(?:^|;)\s*(?P<name>[a-z*]{1,20})=(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s";]+))', re.IGNORECASE
+)
+"""Begins at a semicolon only, so that each letter is looked at about once."""
 _END = b"--"
 
 
@@ -81,11 +84,8 @@ class Multipart:
             raise BadRequest("A text field of the form is not UTF-8") from error
 
     async def _skip_to_delimiter(self, bytes_max: int) -> None:
-        while (at := self._buffer.find(self._delimiter)) < 0:
-            if len(self._buffer) > bytes_max:
-                raise BadRequest("The body does not begin with the boundary that `content-type` names")
-            await self._more()
-        del self._buffer[: at + len(self._delimiter)]
+        if await self._until(self._delimiter, bytes_max) is None:
+            raise BadRequest("The body does not begin with the boundary that `content-type` names")
 
     async def _is_end(self) -> bool:
         while len(self._buffer) < len(_END):
@@ -93,7 +93,7 @@ class Multipart:
         if self._buffer.startswith(_END):
             return True
         line = await self._until(b"\r\n", HEADER_BYTES_MAX)
-        if line.strip():
+        if line is None or line.strip():
             raise BadRequest("The form is malformed: something follows a boundary on its line")
         return False
 
@@ -101,17 +101,22 @@ class Multipart:
         if await self._starts_with_line_break():
             del self._buffer[:2]
             return b""
-        return await self._until(b"\r\n\r\n", HEADER_BYTES_MAX)
+        headers = await self._until(b"\r\n\r\n", HEADER_BYTES_MAX)
+        if headers is None:
+            raise BadRequest(f"The headers of a part are larger than {HEADER_BYTES_MAX:,} bytes")
+        return headers
 
     async def _starts_with_line_break(self) -> bool:
         while len(self._buffer) < len(_END):
             await self._more()
         return self._buffer.startswith(b"\r\n")
 
-    async def _until(self, mark: bytes, bytes_max: int) -> bytes:
-        while (at := self._buffer.find(mark)) < 0:
-            if len(self._buffer) > bytes_max:
-                raise BadRequest(f"The headers of a part are larger than {bytes_max:,} bytes")
+    async def _until(self, mark: bytes, bytes_max: int) -> bytes | None:
+        """Take what stands before a mark, and the mark; None if more than `bytes_max` stand before it."""
+        search_to = bytes_max + len(mark)
+        while (at := self._buffer.find(mark, 0, search_to)) < 0:
+            if len(self._buffer) >= search_to:
+                return None
             await self._more()
         found = bytes(self._buffer[:at])
         del self._buffer[: at + len(mark)]

@@ -9,10 +9,12 @@ from uvicorn.server import ServerState
 from websockets.http11 import Request
 
 from halley.api.websocket import ABORT_EXTENSION
+from halley.server.head import encode_headers, plain_answer
 
 FRAME_BYTES_MAX = 16 * 1024 * 1024
 PING_S = 20.0
 """A caller is asked whether it is there so often, and has left when it does not answer within the same time."""
+_BAD_REQUEST = 400
 _LOGGER = "uvicorn.websocket"
 """Below uvicorn's own, which is set to warnings: at `info` it would log addresses with their query, and so keys."""
 
@@ -23,6 +25,16 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
         super().__init__(config, server_state, app_state)
         self.logger = logging.getLogger(_LOGGER)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; the first bytes are a whole head, and one that cannot be read is answered, which uvicorn forgets."""
+        super().data_received(data)
+        if not self.handshake_initiated and not self.close_sent:
+            # Set as for a head that was read and refused: else a stop would answer it once more.
+            self.handshake_complete = self.close_sent = True
+            told = b"".join(self.conn.data_to_send())
+            self.transport.write(told or plain_answer(_BAD_REQUEST, encode_headers(self.default_headers)))
+            self.transport.close()
 
     def handle_connect(self, event: Request) -> None:
         """Put the way to drop the connection into the scope, before the app begins to run."""

@@ -37,7 +37,7 @@ from halley.server.upgrade import Upgrade
 HEAD_S_MAX = 30.0
 """From the first byte of a head to its last."""
 PARTING_S_MAX = 30.0
-"""How long a closing connection waits for the client to take what was sent, or to send what nobody reads."""
+"""How long a client may take nothing of what was sent, and a closing connection waits for what nobody reads."""
 DISCARDED_BYTES_MAX = 64 * 1024 * 1024
 """Of a body whose request was answered before it had come, so that the client gets to read the answer."""
 UNREAD_BYTES_MAX = 64 * 1024
@@ -73,6 +73,8 @@ class HttpProtocol(asyncio.Protocol):
     transport: asyncio.Transport
     remembers = True
     """Whether a head that comes again is known again; whether or not, the app and the client see the same."""
+    _untaken = inf
+    """How much of the last answer stood in the transport when a deadline was over."""
     _unsent = b""
     """An answer that goes out at the end of the loop's turn, or before whatever else is done to the transport."""
 
@@ -179,8 +181,6 @@ class HttpProtocol(asyncio.Protocol):
                 exchange.body = body
                 exchange.whole = True
                 self._begin(exchange)
-                if len(body) > UNREAD_BYTES_MAX:
-                    self._pause()
                 return
         self._parse(data)
         if rests and self.remembers:
@@ -265,8 +265,13 @@ class HttpProtocol(asyncio.Protocol):
         if exchange is None:
             return
         exchange.finish()
-        if self._running is None and not self._waiting:
+        if self._waiting:
+            return
+        if self._running is None:
             self._rest()
+        if self._read_paused:
+            # Nothing of this body is left to hold back, and who does not read is not told that the client leaves.
+            self.taken()
 
     # What the exchange needs.
 
@@ -398,7 +403,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def _begin(self, exchange: Exchange) -> None:
         self._running = exchange
-        self._deadline.at = inf
+        self._deadline.at = self._untaken = inf
         handle = self._handle if self._limit is None or self._has_room(self._limit) else _unavailable
         # Uvicorn waits for these when it stops, and cancels those that do not end.
         exchange.task = task = self._loop.create_task(exchange.run(handle))
@@ -421,9 +426,11 @@ class HttpProtocol(asyncio.Protocol):
 
     def _next(self) -> None:
         """Begin with the request that waits longest, once the client has taken most of the last answer."""
-        if self.write_paused or self.transport.is_closing():
+        if self.transport.is_closing():
             return
-        if self._waiting:
+        if self.write_paused:
+            self._deadline.set(PARTING_S_MAX)
+        elif self._waiting:
             self._begin(self._waiting.popleft())
             self.taken()
         elif self._refusal is not None:
@@ -508,14 +515,29 @@ class HttpProtocol(asyncio.Protocol):
     # What takes too long.
 
     def _expire(self) -> None:
-        if self._is_deaf or self.transport.is_closing():
+        untaken = self.transport.get_write_buffer_size()
+        if untaken:
+            self._await_taking(untaken)
+        elif self._is_deaf or self.transport.is_closing():
             self.transport.abort()
         elif self._arriving is not None:
             self._part(waits=True)
         elif self._since:
             self._refuse(_TIMEOUT)
+        elif self._untaken < inf:
+            # Until lately it was busy with the last answer.
+            self._untaken = inf
+            self._rest()
         else:
             self._close()
+
+    def _await_taking(self, untaken: int) -> None:
+        """Wait on for a client that takes what was written, however slowly; cut one that takes nothing of it."""
+        if untaken < self._untaken:
+            self._untaken = untaken
+            self._deadline.set(PARTING_S_MAX)
+        else:
+            self.transport.abort()
 
     def _unfinished(self, size: int) -> None:
         """Bound what has come without completing a head or adding to a body."""
@@ -544,7 +566,7 @@ class HttpProtocol(asyncio.Protocol):
         if not self._takes_over:
             self._parser = httptools.HttpRequestParser(self)
             return upgrade.declined() + rest
-        if self._running is not None or self._waiting:
+        if self._running is not None or self._waiting or upgrade.has_body():
             self._refuse(_BAD_REQUEST)
         else:
             self._forget()

@@ -21,6 +21,13 @@ class Upgrade:
         """Give the head without the wish: the parser took what follows for another protocol, be it a body."""
         return self._head([header for header in self._headers if header[0] != b"upgrade"])
 
+    def has_body(self) -> bool:
+        """Whether a body was announced, which a handshake of websocket must not have."""
+        return any(
+            name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+            for name, value in self._headers
+        )
+
     def hand_over(
         self, transport: asyncio.Transport, config: Config, state: ServerState, app_state: dict[str, Any]
     ) -> None:

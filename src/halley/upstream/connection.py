@@ -215,6 +215,11 @@ class Connection(asyncio.Protocol):
         if exchange is None:
             self.abort()
             return
+        if self._unsent:
+            # It is the reply to nothing, and must not become the one to a request that still waits with others.
+            exchange.fail(NotSent("the server said something before anything was sent"))
+            self.abort()
+            return
         self._quiet_bytes += len(data)
         try:
             self._parser.feed_data(data)

@@ -31,6 +31,11 @@ class Unpacker:
         self.pending = not self._zlib.eof and (bool(self._zlib.unconsumed_tail) or len(unpacked) == bytes_max)
         return unpacked
 
+    @property
+    def ended(self) -> bool:
+        """Whether the packed body had its end; nothing of what follows is looked at."""
+        return self._zlib.eof
+
     def finish(self) -> None:
         """Check that the packed body had its end. Raises `BadEncoding`."""
         if not self._zlib.eof:

@@ -10,6 +10,8 @@ UpstreamError
 Whoever is in doubt says `OutcomeUnknown`: a job paid twice is worse than a hold that waits for an operator.
 """
 
+from halley.upstream.headers import Pairs
+
 
 class UpstreamError(Exception):
     """A request that got no usable reply. `message` holds no path, query, header or body: they may be secret."""
@@ -28,6 +30,9 @@ class OutcomeUnknown(UpstreamError):
 
     `status` is there if the head of the reply had come.
     """
+
+    headers: Pairs = ()
+    """Those of the head, where a whole reply was awaited."""
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message)

@@ -24,6 +24,7 @@ class ReplyStream:
         self._incoming = incoming
         self._bytes_max = incoming.request.reply_bytes_max
         self._received = 0
+        self._packed = 0
         self._unpacker: Unpacker | None = None
         self.status = incoming.status
         self.headers = joined(incoming.headers)
@@ -146,9 +147,17 @@ class ReplyStream:
     async def _unpack(self, unpacker: Unpacker) -> bytes:
         while True:
             packed = b"" if unpacker.pending else await self._raw()
+            if packed and unpacker.ended:
+                # No more can be said in it, so nobody waits for the proper end.
+                self._incoming.leave()
+                return b""
             if not packed and not unpacker.pending:
                 unpacker.finish()
                 return b""
+            # Whatever it unpacks to, if only to nothing.
+            self._packed += len(packed)
+            if self._packed > self._bytes_max:
+                raise self._too_large()
             piece = unpacker.feed(packed, UNPACK_BYTES_MAX)
             if piece:
                 return piece

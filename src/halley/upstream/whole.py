@@ -113,11 +113,9 @@ class Pending(asyncio.Future[WholeReply]):
         """It will not end properly; the first reason counts."""
         if self.ended or self.failure is not None:
             return
-        if isinstance(failure, OutcomeUnknown):
-            failure.status = self.status or None
         self.failure = failure
         self._body = b""
-        self.set_exception(failure)
+        self._break(failure)
 
     def _give(self, body: bytes) -> None:
         self.set_result(
@@ -129,6 +127,13 @@ class Pending(asyncio.Future[WholeReply]):
                 received=self.headers,
             )
         )
+
+    def _break(self, failure: UpstreamError) -> None:
+        """Raise it to who waits, with the head if that came: the status may say enough."""
+        if isinstance(failure, OutcomeUnknown):
+            failure.status = self.status or None
+            failure.headers = self.headers
+        self.set_exception(failure)
 
     def _unpack(self) -> None:
         """Some CDNs compress whatever was asked. It is rare and may be large, so it never holds the loop."""
@@ -142,17 +147,17 @@ class Pending(asyncio.Future[WholeReply]):
         if self.done():
             return
         if isinstance(error, BadEncoding):
-            failure = OutcomeUnknown(str(error), status=self.status)
+            failure = OutcomeUnknown(str(error))
             failure.__cause__ = error
-            self.set_exception(failure)
+            self._break(failure)
         elif error is not None:
             self.set_exception(error)
         else:
             body = job.result()
             if body is None:
-                self.set_exception(self._too_large())
+                self._break(self._too_large())
             else:
                 self._give(body)
 
     def _too_large(self) -> ReplyTooLarge:
-        return ReplyTooLarge(f"the reply is larger than {self._bytes_max} bytes", status=self.status)
+        return ReplyTooLarge(f"the reply is larger than {self._bytes_max} bytes")
