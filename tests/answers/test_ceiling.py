@@ -3,6 +3,7 @@
 import base64
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from halley.catalogue.model import Model
@@ -10,7 +11,7 @@ from halley.kernel.body import JsonBody
 from halley.kernel.operation import Kind, Operation
 from halley.pipeline.answers import meter
 from halley.pipeline.answers.ask import Ask
-from halley.pipeline.answers.meter import COUNT_MAX, FILE_TOKENS, OUTPUT_TOKENS_UNKNOWN, TOKENS_MAX
+from halley.pipeline.answers.meter import COUNT_MAX, FILE_TOKENS, NAMED_TOKENS, OUTPUT_TOKENS_UNKNOWN, TOKENS_MAX
 from halley.tokens import estimate_bytes
 
 ROW = Model(id="m", vendor="v", kind=Kind.CHAT, vendor_model="m", source="", checked="", output_tokens_max=1_000)
@@ -84,3 +85,44 @@ def test_a_picture_in_a_large_body_counts_as_a_picture_and_text_as_text():
 def test_text_is_held_for_as_text_whatever_it_looks_like(text: bytes):
     body = b'{"model":"m","messages":[{"role":"user","content":"%b"}]}' % text
     assert meter.input_estimate(asked(body)) >= estimate_bytes(len(text) * 4 // 5)
+
+
+LINKED = b'{"model":"m","messages":[{"content":[{"type":"%b","%b":{"url":"https://example.com/a"}}]}]}'
+
+
+@pytest.mark.parametrize(
+    ("body", "least"),
+    [
+        (LINKED % (b"image_url", b"image_url"), FILE_TOKENS),
+        (LINKED % (b"video_url", b"video_url"), NAMED_TOKENS),
+        (b'{"messages":[{"content":[{"type":"file","file":{"file_id":"file-1"}}]}]}', NAMED_TOKENS),
+    ],
+)
+def test_a_file_that_is_only_named_is_held_for(body: bytes, least: int):
+    assert least <= meter.input_estimate(asked(body)) < least + 100
+
+
+@pytest.mark.parametrize(
+    ("media_type", "least", "most"),
+    [
+        (b"application/pdf", 50_000, 80_000),
+        (b"audio/mp3", FILE_TOKENS, 3_000),
+        (b"video/mp4", FILE_TOKENS, 3_000),
+        (b"image/png", FILE_TOKENS, FILE_TOKENS + 100),
+    ],
+)
+def test_a_document_of_many_pages_is_held_for_by_its_size(media_type: bytes, least: int, most: int):
+    data = base64.b64encode(bytes(range(256)) * 4_000)
+    part = b'{"type":"file","file":{"filename":"a","file_data":"data:%b;base64,%b"}}' % (media_type, data)
+    body = b'{"messages":[{"content":[%b]}]}' % part
+    assert least <= meter.input_estimate(asked(body)) <= most
+
+
+def test_no_more_input_is_held_for_than_the_model_takes():
+    row = msgspec.structs.replace(ROW, context_tokens=8_000)
+    body = b'{"model":"m","max_tokens":10,"messages":[{"content":"%b"}]}' % (b"word " * 20_000)
+    assert meter.ceiling(asked(body), ROW)["input_token"] > 30_000
+    assert meter.ceiling(asked(body), row)["input_token"] == 8_000
+    prompts = b'{"model":"m","max_tokens":10,"prompt":["%b","a"]}' % (b"word " * 20_000)
+    completion = meter.ceiling(asked(prompts, Operation.COMPLETION), row)
+    assert completion["input_token"] > 30_000, "each of several prompts may take that much"

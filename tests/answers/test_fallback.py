@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.answers.house import MODEL, channel, chunk, completion, one, opened, two
+from tests.answers.house import MODEL, PRICES, channel, chunk, completion, one, opened, two
 from tests.answers.vendor import (
     Exchange,
     Script,
@@ -81,6 +81,17 @@ async def test_a_lost_reply_is_asked_for_elsewhere_and_is_the_operators_exposure
         usage = await house.usage()
         assert (usage.outcome, usage.attempts, usage.price_nanos) == ("succeeded", 2, 140_000)
         assert 100_000 <= usage.exposure_nanos <= 300_000
+
+
+@pytest.mark.parametrize("kind", ["text/html", "Text/HTML; charset=utf-8", "TEXT/HTML"])
+async def test_a_page_is_no_speech_however_its_type_is_spelled(folder: Path, kind: str) -> None:
+    price = PriceConfig(model="tts-1", meters={"character": "15"})
+    async with opened(folder, two, prices=(*PRICES, price)) as house:
+        house.vendor.will(answer(b"<html>Sign in</html>", content_type=kind))
+        house.second.will(answer(b"sound", content_type="audio/mpeg"))
+        said = await house.post("/v1/audio/speech", {"model": "tts-1", "input": "Hello", "voice": "alloy"})
+        assert said.body == b"sound"
+        assert (await house.usage()).attempts == 2
 
 
 LOST_STREAMS: dict[str, Script] = {

@@ -1,6 +1,7 @@
 """Money: what is held, what is charged for which usage, and that reply, usage row and books say the same."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from tests.answers.house import (
     completion,
     one,
     opened,
+    soon,
     three,
 )
 from tests.answers.vendor import Exchange, answer, events, stream
 
-from halley.kernel.money import dollars
+from halley.kernel.money import Nanos, dollars
+from halley.pipeline.answers.meter import FILE_TOKENS
 from halley.settings import PriceConfig
 
 FULL_PRICE = {
@@ -159,6 +162,16 @@ async def test_the_models_own_limit_is_held_where_the_call_names_none(house: Hou
     assert 0 < held - 16_384 * PER_OUTPUT < 200 * PER_INPUT
 
 
+async def test_a_picture_that_is_linked_is_held_for_as_one_that_is_sent(house: House) -> None:
+    picture = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    messages = [{"role": "user", "content": [{"type": "text", "text": "What is it?"}, picture]}]
+    [held] = await _held_while(house, max_tokens=1_000, messages=messages)
+    assert 0 < held - 1_000 * PER_OUTPUT - FILE_TOKENS * PER_INPUT < 200 * PER_INPUT
+    poor = await house.funded(FILE_TOKENS * PER_INPUT)
+    refused = await house.chat(key=poor, messages=messages)
+    assert refused.json["error"]["code"] == "insufficient_quota"
+
+
 async def test_a_hold_takes_what_is_left_when_the_ceiling_is_not_there(house: House) -> None:
     key = await house.funded(1_000_000)
     assert await _held_while(house, key=key) == [1_000_000]
@@ -264,3 +277,59 @@ async def test_every_reply_names_its_request(house: House) -> None:
     house.vendor.will(answer(completion()))
     first, second = await house.chat(), await house.chat()
     assert first.headers["halley-request-id"] != second.headers["halley-request-id"]
+
+
+# --- bodies that only look like JSON from outside ---------------------------------------------------------------
+
+BROKEN = {"number": b'{"a": 1e99999}', "UTF-8": b'{"include_usage": "\xff"}', "digits": b'{"a": ' + b"9" * 5_000 + b"}"}
+
+
+@pytest.mark.parametrize("field", ["stream_options", "n", "max_tokens", "messages", "prompt"])
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN.keys())
+@pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])
+async def test_a_field_that_cannot_be_read_holds_nothing(
+    house: House, broken: bytes, field: str, *, streams: bool
+) -> None:
+    if streams:
+        house.vendor.will(stream(*events(chunk("Hi"), chunk(finish="stop"))))
+    else:
+        house.vendor.will(answer(completion()))
+    said = {"model": MODEL, "messages": HELLO, "stream": streams}
+    said.pop(field, None)
+    body = b'%b, "%b": %b}' % (json.dumps(said).encode()[:-1], field.encode(), broken)
+    reply = await house.post("/v1/chat/completions", body)
+    assert reply.status in (200, 400), reply.body
+
+    async def over() -> bool:
+        return not (await house.held() or house.rig.world.answering)
+
+    await soon(over)
+
+
+async def test_usage_is_asked_for_whatever_else_than_true_the_caller_says(house: House) -> None:
+    house.vendor.will(stream(*events(chunk("Hi"), chunk(finish="stop"))))
+    await house.chat(stream=True, stream_options={"include_usage": "false"})
+    assert house.vendor.seen[0].json["stream_options"]["include_usage"] is True
+
+
+@pytest.mark.parametrize(("size", "held"), [("1024x1024", 500_000_000), ("512x512", 20_000_000)])
+async def test_an_order_of_a_task_is_held_for_and_charged_by_the_price_of_its_size(
+    folder: Path, size: str, held: int
+) -> None:
+    price = PriceConfig(model="flux-pro-1.1", meters={"image": "0.02", "image@size=1024x1024": "0.50"})
+    async with opened(folder, sandbox=True, prices=(price,)) as house:
+        key = await house.rig.make_key(livemode=False)
+        ordering = house.post(
+            "/v1/images/generations", {"model": "flux-pro-1.1", "prompt": "cat", "size": size}, key=key
+        )
+        reply = await house.rig.while_ticking(ordering)
+        assert (reply.status, reply.headers["halley-cost"]) == (200, dollars(Nanos(held)))
+
+
+async def test_a_task_whose_price_holds_for_other_sizes_only_is_not_sold(folder: Path) -> None:
+    price = PriceConfig(model="flux-pro-1.1", meters={"image@size=1024x1024": "0.50"})
+    async with opened(folder, sandbox=True, prices=(price,)) as house:
+        key = await house.rig.make_key(livemode=False)
+        order = {"model": "flux-pro-1.1", "prompt": "cat", "size": "512x512"}
+        reply = await house.post("/v1/images/generations", order, key=key)
+        assert reply.json["error"]["code"] == "model_price_missing"

@@ -1,9 +1,15 @@
 """`Idempotency-Key` on answers: made and charged once, given again, refused for another request."""
 
 import asyncio
+import threading
+from typing import Any
 
+import pytest
 from tests.answers.house import House, chunk, completion, soon
 from tests.answers.vendor import Exchange, answer, events, refuse, stream
+
+from halley.db import DatabaseUnavailable, Tx
+from halley.pipeline import once
 
 ONCE = {"idempotency-key": "once"}
 
@@ -80,3 +86,57 @@ async def test_a_caller_that_left_may_ask_again(house: House) -> None:
     leaving.cancel()
     await house.usage()
     assert (await house.chat(headers=ONCE)).status == 200
+
+
+async def test_a_caller_who_leaves_while_the_key_is_claimed_has_claimed_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.vendor.will(answer(completion()))
+    over, claim = asyncio.Event(), once.claim
+
+    async def claiming(*asked: Any) -> Any:
+        try:
+            return await claim(*asked)
+        finally:
+            over.set()
+
+    monkeypatch.setattr(once, "claim", claiming)
+    db, begun, gate = house.rig.world.db, threading.Event(), threading.Event()
+
+    def slow(_tx: Tx) -> None:
+        begun.set()
+        gate.wait(10)
+
+    async def waiting() -> bool:
+        return db.waiting > 0
+
+    async with asyncio.TaskGroup() as group:
+        writing = group.create_task(db.write("slow", slow))
+        assert await asyncio.to_thread(begun.wait, 10)
+        leaving = group.create_task(house.chat(headers=ONCE))
+        await soon(waiting)
+        leaving.cancel()
+        await asyncio.wait((leaving,))
+        gate.set()
+        await writing
+        await asyncio.wait_for(over.wait(), 10)
+    reply = await house.chat(headers=ONCE)
+    assert (reply.status, len(house.vendor.seen)) == (200, 1)
+
+
+async def test_a_stream_whose_key_could_not_be_kept_may_be_asked_for_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.vendor.will(*[stream(*events(chunk("Hi"), chunk(finish="stop")))] * 2)
+    away = ["finish"]
+    write = house.rig.world.db.write
+
+    async def failing(name: str, unit: Any) -> Any:
+        if name in away:
+            away.remove(name)
+            raise DatabaseUnavailable
+        return await write(name, unit)
+
+    monkeypatch.setattr(house.rig.world.db, "write", failing)
+    assert (await house.chat(stream=True, headers=ONCE)).status == 503
+    assert (await house.chat(stream=True, headers=ONCE)).status == 200

@@ -171,6 +171,20 @@ async def cut_between_chunks(exchange: Exchange) -> None:
     exchange.hang_up()
 
 
+def refused_and_cut(status: int) -> Script:
+    async def script(exchange: Exchange) -> None:
+        told = {"content-length": "500", "retry-after": "7"}
+        await exchange.whole(status, "application/json", told, b'{"error": {"mess')
+        exchange.hang_up()
+
+    return script
+
+
+async def refused_and_silent(exchange: Exchange) -> None:
+    await exchange.whole(429, "application/json", {"content-length": "500"}, b'{"error": {"mess')
+    await hang(exchange)
+
+
 def zipped(value: Any) -> Script:
     return answer(gzip.compress(json.dumps(value).encode()), headers={"content-encoding": "gzip"})
 
@@ -201,6 +215,14 @@ REPLIES: dict[str, Script] = {
     "too large": refuse(413),
     "busy": refuse(429, retry_after="7"),
     "failed": refuse(500),
+    "busy, in an encoding that nobody asked for": answer(
+        b"abcde", status=429, headers={"content-encoding": "br", "retry-after": "7"}
+    ),
+    "busy, said to be zipped": answer(b"abcde", status=429, headers={"content-encoding": "gzip", "retry-after": "7"}),
+    "busy, cut": refused_and_cut(429),
+    "busy, then silent": refused_and_silent,
+    "bad key, cut": refused_and_cut(401),
+    "the caller's fault, cut": refused_and_cut(400),
     "redirect": refuse(302, location="https://example.com/"),
     "a page as error": answer(b"<html>Bad Gateway</html>", status=502, content_type="text/html"),
     "closed": cut,

@@ -36,10 +36,10 @@ def run(program: str, code: int = 0, **environ: str) -> list[str]:
 def test_the_short_way_writes_byte_for_byte_what_logging_would():
     program = f"""
 for answer in {_ANSWERS!r}:
-    access.note(*answer)
+    access.note(answer)
 log.addHandler(logging.NullHandler())
 for answer in {_ANSWERS!r}:
-    access.note(*answer)
+    access.note(answer)
 """
     lines = [re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", "then", line) for line in run(program)]
     assert lines[:3] == lines[3:]
@@ -49,7 +49,7 @@ for answer in {_ANSWERS!r}:
 def test_lines_keep_their_order_among_others_and_none_is_lost_at_the_end():
     program = """
 for number in range(100):
-    access.note(("/", "GET", 200), f"req_{number}", 0.1, None, None)
+    access.note((("/", "GET", 200), f"req_{number}", 0.1, None, None))
     if number % 10 == 0:
         logging.getLogger("halley.app").warning("between", extra={"request_id": f"req_{number}"})
 """
@@ -68,21 +68,21 @@ def test_the_last_answers_are_told_however_the_process_ends(end: str, code: int)
 async def until_signalled():
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    access.note(("/", "GET", 200), "req_last", 0.1, None, None)
+    access.note((("/", "GET", 200), "req_last", 0.1, None, None))
     os.kill(os.getpid(), signal.SIGTERM)
     await stopped.wait()
-access.note(("/", "GET", 200), "req_last", 0.1, None, None)
+access.note((("/", "GET", 200), "req_last", 0.1, None, None))
 {end}
 """
     assert any('"req_last"' in line for line in run(program, code))
 
 
 def test_at_a_higher_level_answers_are_not_told():
-    assert run('access.note(("/", "GET", 200), "req_1", 0.1, None, None)', HALLEY_LOG_LEVEL="warning") == []
+    assert run('access.note((("/", "GET", 200), "req_1", 0.1, None, None))', HALLEY_LOG_LEVEL="warning") == []
 
 
 def test_columns_for_people_tell_the_same():
-    (line,) = run('access.note(("/", "GET", 200), "req_1", 0.1, "key_1", None)', HALLEY_LOG_FORMAT="console")
+    (line,) = run('access.note((("/", "GET", 200), "req_1", 0.1, "key_1", None))', HALLEY_LOG_FORMAT="console")
     assert "request" in line
     assert all(fact in line for fact in ("request_id=req_1", "status=200", "ms=100.0", "key_id=key_1"))
 

@@ -7,11 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 from tests.app.rigs import Rig, opened_gateway
+from tests.pipeline.test_seen_through import SlowVendor
 
 from halley.app import Gateway
+from halley.app.gateway import reload_or_tell
 from halley.console.lock import DataFolderInUse
+from halley.db import DatabaseUnavailable, WriterOverloaded
 from halley.pipeline.reload import reload
 from halley.settings import SettingsError, load_settings
+from halley.tasks import TaskState
 from halley.testing.clock import FakeClock
 from halley.testing.gateway import settings_for
 
@@ -159,6 +163,55 @@ async def test_a_file_with_a_mistake_changes_nothing_at_all(filed: Any, text: st
         await rig.pass_time(5, step_s=1)
         assert rig.world.config.channels == before.channels
         assert rig.world.config.prices == before.prices
+
+
+DEEP = "deep = " + "[" * 5_000 + "]" * 5_000
+
+
+@pytest.mark.parametrize("text", ["[[channels]\n", DEEP], ids=["syntax", "depth"])
+async def test_whatever_is_wrong_with_the_file_the_gateway_goes_on(filed: Any, text: str) -> None:
+    async with opened_gateway(filed, environ=ENVIRON) as rig:
+        before = rig.world.config
+        await _write(rig, text)
+        await reload_or_tell(rig.world)
+        assert rig.world.config is before
+
+
+@pytest.mark.parametrize("error", [DatabaseUnavailable, WriterOverloaded])
+async def test_a_database_that_is_away_or_behind_stops_nothing(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    asked: list[str] = []
+
+    async def away(name: str, _unit: Any) -> Any:
+        asked.append(name)
+        raise error(name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rig.world.db, "write", away)
+        await reload_or_tell(rig.world)
+        await rig.pass_time(60, step_s=1)
+        assert "see_boot" in asked
+    assert (await rig.client.call("GET", "/health/readiness")).status == 200
+    assert (await rig.ended((await rig.client.flux()).json["id"])).cost
+
+
+async def test_a_stop_waits_for_an_order_whose_caller_has_left(folder: Path) -> None:
+    settings = settings_for(folder, drain_s=30.0)
+    order = {"model": "flux-pro-1.1", "prompt": "x", "size": "1024x768"}
+    async with opened_gateway(settings) as rig:
+        await rig.serve_only("bfl")
+        slow, key, clock = SlowVendor(rig.world.upstream), rig.key, rig.clock
+        rig.world.upstream = slow
+        async with asyncio.TaskGroup() as group:
+            ordering = group.create_task(rig.client.call("POST", "/v1/images/generations", order))
+            await slow.asked.wait()
+            ordering.cancel()
+            await asyncio.wait((ordering,))
+            asyncio.get_running_loop().call_later(0.3, slow.may_answer.set)
+        task = await rig.last_task()
+    async with opened_gateway(settings, clock=clock, key=key) as rig:
+        assert (await rig.reach(task.id, "succeeded", "unknown", "failed", within_s=30)).state is TaskState.SUCCEEDED
 
 
 async def test_a_key_of_the_environment_lights_a_channel_up_only_if_none_names_the_vendor(filed: Any) -> None:

@@ -126,6 +126,10 @@ async def ask_for_the_webhook_secret(house: House) -> None:
             return
 
 
+async def replace_a_webhook_secret(house: House) -> None:
+    await _command(house, "webhooks.rotate", {"account": "default"})
+
+
 async def make_and_revoke_a_key(house: House) -> None:
     made = await _command(house, "keys.create", {"account": "default", "livemode": True})
     if isinstance(made, dict):

@@ -44,6 +44,7 @@ BY_ACT: Mapping[str, Act] = {
     "accounts.create": acts.make_and_credit_an_account,
     "accounts.credit": acts.make_and_credit_an_account,
     "webhooks.redeliver": acts.send_a_webhook_again,
+    "webhooks.rotate": acts.replace_a_webhook_secret,
     "reload": acts.reload,
     "keys.update": acts.limit_a_key,
     "prices.import": acts.import_prices,
@@ -61,6 +62,7 @@ BY_ACT: Mapping[str, Act] = {
 BY_MOMENT: Mapping[str, When] = {
     "begin_boot": "start",
     "see_boot": "start",
+    "put_off": "start",
     "void_answers": "start",
     "expire_idempotency": "start",
     "prune_outbox": "start",
@@ -84,6 +86,7 @@ NOT_DRIVEN: Mapping[str, str] = {
     "release_webhooks": "as above",
     "resolve": "driven in test_operators_word_survives_a_crash",
     "tasks.resolve": "as above",
+    "hold_nothing": "nothing is held: what dies before it is an answer whose end nobody was told, as one on its way",
 }
 
 

@@ -80,6 +80,11 @@ def test_signature_is_good_for_one_purpose_one_text_and_one_secret():
     assert vault.mac("a", "b/c") != vault.mac("a/b", "c")
 
 
+def test_what_every_secret_signs_is_listed_the_newest_first():
+    both = Vault([NEW, OLD])
+    assert both.macs("link", "/a") == (Vault(NEW).mac("link", "/a"), Vault(OLD).mac("link", "/a"))
+
+
 @pytest.mark.parametrize("cut", [0, 1, 13, 25])
 def test_signature_cut_short_or_empty_never_verifies(cut: int):
     vault = Vault(NEW)

@@ -47,6 +47,23 @@ async def test_use_above_the_hold_is_taken_from_what_is_left(books: Books):
     assert await books.differences() == ()
 
 
+@pytest.mark.parametrize(
+    "limit_nanos", [100, 10], ids=["an account with something left", "an account beyond its limit"]
+)
+async def test_what_was_used_with_no_hold_is_taken_from_what_is_left_and_then_from_the_shortfall(
+    books: Books, limit_nanos: int
+):
+    await books.open(kind=AccountKind.POSTPAID, limit_nanos=Nanos(100))
+    await books.hold("hold_1", 80)
+    await books.db.write("limit", lambda tx: tx.run("UPDATE ledger_accounts SET limit_nanos = :n", {"n": limit_nanos}))
+    for _ in range(2):
+        request = books.request("hold_2", 0)
+        await books.db.write("hold", lambda tx, request=request: ledger.hold_nothing(tx, request))
+    left = max(0, limit_nanos - 80)
+    assert await books.post("hold_2", 50) == posted(0, 0, excess=left, shortfall=50 - left)
+    assert await books.differences() == ()
+
+
 async def test_use_that_the_account_can_not_pay_goes_to_the_shortfall(books: Books):
     await books.open(credit=100)
     await books.hold("hold_1", 30)

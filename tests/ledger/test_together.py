@@ -16,7 +16,7 @@ from tests.database import FakeIds
 from tests.db.puts import at_once
 
 from halley.accounts import store as accounts
-from halley.accounts.model import BudgetPeriod, BudgetReservation, BudgetSettlement, NewKey
+from halley.accounts.model import BudgetPeriod, NewKey
 from halley.db import Group, Tx
 from halley.db.sqlite import SqliteConnection
 from halley.kernel.ids import Ids
@@ -42,6 +42,14 @@ class End(msgspec.Struct, frozen=True):
     now: int
 
     @property
+    def key_id(self) -> str:
+        return self.request.key_id
+
+    @property
+    def held(self) -> Nanos:
+        return self.request.amount
+
+    @property
     def settlement(self) -> Settlement:
         return settlement(self.request, self.amount, self.now)
 
@@ -60,9 +68,7 @@ def settlement(request: HoldRequest, amount: int | None, now: int = 0, **wrong: 
 
 def hold_all(tx: Tx, requests: Sequence[HoldRequest]) -> Sequence[None]:
     together.hold(tx, requests)
-    accounts.reserve_budgets(
-        tx, [BudgetReservation(key_id=each.key_id, amount=each.amount, now=each.now) for each in requests]
-    )
+    accounts.reserve_budgets(tx, requests)
     return [None] * len(requests)
 
 
@@ -91,12 +97,8 @@ def ending(ids: Ids) -> Group[End, Nanos]:
 
     def run(tx: Tx, ends: Sequence[End]) -> Sequence[Nanos]:
         charged = together.settle(tx, [end.settlement for end in ends])
-        usage.insert_together(tx, [row(end, ids, ZERO) for end in ends], charged)
-        settled = [
-            BudgetSettlement(key_id=end.request.key_id, held=end.request.amount, spent=paid, now=end.now)
-            for end, paid in zip(ends, charged, strict=True)
-        ]
-        accounts.settle_budgets(tx, settled)
+        usage.insert_together(tx, [row(end, ids, paid) for end, paid in zip(ends, charged, strict=True)])
+        accounts.settle_budgets(tx, ends, charged)
         return charged
 
     def alone(tx: Tx, end: End) -> Nanos:

@@ -120,7 +120,7 @@ def test_what_broke_off_is_counted_from_what_was_seen():
     told.take("input_audio_buffer.append", "A" * 64_000)
     told.take("conversation.item.create", '{"item":{"id":"x","content":[{"type":"input_text","text":"four five"}]}}')
     told.take("conversation.item.create", "no json")
-    quantities = meter.counted("gpt-realtime", Context(text=10, audio=20), told, [said], Rates())
+    quantities = meter.counted("gpt-realtime", Context(text=10, audio=20), told, said, Rates())
     assert quantities == {
         "call": 1,
         "cached_input_token": 10,

@@ -206,3 +206,12 @@ def test_what_a_stream_cites_crosses_over(one: ChatFormat, other: ChatFormat):
     assert [(each.url, each.title) for each in choice.citations] == [(each.url, each.title) for each in CITED.citations]
     if MESSAGES not in (one, other):  # whose blocks are cited whole, and the words have been told already
         assert choice.citations == CITED.citations
+
+
+@pytest.mark.parametrize("form", [pytest.param(each, id=each.name) for each in (MESSAGES, CONTENT)])
+def test_half_a_character_in_arguments_breaks_no_answer(form: ChatFormat):
+    call = ToolCall(id="toolu_1", name="f", arguments=r'{"a":"x \ud83d"}')
+    (choice,) = retold(
+        form, msgspec.structs.replace(REPLY, choices=(Choice(parts=(call,), stop=StopReason.TOOLS),))
+    ).choices
+    assert choice.parts == (ToolCall(id="toolu_1", name="f", arguments='{"a":"x \ufffd"}'),)

@@ -70,3 +70,9 @@ def test_an_error_reply_that_says_nothing_is_still_understood(vendor: str, body:
 def test_an_error_reply_in_an_array_is_read_like_one_outside(vendor: str):
     read, body = REFUSALS[vendor]
     assert read(400, {}, b"[" + body + b"]").message == "m"
+
+
+@pytest.mark.parametrize("vendor", REFUSALS)
+def test_half_a_character_costs_no_more_of_a_vendors_words(vendor: str):
+    read, body = REFUSALS[vendor]
+    assert read(400, {}, body.replace(b'"m"', rb'"m \ud83d"')).message == "m \ufffd"

@@ -39,7 +39,7 @@ class House:
         self.access = AccessLog(FakeClock("2026-11-22T19:08:00.000123Z"), self.log)
 
     def note(self, *, key_id: str | None = None, theirs: str | None = None, status: int = 200) -> None:
-        self.access.note(("/v1/tasks", "GET", status), "req_1", 0.0125, key_id, theirs)
+        self.access.note((("/v1/tasks", "GET", status), "req_1", 0.0125, key_id, theirs))
 
     def written(self) -> bytes:
         self.handler.close()
@@ -118,10 +118,15 @@ def test_the_time_of_each_line_is_its_own(house: House):
     clock = FakeClock("2026-11-22T19:08:00.999999Z")
     access = AccessLog(clock, house.log)
     for _ in range(3):
-        access.note(WHAT, "req_1", 0.001, None, None)
+        access.note((WHAT, "req_1", 0.001, None, None))
         clock.advance(0.000001)
     times = [json.loads(line)["timestamp"][-10:] for line in house.written().splitlines()]
     assert times == ["00.999999Z", "01.000000Z", "01.000001Z"]
+
+
+def test_many_are_told_of_in_their_order(house: House):
+    house.access.note(*((WHAT, f"req_{number}", 0.001, None, None) for number in range(3)))
+    assert [json.loads(line)["request_id"] for line in house.written().splitlines()] == ["req_0", "req_1", "req_2"]
 
 
 def test_what_is_kept_of_spellings_is_bounded(house: House):

@@ -1,7 +1,7 @@
 """Accounts, projects, keys, and the caller that a key stands for."""
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -104,21 +104,42 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Whether answers may say which channel gave them."""
 
 
-class BudgetReservation(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of a key's budget to be held for one order."""
+class OfBudget(Protocol):
+    """What holds a part of a key's budget for one order, such as a hold of the ledger's."""
 
-    key_id: str
-    amount: Nanos
-    now: int
+    @property
+    def key_id(self) -> str:
+        """Whose budget."""
+        ...
+
+    @property
+    def amount(self) -> Nanos:
+        """How much of it."""
+        ...
+
+    @property
+    def now(self) -> int:
+        """When; it is of the period then."""
+        ...
 
 
-class BudgetSettlement(msgspec.Struct, frozen=True, kw_only=True):
-    """What one order held of its key's budget, and what it cost in the end."""
+class BackToBudget(Protocol):
+    """What ends that, such as the end of a hold."""
 
-    key_id: str
-    held: Nanos
-    spent: Nanos
-    now: int
+    @property
+    def key_id(self) -> str:
+        """Whose budget."""
+        ...
+
+    @property
+    def held(self) -> Nanos:
+        """How much of it was held."""
+        ...
+
+    @property
+    def now(self) -> int:
+        """When; what was spent is of the period then."""
+        ...
 
 
 class BudgetsInDoubt(Exception):

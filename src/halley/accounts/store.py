@@ -10,14 +10,14 @@ from halley.accounts import rules
 from halley.accounts.model import (
     Account,
     Act,
+    BackToBudget,
     BudgetPeriod,
-    BudgetReservation,
-    BudgetSettlement,
     BudgetsInDoubt,
     Caller,
     Key,
     NameTaken,
     NewKey,
+    OfBudget,
     Project,
 )
 from halley.db import Row, Tx
@@ -243,7 +243,7 @@ def settle_budget(tx: Tx, *, key_id: str, held: Nanos, spent: Nanos, now: int) -
     assert touched == 1, "keys are never deleted"
 
 
-def reserve_budgets(tx: Tx, reservations: Sequence[BudgetReservation]) -> None:
+def reserve_budgets(tx: Tx, reservations: Sequence[OfBudget]) -> None:
     """Hold a part of many budgets, by one statement per key.
 
     Raises whenever in doubt, be it by the end of the unit: to be undone then, and asked for one by one.
@@ -259,21 +259,24 @@ def reserve_budgets(tx: Tx, reservations: Sequence[BudgetReservation]) -> None:
         tx.expect(_RESERVE, {"id": key_id, "amount": amount, **starts}, BudgetsInDoubt(key_id))
 
 
-def settle_budgets(tx: Tx, settlements: Sequence[BudgetSettlement]) -> None:
-    """Give back and count for many orders, by one statement per key. In doubt as `reserve_budgets`."""
+def settle_budgets(tx: Tx, settlements: Sequence[BackToBudget], spent: Sequence[Nanos]) -> None:
+    """Give back and count for many orders, each with what it cost, by one statement per key.
+
+    In doubt as `reserve_budgets`.
+    """
     starts = _period_starts(_one_day(settlements))
     sums: dict[str, list[int]] = {}
-    for each in settlements:
+    for each, cost in zip(settlements, spent, strict=True):
         assert each.held >= 0
-        assert each.spent >= 0
+        assert cost >= 0
         sum_ = sums.setdefault(each.key_id, [0, 0, 0])
         sum_[0] += each.held
-        sum_[1] += each.spent
+        sum_[1] += cost
         sum_[2] += 1
     if max(max(sum_) for sum_ in sums.values()) > AMOUNT_MAX:
         raise BudgetsInDoubt("the sum of many")
-    for key_id, (held, spent, count) in sorted(sums.items()):
-        params = {"id": key_id, "held": held, "spent": spent, "count": count, **starts}
+    for key_id, (held, cost, count) in sorted(sums.items()):
+        params = {"id": key_id, "held": held, "spent": cost, "count": count, **starts}
         tx.expect(_SETTLE, params, BudgetsInDoubt(key_id))
 
 
@@ -353,7 +356,7 @@ def _check_limits(requests_per_minute: int | None, tokens_per_minute: int | None
             raise BadRequest(message, param=param)
 
 
-def _one_day(orders: Sequence[BudgetReservation] | Sequence[BudgetSettlement]) -> int:
+def _one_day(orders: Sequence[OfBudget] | Sequence[BackToBudget]) -> int:
     """Give a moment of the day that all of them are of."""
     if len({order.now // rules.DAY_US for order in orders}) > 1:
         raise BudgetsInDoubt("some came before midnight")

@@ -30,7 +30,7 @@ from halley.pipeline.admit import admit, known
 from halley.pipeline.request import ID_PREFIX
 from halley.server import Exchange
 from halley.world import World
-from halley.world.access import AccessLog
+from halley.world.access import AccessLog, Answer
 from halley.world.figures import Count, Time
 
 if TYPE_CHECKING:
@@ -146,6 +146,8 @@ class Api:
         self._gates = BodyGates()
         self._answers = Answers(_ON_ALL)
         self._access = AccessLog(world.clock)
+        self._given: list[tuple[_Figures, Answer]] = []
+        """Answers of this turn of the loop, of which nobody was told yet."""
         self._address = Address(public_url=None, bound_url="", trusted_proxies=())
         self._running = 0
         self._idle = asyncio.Event()
@@ -389,9 +391,18 @@ class Api:
                 metrics.requests.labels(route, method, str(status)),
                 metrics.latency.labels(route),
             )
-        figures.requests.inc()
-        figures.latency.observe(seconds)
-        self._access.note(figures.what, visit.id, seconds, visit.key_id, sight.headers.get("x-request-id"))
+        if not self._given:
+            # By the end of the turn all that were given in it are counted and told of: in a row, which takes less.
+            asyncio.get_running_loop().call_soon(self._tell)
+        answer = (figures.what, visit.id, seconds, visit.key_id, sight.headers.get("x-request-id"))
+        self._given.append((figures, answer))
+
+    def _tell(self) -> None:
+        given, self._given = self._given, []
+        for figures, answer in given:
+            figures.requests.inc()
+            figures.latency.observe(answer[2])
+        self._access.note(*[answer for _, answer in given])
 
 
 def _raw_path(scope: Scope) -> bytes:

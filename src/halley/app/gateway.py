@@ -24,7 +24,7 @@ from halley.app.welcome import Welcome, check_bootstrap_key, welcome
 from halley.console.lock import DataLock
 from halley.console.protocol import SOCKET_NAME
 from halley.console.server import ConsoleServer
-from halley.db import Tx
+from halley.db import DatabaseUnavailable, Tx, WriterOverloaded
 from halley.kernel.clock import Clock
 from halley.pipeline.reload import reload
 from halley.server import HttpProtocol
@@ -39,6 +39,9 @@ from halley.world.boots import begin_boot
 BACKLOG = 2048
 KEEP_ALIVE_S = 75
 CLOSE_S_MAX = 1
+BOOKS_S_MAX = 10.0
+"""How long a stop may wait for answers that were given to be booked, once no call runs any more."""
+BOOKS_LOOK_S = 0.005
 GARBAGE_MIN = 10_000
 """New objects that may be garbage in a circle before the collector looks: calls leave next to none."""
 _log = structlog.get_logger("halley.app")
@@ -203,12 +206,25 @@ class Gateway:
             with contextlib.suppress(TimeoutError):  # what has not ended by then is cut: its holds and rows are on disk
                 async with asyncio.timeout(max(0.0, self.world.settings.drain_s - CLOSE_S_MAX)):
                     await api.idle()
-                    while self.world.insisting:
-                        await asyncio.wait(self.world.insisting)
+                    # Among these are orders whose callers have left.
+                    while at_work := self.world.insisting | self.world.seeing_through:
+                        await asyncio.wait(at_work)
             server.should_exit = True
             await serving
+            await self._close_books(api)
 
         self._stack.push_async_callback(drain)
+
+    async def _close_books(self, api: Api) -> None:
+        """Wait for what a call that was cut leaves to be booked: the server does not, and the writer closes soon."""
+        answering = self.world.answering
+        try:
+            async with asyncio.timeout(BOOKS_S_MAX):
+                await api.idle()
+                while answering or self.world.insisting:  # noqa: ASYNC110 - what is booked tells nobody
+                    await asyncio.sleep(BOOKS_LOOK_S)
+        except TimeoutError:
+            _log.error("books_left_open", answers=len(answering), after_s=BOOKS_S_MAX)
 
 
 class _Server(uvicorn.Server):
@@ -238,7 +254,7 @@ async def _until_signalled(gateway: Gateway, on_ready: Callable[[Welcome], None]
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, gateway.stop)
     async with gateway, asyncio.TaskGroup() as group:
-        loop.add_signal_handler(signal.SIGHUP, lambda: group.create_task(_reload(gateway.world)))
+        loop.add_signal_handler(signal.SIGHUP, lambda: group.create_task(reload_or_tell(gateway.world)))
         # What was made so far lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()
@@ -248,11 +264,14 @@ async def _until_signalled(gateway: Gateway, on_ready: Callable[[Welcome], None]
         _log.info("stopping", drain_s=gateway.world.settings.drain_s)
 
 
-async def _reload(world: World) -> None:
+async def reload_or_tell(world: World) -> None:
+    """Read the configuration anew; whatever is wrong with it, or with the database, the gateway goes on as it is."""
     try:
         synced = await reload(world, os.environ)
     except SettingsError as error:
         _log.error("reload_refused", problems=str(error))
+    except (DatabaseUnavailable, WriterOverloaded, RecursionError, OSError):
+        _log.exception("reload_failed")
     else:
         _log.info("reloaded", channels=len(synced.channels), prices_changed=synced.prices_changed)
 

@@ -4,7 +4,7 @@ import structlog
 
 from halley.accounts.rules import KEYS_TOPIC
 from halley.catalogue.prices import TOPIC as PRICES
-from halley.db import DatabaseUnavailable
+from halley.db import DatabaseUnavailable, WriterOverloaded
 from halley.db.wakeups import BACKSTOP_S
 from halley.kernel.clock import MICROSECONDS
 from halley.routing.store import TOPIC as CHANNELS
@@ -38,8 +38,8 @@ class Watch:
                 try:
                     await self.look()
                     await self._say_alive()
-                except DatabaseUnavailable:
-                    # The database may be away for a moment; a stale view is better than none.
+                except (DatabaseUnavailable, WriterOverloaded):
+                    # The database may be away or behind for a moment; a stale view is better than none.
                     _log.exception("watch_failed")
 
     async def _say_alive(self) -> None:

@@ -32,6 +32,8 @@ _INPUT_TOKENS = frozenset(
         "cached_image_input_token",
     }
 )
+ORDER_FACTS = ("quality", "size")
+"""Fields of an order that a price may be conditional on; replies tell more."""
 _NO_FACTS: Mapping[str, str] = {}
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from halley.db.errors import DatabaseUnavailable
 from halley.db.group import Group
 from halley.db.wakeups import Wakeups
-from halley.db.writer import Told, Writer
+from halley.db.writer import Writer
 from halley.kernel.failpoints import Failpoints
 
 T = TypeVar("T")
@@ -135,8 +135,8 @@ class Connection(Protocol):
         """Keep what the unit did."""
         ...
 
-    def undo(self) -> None:
-        """Take back what the unit did, and nothing before it."""
+    def undo(self) -> bool:
+        """Take back what the unit did, and nothing before it; False where the whole transaction was lost with it."""
         ...
 
     def commit(self) -> frozenset[str]:
@@ -184,19 +184,21 @@ class Database:
         """
         return self._writer.run_together(group, item)
 
-    def write_later(self, group: Group[Item, T], item: Item, told: Told | None = None) -> Future[T]:
-        """The same for work that nobody waits for before going on: it need not have a commit of its own.
+    def write_later(
+        self, group: Group[Item, T], item: Item, told: Callable[[Sequence[Item], Exception | None], object]
+    ) -> None:
+        """Have work done that nobody waits for: it need not have a commit of its own.
 
         It goes with the next commit, before all else in it, or after `LINGER_S`, or when many have gathered. It must
-        not depend on a write that is not on disk yet. `read` sees it. The future tells the result or the error, and
-        so does `told`, which must not raise: it costs less than a callback of the future.
+        not depend on a write that is not on disk yet. `read` sees it. `told`, which must not raise, is called on the
+        loop with items that one commit has written, or with those that it could not write and the error that they had.
         """
-        return self._writer.run_later(group, item, told)
+        self._writer.run_later(group, item, told)
 
     async def read(self, query: Callable[[Tx], T]) -> T:
         """Run a query that changes nothing, on one snapshot, that has all that was to be written later before."""
-        if (last := self._writer.last_later) is not None:
-            await self._writer.settle_later(last)
+        if self._writer.is_behind:
+            await self._writer.settle_later()
         try:
             return await self.wakeups.loop.run_in_executor(self._readers, self._driver.read, query)
         except Exception as error:

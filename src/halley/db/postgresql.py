@@ -151,12 +151,13 @@ class PostgresConnection:
     def release(self) -> None:
         self._tx.later(_RELEASE)
 
-    def undo(self) -> None:
+    def undo(self) -> bool:
         self._tx.forget(but_control=True)
         self._tx.later(_UNDO)
         self._tx.later(_RELEASE)
         self._tx.send()
         self._tx.topics = set(self._marked)
+        return True
 
     def commit(self) -> frozenset[str]:
         for topic in sorted(self._tx.topics):

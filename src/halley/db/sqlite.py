@@ -37,7 +37,7 @@ SHARING_ROWS_MIN = 8
 """From here on it is worth looking for columns that are the same in all rows."""
 ROWS_MAX = 64
 """Rows in one statement. Each number up to here is prepared once; more rows are cut into pieces of this size."""
-_DISK_TROUBLE = ("disk is full", "disk I/O error", "unable to open")
+_UNAVAILABLE = ("disk is full", "disk I/O error", "unable to open", "database is locked", "locking protocol")
 
 
 class SqliteTx:
@@ -127,10 +127,14 @@ class SqliteConnection:
     def release(self) -> None:
         self._execute("RELEASE unit")
 
-    def undo(self) -> None:
+    def undo(self) -> bool:
+        # On a full disk or an I/O error SQLite takes back all by itself: https://sqlite.org/lang_transaction.html
+        if not self._connection.in_transaction:
+            return False
         self._execute("ROLLBACK TO unit")
         self._execute("RELEASE unit")
         self._tx.topics = set(self._marked)
+        return True
 
     def commit(self) -> frozenset[str]:
         self._execute("COMMIT")
@@ -144,7 +148,9 @@ class SqliteConnection:
             self._execute("ROLLBACK")
 
     def clashed(self, error: Exception) -> bool:
-        return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+        # One that has begun is alone, and one that cannot begin has waited: each of its units would wait as long again.
+        del error
+        return False
 
     def close(self) -> None:
         self._connection.close()
@@ -199,7 +205,7 @@ class SqliteDriver:
         """Nothing to do: there is one process, and it publishes itself."""
 
     def unavailable(self, error: Exception) -> bool:
-        return isinstance(error, sqlite3.OperationalError) and any(words in str(error) for words in _DISK_TROUBLE)
+        return isinstance(error, sqlite3.OperationalError) and any(words in str(error) for words in _UNAVAILABLE)
 
     def close(self) -> None:
         self._stopped = True

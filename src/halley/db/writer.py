@@ -19,7 +19,9 @@ import asyncio
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -35,8 +37,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Item = TypeVar("Item")
-Told = Callable[[Exception | None], object]
-"""Is told on the loop how a write ended."""
+Told = Callable[[Sequence[Any], Exception | None], object]
+"""Is told on the loop which items were written by one commit, or which could not be, and why not."""
 BATCH_MAX = 256
 """Units in one commit."""
 CLASH_TRIES_MAX = 5
@@ -61,8 +63,10 @@ class _Job(msgspec.Struct):
     group: "Group[Any, Any] | None"
     work: Any
     """A unit, or an item of the group."""
-    future: "asyncio.Future[Any]"
+    future: "asyncio.Future[Any] | None"
+    """Of who waits for it."""
     told: "Told | None" = None
+    """Of what lingers, for which nobody waits."""
     result: Any = None
     error: Exception | None = None
     committed: bool = False
@@ -80,6 +84,7 @@ class _Certain(asyncio.Future[Any]):
         return False
 
 
+_news = attrgetter("told", "error")
 _Step = list[_Job]
 """One unit, or all items of one group."""
 
@@ -100,8 +105,13 @@ class Writer:
         self._later_due = False
         """They are to be written now, even if nothing else is."""
         self._later_timed = False
-        self.last_later: asyncio.Future[Any] | None = None
-        """Of what was let linger last; when it is done, so is all that was before it. None when long done."""
+        self._later_asked = 0
+        self._later_told = 0
+        """How many were let linger, and of how many of them, in the same order, it is known what became."""
+        self._lingered = 0
+        """So many of the batch, the first of it, are what lingered."""
+        self._reading: deque[tuple[int, asyncio.Future[None]]] = deque()
+        """Who waits until that is known of so many."""
         self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._calling = False
         self._asleep = False
@@ -122,38 +132,42 @@ class Writer:
 
     def run(self, name: str, unit: "Callable[[Tx], T]") -> "asyncio.Future[T]":
         """Queue a unit; what is given is done once it is on disk."""
-        return self._queue(_Job(name, None, unit, self._loop.create_future()))
+        return self._queue(_Job(name, None, unit, future := self._loop.create_future()), future)
 
     def run_together(self, group: Group[Item, T], item: Item) -> "asyncio.Future[T]":
         """Queue an item of a group; the same, and who waits leaves only once it is known what became of it."""
-        return self._queue(_Job(group.name, group, item, _Certain(loop=self._loop)))
+        return self._queue(_Job(group.name, group, item, future := _Certain(loop=self._loop)), future)
 
-    def run_later(self, group: Group[Item, T], item: Item, told: Told | None) -> "asyncio.Future[T]":
+    def run_later(
+        self, group: Group[Item, T], item: Item, told: "Callable[[Sequence[Item], Exception | None], object]"
+    ) -> None:
         """Queue an item of a group that nobody waits for: it goes with the next commit, or soon has its own."""
         if self._closed or len(self._jobs) + len(self._later) >= QUEUE_MAX:
             raise self._refusal(group.name)
-        self.last_later = future = _Certain(loop=self._loop)
         if not self._later:
             self._later_since = self._loop.time()
-        self._later.append(_Job(group.name, group, item, future, told))
+        self._later_asked += 1
+        self._later.append(_Job(group.name, group, item, None, told))
         if len(self._later) >= LINGERING_MANY:
             self._write_later_now()
         elif not self._later_timed:
             self._later_timed = True
             self._loop.call_later(LINGER_S, self._end_lingering)
-        return future
 
-    async def settle_later(self, last: "asyncio.Future[Any]") -> None:
-        """Return once all that lingers is on disk, or could not be written: then its own callers are told why.
+    @property
+    def is_behind(self) -> bool:
+        """Whether it is not yet known of all that lingers what becomes of it."""
+        return self._later_told != self._later_asked
+
+    async def settle_later(self) -> None:
+        """Return once all that lingers now is on disk, or could not be written: then its own callers are told why.
 
         Also when it takes too long: a writer that is held up must not hold up those who only read.
         """
-        if last.done():
-            if self.last_later is last:
-                self.last_later = None
-            return
         self._write_later_now()
-        await asyncio.wait((last,), timeout=READ_WAITS_S_MAX)
+        known: asyncio.Future[None] = self._loop.create_future()
+        self._reading.append((self._later_asked, known))
+        await asyncio.wait((known,), timeout=READ_WAITS_S_MAX)
 
     def close(self) -> None:
         """Finish what is queued and end the thread."""
@@ -161,7 +175,7 @@ class Writer:
         self._calls.put(None)
         self._thread.join()
 
-    def _queue(self, job: _Job) -> "asyncio.Future[Any]":
+    def _queue(self, job: _Job, future: "asyncio.Future[Any]") -> "asyncio.Future[Any]":
         if self._closed or len(self._jobs) + len(self._later) >= QUEUE_MAX:
             raise self._refusal(job.name)
         self._jobs.append(job)
@@ -169,7 +183,7 @@ class Writer:
             # The thread is called once the loop has done all that is due now: so one call is for many jobs.
             self._calling = True
             self._loop.call_soon(self._call)
-        return job.future
+        return future
 
     def _refusal(self, name: str) -> Exception:
         return WriterClosed(name) if self._closed else WriterOverloaded(name)
@@ -233,6 +247,7 @@ class Writer:
         waited_for = len(self._jobs)  # before what lingers: then all that was asked for before these goes before them
         self._later_due = False
         batch = _take(self._later, BATCH_MAX)
+        self._lingered = len(batch)
         if len(batch) == BATCH_MAX:
             self._later_due = True
         return batch + _take(self._jobs, min(waited_for, BATCH_MAX - len(batch)))
@@ -306,9 +321,8 @@ class Writer:
                 self._do(tx, step, surely=True)
                 connection.finish()
             except Exception as error:
-                if connection.clashed(error):
+                if connection.clashed(error) or not connection.undo():
                     raise
-                connection.undo()
                 if len(step) > 1:
                     self._run_steps(connection, tx, [[job] for job in step])
                 else:
@@ -345,27 +359,34 @@ class Writer:
                 unavailable.__cause__ = job.error
                 job.error = unavailable
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._resolve, batch)
+            lingered = self._lingered
+            self._loop.call_soon_threadsafe(self._go_on, batch[lingered:] if lingered else batch, batch[:lingered])
 
     # --- on the loop again ---
 
-    def _resolve(self, batch: list[_Job]) -> None:
-        resumed = 0
-        for number, job in enumerate(batch):
-            if job.future.done():
+    def _go_on(self, waited_for: list[_Job], lingered: list[_Job]) -> None:
+        self._resume(waited_for)
+        if not lingered:
+            return
+        for (told, error), jobs in groupby(lingered, _news):
+            told([job.work for job in jobs], error)
+        self._later_told += len(lingered)
+        while self._reading and self._reading[0][0] <= self._later_told:
+            _, known = self._reading.popleft()
+            known.set_result(None)
+
+    def _resume(self, jobs: list[_Job]) -> None:
+        for job in jobs[:RESUMED_AT_ONCE]:
+            future = job.future
+            assert future is not None, "what lingers has none"
+            if future.done():
                 continue
-            if job.told is None:
-                if resumed == RESUMED_AT_ONCE:
-                    self._loop.call_soon(self._resolve, batch[number:])
-                    return
-                resumed += 1
             if job.error is not None:
-                job.future.set_exception(job.error)
+                future.set_exception(job.error)
             else:
-                job.future.set_result(job.result)
-            if job.told is not None:
-                job.future.exception()  # that is its word that somebody knows
-                job.told(job.error)
+                future.set_result(job.result)
+        if len(jobs) > RESUMED_AT_ONCE:
+            self._loop.call_soon(self._resume, jobs[RESUMED_AT_ONCE:])
 
 
 def _take(jobs: deque[_Job], count: int) -> list[_Job]:

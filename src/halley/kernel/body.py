@@ -40,9 +40,14 @@ class JsonBody:
         self._whole: dict[str, Any] | None = None
 
     def get(self, name: str) -> Any:
-        """Decode one field; None when it is missing."""
+        """Decode one field; None when it is missing. Raises `BadRequest` for what only looks like JSON from outside."""
         raw = self.fields.get(name)
-        return None if raw is None else codec.decode_part(bytes(raw))
+        if raw is None:
+            return None
+        try:
+            return codec.decode_part(bytes(raw))
+        except (ValueError, RecursionError) as error:
+            raise BadRequest(f"`{name[:40]}` is not valid JSON: {error}", param=name[:40]) from error
 
     def text(self, name: str) -> str | None:
         """Give a text field. Raises `BadRequest` when it is something else; null is as if it were missing."""

@@ -200,6 +200,8 @@ class ChatUsage(msgspec.Struct, frozen=True, kw_only=True):
     audio_output: int = 0
     image_input: int = 0
     image_output: int = 0
+    searches: int = 0
+    """Of the web, made by the vendor for this call: billed beside the tokens."""
 
 
 class Citation(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ FRAME_BYTES_MAX = 16 * 1024 * 1024
 DONE = b"[DONE]"
 _EMPTY_LINE = re.compile(rb"\r?\n\r?\n|\r\r")
 """Line ends are LF, CRLF or CR."""
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MARK_BYTES_MAX = 3
 """Of an empty line's bytes, so many may have come without the last."""
 
@@ -70,6 +71,9 @@ def parse(raw: bytes) -> Frame | None:
     """Read one frame; None when it holds no data."""
     event = ""
     data: list[bytes] = []
+    if raw[:3] == _BYTE_ORDER_MARK:
+        # A stream may begin with one.
+        raw = raw[3:]
     for line in raw.splitlines():
         if line.startswith(b"data:"):
             data.append(line[6:] if line[5:6] == b" " else line[5:])

@@ -63,6 +63,10 @@ class Vault:
         """Sign in 26 base32 characters. Each purpose has a key of its own: a signature for one is no other's."""
         return _mac(self._keys(purpose)[0], data)
 
+    def macs(self, purpose: str, data: str) -> tuple[str, ...]:
+        """What each of the secrets signs, the newest first: for finding again what an older one may have signed."""
+        return tuple(_mac(key, data) for key in self._keys(purpose))
+
     def verify_mac(self, purpose: str, data: str, mac: str) -> bool:
         """Whether any of the secrets signed this; the time taken does not depend on what was sent."""
         offered = mac.encode(errors="replace")

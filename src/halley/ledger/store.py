@@ -60,6 +60,7 @@ __all__ = [
     "find_transfer",
     "history",
     "hold",
+    "hold_nothing",
     "holds_of_dead_boots",
     "left",
     "list_accounts",
@@ -139,24 +140,26 @@ def adjust(tx: Tx, adjustment: Adjustment) -> Transfer:
 
 def hold(tx: Tx, request: HoldRequest) -> Transfer:
     """Set money aside before a vendor is called. Raises `OutOfFunds`. A repeat of an id answers the first transfer."""
-    wanted = Transfer(
-        id=request.id,
-        kind=TransferKind.HOLD,
-        debit_account=request.ledger_account_id,
-        credit_account=rules.revenue(livemode=request.livemode),
-        amount_nanos=rules.checked_amount(request.amount),
-        hold_id=None,
-        account_id=request.account_id,
-        livemode=request.livemode,
-        order_id=request.order_id,
-        boot_id=request.boot_id,
-        note=request.note,
-        created_at=request.now,
-    )
+    wanted = _held(request)
     transfer = _move(tx, wanted, request.ledger_account_id, column="debits_pending")
     if transfer is wanted:
         tx.run(INSERT_OPEN, listed(request))
     return transfer
+
+
+def hold_nothing(tx: Tx, request: HoldRequest) -> Transfer:
+    """List an order that was carried out with no hold: no account moves, so none refuses, and all it used is beyond it.
+
+    A repeat of an id answers the first transfer.
+    """
+    assert request.amount == ZERO, "what is held must fit"
+    wanted = _held(request)
+    if _write(tx, wanted):
+        tx.run(INSERT_OPEN, listed(request))
+        return wanted
+    first = find_transfer(tx, wanted.id)
+    assert first is not None
+    return _same(first, wanted)
 
 
 def post(tx: Tx, *, hold_id: str, amount: Nanos, ids: Ids, now: int) -> Posted:
@@ -192,6 +195,23 @@ def void(tx: Tx, *, hold_id: str, ids: Ids, now: int) -> Voided:
 
 
 # --- writing ---
+
+
+def _held(request: HoldRequest) -> Transfer:
+    return Transfer(
+        id=request.id,
+        kind=TransferKind.HOLD,
+        debit_account=request.ledger_account_id,
+        credit_account=rules.revenue(livemode=request.livemode),
+        amount_nanos=rules.checked_amount(request.amount),
+        hold_id=None,
+        account_id=request.account_id,
+        livemode=request.livemode,
+        order_id=request.order_id,
+        boot_id=request.boot_id,
+        note=request.note,
+        created_at=request.now,
+    )
 
 
 def _move(tx: Tx, wanted: Transfer, ledger_account_id: str, *, column: Column) -> Transfer:

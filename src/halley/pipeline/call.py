@@ -5,7 +5,7 @@ The worker settles. Nothing is sent before the hold and the task's row are on di
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -37,6 +37,7 @@ from halley.upstream.errors import Refused as UpstreamRefused
 from halley.vendors.contract import Accepted, Answer, Dialect, Incoming, TaskView, WebhookEvent
 from halley.world import World
 
+T = TypeVar("T")
 LOST_REPLY_LOOK_AFTER_S = 5
 """How soon the worker looks for an order at the vendor when the reply to it was lost."""
 
@@ -63,21 +64,27 @@ async def submit(world: World, caller: Caller, dialect: Dialect, incoming: Incom
     attempts = choose(world, caller, order)
     own = await load_own_inputs(world, submission) if order.images else {}
     task_id = TaskId(world.ids.new())
+    taken = await _whole(world, _take(world, submission, attempts, own, task_id))
+    if isinstance(taken, Existing):
+        return await once.replay(world, caller, request, taken, dialect=dialect)
+    return taken
+
+
+async def _take(
+    world: World, submission: Submission, attempts: list[Attempt], own: OwnInputs, task_id: TaskId
+) -> Answer | Existing:
     # So that no sweep takes it for stranded.
-    world.submitting.add(task_id)
-    try:
+    with world.at_work(task_id):
         task = await reserve(world, submission, attempts[0], task_id)
         if isinstance(task, Existing):
-            return await once.replay(world, caller, request, task, dialect=dialect)
-        return await _whole(world, _see_through(world, submission, task, attempts, own))
-    finally:
-        world.submitting.discard(task_id)
+            return task
+        return await _see_through(world, submission, task, attempts, own)
 
 
-async def _whole(world: World, work: Coroutine[Any, Any, Answer]) -> Answer:
+async def _whole(world: World, work: Coroutine[Any, Any, T]) -> T:
     """Wait for what goes on to its end, though whoever waits is cut off; half the price of `asyncio.shield`."""
     loop = asyncio.get_running_loop()
-    told: asyncio.Future[Answer] = loop.create_future()
+    told: asyncio.Future[T] = loop.create_future()
     # The loop itself would forget a task that nobody else knows.
     seeing = loop.create_task(_tell(work, told))
     world.seeing_through.add(seeing)
@@ -85,7 +92,7 @@ async def _whole(world: World, work: Coroutine[Any, Any, Answer]) -> Answer:
     return await told
 
 
-async def _tell(work: Coroutine[Any, Any, Answer], told: asyncio.Future[Answer]) -> None:
+async def _tell(work: Coroutine[Any, Any, T], told: asyncio.Future[T]) -> None:
     try:
         answer = await work
     except asyncio.CancelledError:

@@ -1,9 +1,8 @@
 """Writes that must not be given up: until it is on disk, only this process knows what a vendor took or refused."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
@@ -12,9 +11,19 @@ from halley.world import World
 
 T = TypeVar("T")
 Item = TypeVar("Item")
+OfWorldItem = TypeVar("OfWorldItem", bound="OfWorld")
 PAUSE_S_MIN = 0.1
 PAUSE_S_MAX = 5.0
 _log = structlog.get_logger("halley.persist")
+
+
+class OfWorld(Protocol):
+    """An item that knows where it is to be written."""
+
+    @property
+    def world(self) -> World:
+        """Where."""
+        ...
 
 
 async def write_surely(world: World, name: str, unit: Callable[[Tx], T]) -> T:
@@ -38,38 +47,43 @@ async def write_to_the_end(world: World, group: Group[Item, T], item: Item) -> T
         raise
 
 
-def write_later(world: World, group: Group[Item, T], item: Item, done: Callable[[], object]) -> None:
-    """Write what nobody waits for: with the next commit, and again and again while the database is away.
+class Later(Generic[OfWorldItem]):
+    """Writes of a group that nobody waits for: with the next commit, and again and again while the database is away.
 
-    `done` is called once it is known what became of it. A process that stops waits for it as for a call.
+    `done` is called with items of which it is known what became of them. A process that stops waits for it as for a
+    call.
     """
-    try:
-        world.db.write_later(group, item, partial(_ended, world, group, item, done))
-    except WriterOverloaded:
-        _insist(world, group, item, done)
 
+    def __init__(self, group: Group[OfWorldItem, Any], done: Callable[[Sequence[OfWorldItem]], object]) -> None:
+        self._group = group
+        self._done = done
 
-def _ended(
-    world: World, group: Group[Item, Any], item: Item, done: Callable[[], object], error: Exception | None
-) -> None:
-    if isinstance(error, DatabaseUnavailable):
-        _insist(world, group, item, done)
-        return
-    done()
-    if error is not None:
-        _log.error("write_failed", unit=group.name, exc_info=error)
-
-
-def _insist(world: World, group: Group[Item, T], item: Item, done: Callable[[], object]) -> None:
-    async def work() -> None:
+    def write(self, item: OfWorldItem) -> None:
+        """Write one."""
         try:
-            await _again(world, group, item)
-        finally:
-            done()
+            item.world.db.write_later(self._group, item, self._told)
+        except WriterOverloaded:
+            self._insist(item)
 
-    insisting = asyncio.ensure_future(work())  # noqa: TID251 - the world keeps it until it has ended
-    world.insisting.add(insisting)
-    insisting.add_done_callback(world.insisting.discard)
+    def _told(self, items: Sequence[OfWorldItem], error: Exception | None) -> None:
+        if isinstance(error, DatabaseUnavailable):
+            for item in items:
+                self._insist(item)
+            return
+        self._done(items)
+        if error is not None:
+            _log.error("write_failed", unit=self._group.name, exc_info=error)
+
+    def _insist(self, item: OfWorldItem) -> None:
+        async def work() -> None:
+            try:
+                await _again(item.world, self._group, item)
+            finally:
+                self._done((item,))
+
+        insisting = asyncio.ensure_future(work())  # noqa: TID251 - the world keeps it until it has ended
+        item.world.insisting.add(insisting)
+        insisting.add_done_callback(item.world.insisting.discard)
 
 
 async def _again(world: World, group: Group[Item, T], item: Item) -> T:

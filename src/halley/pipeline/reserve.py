@@ -6,10 +6,11 @@ from collections.abc import Sequence
 import msgspec
 
 from halley.accounts import store as accounts
-from halley.accounts.model import BudgetReservation, Caller
+from halley.accounts.model import Caller
 from halley.assets.objects import put_bytes
 from halley.assets.rules import body_key
 from halley.catalogue import PriceSet
+from halley.catalogue.conditions import ORDER_FACTS, at_size, input_tokens
 from halley.catalogue.meters import estimate
 from halley.db import Group, Tx
 from halley.idempotency import store as idempotency
@@ -35,8 +36,8 @@ from halley.world import World
 
 _SECRET_FIELDS = frozenset({"webhook_secret"})
 """Never stored as they came; the webhook's secret is sealed on its own."""
-Price = tuple[PriceSet, dict[str, int], Nanos]
-"""What is charged by, what may be used at most, and what that comes to."""
+Price = tuple[PriceSet, dict[str, int], dict[str, int], Nanos]
+"""What is charged by, its prices that hold for this order, what may be used at most, and what that comes to."""
 BODY_INLINE_MAX = 64 * 1024
 """Bodies above this go to the object store, not into the row."""
 
@@ -85,10 +86,19 @@ def ceiling(world: World, caller: Caller, order: ImageOrder) -> Price:
             raise NoPrice(message, param="model")
         prices = PriceSet(id="", model=order.model, source="none", valid_from=0, meters={})
     quantities = estimate(order)
-    if prices.meters and not prices.meters.keys() & quantities.keys():
+    meters = at_size(prices.meters, input_tokens(quantities), _facts(order))
+    if prices.meters and not meters.keys() & quantities.keys():
         message = f"The price of `{order.model}` counts nothing of this order; set one of {', '.join(quantities)}"
         raise NoPrice(message, param="model")
-    return prices, quantities, total(quantities, prices.meters)
+    return prices, dict(meters), quantities, total(quantities, meters)
+
+
+def _facts(order: ImageOrder) -> dict[str, str]:
+    """Give what prices may be conditional on: as the caller says it."""
+    facts = {name: value for name in ORDER_FACTS if isinstance(value := order.body.get(name), str)}
+    if "size" not in facts and order.width and order.height:
+        facts["size"] = f"{order.width}x{order.height}"
+    return facts
 
 
 async def _put_body(world: World, task_id: TaskId, body: bytes) -> str:
@@ -102,7 +112,7 @@ def _new_task(
 ) -> Task:
     """Give the task as it is read back once it is written. `body` is itself, or where it lies in the object store."""
     caller, order = submission.caller, submission.order
-    prices, quantities, amount = price
+    prices, meters, quantities, amount = price
     now = world.clock.now()
     return Task(
         id=task_id,
@@ -120,7 +130,7 @@ def _new_task(
         vendor_model=first.vendor_model,
         hold_id=f"hold_{task_id}",
         held=amount,
-        prices=Pinned(price_set=prices.id, meters=prices.meters),
+        prices=Pinned(price_set=prices.id, meters=meters),
         estimate=quantities,
         body=body if isinstance(body, bytes) else None,
         body_object=body if isinstance(body, str) else None,
@@ -156,8 +166,9 @@ def _reserve(tx: Tx, wanted: Sequence[_Reservation]) -> Sequence[Existing | None
     new = [one for one, found in zip(wanted, existing, strict=True) if found is None]
     if new:
         # The ledger first, here as at the end: two processes that lock in one order never wait for each other.
-        together.hold(tx, [_hold(one.caller, one.task) for one in new])
-        accounts.reserve_budgets(tx, [_budget(one.task) for one in new])
+        holds = [_hold(one.caller, one.task) for one in new]
+        together.hold(tx, holds)
+        accounts.reserve_budgets(tx, holds)
         insert_tasks(tx, [one.task for one in new])
     return existing
 
@@ -188,7 +199,3 @@ def _hold(caller: Caller, task: Task) -> HoldRequest:
         boot_id=task.boot_id,
         now=task.created_at,
     )
-
-
-def _budget(task: Task) -> BudgetReservation:
-    return BudgetReservation(key_id=task.key_id, amount=task.held, now=task.created_at)

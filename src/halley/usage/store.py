@@ -24,15 +24,12 @@ _OUTCOMES = {outcome: outcome.value for outcome in Outcome}
 
 def insert(tx: Tx, usage: Usage) -> bool:
     """Write the row of an order that ended; False when it has one already, which then stands."""
-    return tx.run(_INSERT, dict(zip(_COLUMNS, _stored(usage, usage.price_nanos), strict=True))) == 1
+    return tx.run(_INSERT, dict(zip(_COLUMNS, _stored(usage), strict=True))) == 1
 
 
-def insert_together(tx: Tx, rows: Sequence[Usage], paid: Sequence[Nanos]) -> None:
-    """Write the rows of many orders by one statement; raises the driver's error when an order has its row already.
-
-    `paid` is what each cost its caller, which was not known when the row was made.
-    """
-    tx.insert("usage", _COLUMNS, [_stored(usage, price) for usage, price in zip(rows, paid, strict=True)])
+def insert_together(tx: Tx, rows: Sequence[Usage]) -> None:
+    """Write the rows of many orders by one statement; raises the driver's error when an order has its row already."""
+    tx.insert("usage", _COLUMNS, [_stored(usage) for usage in rows])
 
 
 def quota(tx: Tx, *, account_id: str, livemode: bool, start: int, end: int) -> Sequence[DayOfKey]:
@@ -74,7 +71,7 @@ _EXPOSURES = """
 """
 
 
-def _stored(usage: Usage, price: Nanos) -> Values:
+def _stored(usage: Usage) -> Values:
     """Give the values of a row, in the order of the fields."""
     return (
         usage.id,
@@ -88,7 +85,7 @@ def _stored(usage: Usage, price: Nanos) -> Values:
         usage.channel_id,
         _OUTCOMES[usage.outcome],
         _meters_text.encode(usage.meters).decode(),
-        price,
+        usage.price_nanos,
         usage.vendor_cost_nanos,
         usage.exposure_nanos,
         usage.attempts,

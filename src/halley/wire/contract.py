@@ -61,6 +61,10 @@ class StreamFault(Exception):
         self.fault = fault
 
 
+class UnknownPart(ValueError):
+    """An answer holds a part that no word of ours stands for; in its own format it is an answer all the same."""
+
+
 class ChatFormat(msgspec.Struct, frozen=True, kw_only=True):
     """One wire format of chat."""
 
@@ -75,5 +79,7 @@ class ChatFormat(msgspec.Struct, frozen=True, kw_only=True):
     write_reply: Callable[[ChatReply, AnswerFacts], dict[str, Any]]
     read_stream: Callable[[], ReadStream]
     write_stream: Callable[[AnswerFacts], WriteStream]
+    write_behind: Callable[[AnswerFacts, Iterable[Frame]], WriteStream] | None = None
+    """The same for a caller who has got these frames of this format already, where frames tell of those before them."""
     read_usage: Callable[[bytes], ChatUsage | None]
     """The usage in a whole reply or in the data of one frame of a stream, alone; None if there is none."""

@@ -6,6 +6,7 @@ from typing import Any
 from halley.kernel.codec import decode
 from halley.kernel.faults import Fault, Refused
 from halley.kernel.loose import as_list, as_object, as_text
+from halley.wire.halves import without
 from halley.wire.words import masked
 
 BODY_BYTES_MAX = 64 * 1024
@@ -35,7 +36,7 @@ def read_object(body: bytes) -> dict[str, Any]:
     if len(body) > BODY_BYTES_MAX:
         return {}
     try:
-        value = decode(body)
+        value = decode(without(body))
     except (ValueError, RecursionError):
         return {}
     return as_object(next(iter(as_list(value)), None) if isinstance(value, list) else value)

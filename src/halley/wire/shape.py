@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from halley.kernel.codec import decode
 from halley.kernel.faults import BadRequest
+from halley.wire.halves import without
 
 ECHO_CHARACTERS_MAX = 60
 """Of a caller's value that a message repeats."""
@@ -184,7 +185,7 @@ class Cursor:
 def object_of(text: str, what: str) -> dict[str, Any]:
     """The JSON object in a text, such as a call's arguments; nothing stands for an empty one. Raises `ValueError`."""
     try:
-        value = decode(text or "{}")
+        value = decode(without((text or "{}").encode()))
     except RecursionError as error:
         raise ValueError(f"{what} are nested too deeply") from error
     if not isinstance(value, dict):

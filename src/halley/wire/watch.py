@@ -1,15 +1,23 @@
 """Looks at a stream that passes through unchanged: is each frame sound, did it end properly, what does it count."""
 
-from collections.abc import Callable, Mapping
-from enum import IntFlag
+import re
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
 
 from halley.kernel.operation import Operation
 from halley.kernel.sse import DONE, Frame
+from halley.wire.gemini.replies import blocked_words, is_stop
 
+Ends = Callable[[Frame], Collection[int]]
+"""Gives the indices of the answers that a frame ends."""
+
+_NONE: tuple[int, ...] = ()
+_ONLY = (0,)
 _ENDS_OF_RESPONSE = frozenset(("response.completed", "response.incomplete", "response.failed"))
+_ENDS_OF_MESSAGE = frozenset(("message_stop",))
+_ENDS_TOLD_WITHIN = re.compile(rb'"(?:response\.(?:completed|incomplete|failed)|message_stop)"')
 
 
 class _Sound(msgspec.Struct):
@@ -21,67 +29,123 @@ class _Tier(msgspec.Struct):
     response: "_Tier | None" = None
 
 
+class _Answer(msgspec.Struct):
+    index: Any = None
+    finish_reason: Any = None
+    finish_reason_of_gemini: Any = msgspec.field(default=None, name="finishReason")
+
+
+class _Told(msgspec.Struct):
+    """What of a frame says whether something ends."""
+
+    type: str = ""
+    choices: list[_Answer] | None = None
+    candidates: list[_Answer] | None = None
+    prompt_feedback: Any = msgspec.field(default=None, name="promptFeedback")
+
+
+_told = msgspec.json.Decoder(_Told)
 _tier = msgspec.json.Decoder(_Tier)
 _sound = msgspec.json.Decoder(_Sound)
 
 
-class Mark(IntFlag):
-    """Why a frame deserves a closer look. Most deserve none."""
-
-    FAULT = 1
-    """It may say that the vendor failed."""
-    COUNTS = 2
-    """It may carry usage."""
-    ENDS_ALL = 4
-    """It ends all answers of the stream at once."""
-
-
-_FAULT, _COUNTS, _ENDS_ALL = (mark.value for mark in Mark)  # an enum's own operators cost more than the looks
+# Marks: why a frame deserves a closer look, which most do not. An enum's own operators cost more than the looks.
+FAULT = 1
+"""It may say that the vendor failed."""
+COUNTS = 2
+"""It may carry usage."""
+ENDS_ALL = 4
+"""It ends all answers of the stream at once."""
 
 
 def marks(frame: Frame) -> int:
-    """Give the `Mark`s of a frame. Raises `ValueError` for one that is not JSON."""
+    """Give the marks of a frame. Raises `ValueError` for one that is not JSON."""
     data = frame.data
     if data == DONE:
-        return _ENDS_ALL
+        return ENDS_ALL
     _sound.decode(data)
     found = 0
     if b'"error"' in data or frame.event == "error":
-        found = _FAULT
+        found = FAULT
     if b'"usage' in data:
-        found |= _COUNTS
-    if b'"blockReason"' in data:
+        found |= COUNTS
+    if b'"blockReason"' in data and _is_blocked(data):
         # A prompt that is blocked gets no answer that could finish.
-        found |= _ENDS_ALL
+        found |= ENDS_ALL
     return found
 
 
 def facts(frame: Frame) -> dict[str, str]:
     """Give what the frame tells that a price may depend on."""
-    told = _tier.decode(frame.data)
+    try:
+        told = _tier.decode(frame.data)
+    except msgspec.ValidationError:
+        return {}
     tier = told.service_tier or (told.response.service_tier if told.response else None)
     return {"service_tier": tier} if isinstance(tier, str) else {}
 
 
-def ends_of(operation: Operation) -> Callable[[Frame], int] | None:
-    """Give what counts how many answers of a stream a frame ends, beside the ends of all.
+def ends_of(operation: Operation) -> Ends | None:
+    """Give what sees which answers of a stream a frame ends, beside the ends of all.
 
     None where the format has no end of its own: the end of the body must do.
     """
     return _ENDS.get(operation)
 
 
-def _chat_ends(frame: Frame) -> int:
+# A mark may also stand in what a model wrote, and some vendors repeat an end, or send an empty one with every chunk: so
+# a frame that has the mark is read.
+
+
+def _chat_ends(frame: Frame) -> Collection[int]:
     data = frame.data
     if b'"finish_reason":"' in data or b'"finish_reason": "' in data:
-        return data.count(b'"finish_reason":"') + data.count(b'"finish_reason": "')
-    return 0
+        choices = enumerate(_read(data).choices or ())
+        return [_place(choice, position) for position, choice in choices if choice.finish_reason]
+    return _NONE
 
 
-_ENDS: Mapping[Operation, Callable[[Frame], int]] = {
+def _content_ends(frame: Frame) -> Collection[int]:
+    if b'"finishReason"' in frame.data:
+        candidates = enumerate(_read(frame.data).candidates or ())
+        return [_place(each, position) for position, each in candidates if is_stop(each.finish_reason_of_gemini)]
+    return _NONE
+
+
+def _named(ends: Collection[str]) -> Ends:
+    """Know an end by its event, which some vendors name within the data alone."""
+
+    def ends_it(frame: Frame) -> Collection[int]:
+        event = frame.event
+        if not event and _ENDS_TOLD_WITHIN.search(frame.data) is not None:
+            event = _read(frame.data).type
+        return _ONLY if event in ends else _NONE
+
+    return ends_it
+
+
+def _is_blocked(data: bytes) -> bool:
+    told = _read(data)
+    return not told.candidates and blocked_words({"promptFeedback": told.prompt_feedback}) is not None
+
+
+def _place(answer: _Answer, position: int) -> int:
+    """Give the index of an answer, which some vendors leave out."""
+    return answer.index if isinstance(answer.index, int) else position
+
+
+def _read(data: bytes) -> _Told:
+    """Read a frame; one of another shape says nothing of an end."""
+    try:
+        return _told.decode(data)
+    except msgspec.ValidationError:
+        return _Told()
+
+
+_ENDS: Mapping[Operation, Ends] = {
     Operation.CHAT: _chat_ends,
     Operation.COMPLETION: _chat_ends,
-    Operation.RESPONSES: lambda frame: frame.event in _ENDS_OF_RESPONSE,
-    Operation.MESSAGES: lambda frame: frame.event == "message_stop",
-    Operation.CONTENT: lambda frame: frame.data.count(b'"finishReason"'),
+    Operation.RESPONSES: _named(_ENDS_OF_RESPONSE),
+    Operation.MESSAGES: _named(_ENDS_OF_MESSAGE),
+    Operation.CONTENT: _content_ends,
 }

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Sequence
 from functools import partial
 from json.encoder import encode_basestring_ascii as quoted
 
@@ -13,6 +14,8 @@ KNOWN_MAX = 4_096
 """Of route, method and status: how many spellings are kept."""
 LINE_BYTES = 320
 """About as long as a line is, for the bound of what waits."""
+Answer = tuple[tuple[str, str, int], str, float, str | None, str | None]
+"""(route, method, status), our id, its time in seconds, whose key it was, and the caller's own id."""
 _CLIENT_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
 """Theirs is printed when it is an id and nothing else."""
 
@@ -32,30 +35,25 @@ class AccessLog:
         self._second = -1
         self._until_second = ""
 
-    def note(
-        self, what: tuple[str, str, int], request_id: str, seconds: float, key_id: str | None, theirs: str | None
-    ) -> None:
-        """Tell of one answer: (route, method, status), our id and theirs, its time, and whose key it was."""
+    def note(self, *answers: Answer) -> None:
+        """Tell of answers that were given just now."""
         if not self._log.isEnabledFor(logging.INFO):
             return
-        if not theirs or _CLIENT_REQUEST_ID.fullmatch(theirs) is None:
-            theirs = None
         lines = self._lines()
         if lines is not None:
-            at = self._clock.now()
-            lines.put_unspelled(partial(self._line, at, what, request_id, seconds, key_id, theirs), LINE_BYTES)
+            lines.put_unspelled(partial(self._spell, self._clock.now(), answers), LINE_BYTES * len(answers))
             return
-        route, method, status = what
-        facts = {
-            "request_id": request_id,
-            "method": method,
-            "route": route,
-            "status": status,
-            "ms": _milliseconds(seconds),
-            "key_id": key_id,
-            "client_request_id": theirs,
-        }
-        self._log.info("request", extra=facts)
+        for (route, method, status), request_id, seconds, key_id, theirs in answers:
+            facts = {
+                "request_id": request_id,
+                "method": method,
+                "route": route,
+                "status": status,
+                "ms": _milliseconds(seconds),
+                "key_id": key_id,
+                "client_request_id": _printed(theirs),
+            }
+            self._log.info("request", extra=facts)
 
     def _lines(self) -> Lines | None:
         """Where a line of JSON may go: the one handler of all, when nothing else listens, filters or stands between."""
@@ -71,22 +69,26 @@ class AccessLog:
             return None
         return handlers[0].stream
 
+    def _spell(self, at: int, answers: Sequence[Answer]) -> bytes:
+        """Spell the same as lines of JSON: in the thread that writes them, one after the other."""
+        begun = self._begun(at)
+        return "".join([self._line(begun, *answer) for answer in answers]).encode()
+
     def _line(
         self,
-        at: int,
+        begun: str,
         what: tuple[str, str, int],
         request_id: str,
         seconds: float,
         key_id: str | None,
         theirs: str | None,
-    ) -> bytes:
-        """Spell the same as a line of JSON: in the thread that writes it, one by one."""
+    ) -> str:
         key = "null" if key_id is None else quoted(key_id)
-        client = f'"{theirs}"' if theirs else "null"
+        client = f'"{theirs}"' if theirs and _printed(theirs) else "null"
         return (
-            f'{self._begun(at)}Z", "request_id": {quoted(request_id)}, {self.known.get(what) or self._spell(what)}, '
+            f'{begun}Z", "request_id": {quoted(request_id)}, {self.known.get(what) or self._spell_what(what)}, '
             f'"ms": {_milliseconds(seconds)}, "key_id": {key}, "client_request_id": {client}}}\n'
-        ).encode()
+        )
 
     def _begun(self, at: int) -> str:
         """The line up to the end of its time, which is the same for a second but for the last digits."""
@@ -97,12 +99,16 @@ class AccessLog:
             self._until_second = f'{{"event": "request", "logger": {name}, "level": "info", "timestamp": "{time}.'
         return f"{self._until_second}{microsecond:06d}"
 
-    def _spell(self, what: tuple[str, str, int]) -> str:
+    def _spell_what(self, what: tuple[str, str, int]) -> str:
         route, method, status = what
         if len(self.known) >= KNOWN_MAX:
             self.known.clear()
         spelled = self.known[what] = f'"method": {quoted(method)}, "route": {quoted(route)}, "status": {status}'
         return spelled
+
+
+def _printed(theirs: str | None) -> str | None:
+    return theirs if theirs and _CLIENT_REQUEST_ID.fullmatch(theirs) else None
 
 
 def _milliseconds(seconds: float) -> float:

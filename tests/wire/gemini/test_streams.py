@@ -177,7 +177,18 @@ def test_arguments_that_are_no_object_are_not_made_up():
     for delta in (BEGAN, CallBegan(slot=0, id="a", name="f"), CallPiece(slot=0, arguments='{"x"')):
         writer.write(delta)
     with pytest.raises(ValueError):
-        writer.write(Stopped(reason=StopReason.LENGTH))
+        writer.write(Stopped(reason=StopReason.TOOLS))
+
+
+def test_a_call_that_is_cut_short_is_left_out():
+    writer = CONTENT.write_stream(FACTS)
+    whole = (CallBegan(slot=0, id="a", name="f"), CallPiece(slot=0, arguments='{"x":1}'))
+    half = (CallBegan(slot=1, id="b", name="f"), CallPiece(slot=1, arguments='{"x"'))
+    data = b"".join(map(writer.write, (BEGAN, *whole, *half, Stopped(reason=StopReason.LENGTH)))) + writer.end()
+    assert [part for part in parts(data) if "functionCall" in part] == [
+        {"functionCall": {"id": "a", "name": "f", "args": {"x": 1}}}
+    ]
+    assert events_of(data)[-1]["candidates"][0]["finishReason"] == "MAX_TOKENS"
 
 
 def test_the_last_chunk_tells_the_stop_and_the_usage():

@@ -108,6 +108,12 @@ def test_thoughts_of_a_response_are_read_where_there_is_no_summary():
     assert found.choices[0].parts == (Thinking(text="hm"),)
 
 
+def test_arguments_of_a_response_may_be_an_object():
+    item = {"type": "function_call", "call_id": "c", "name": "f", "arguments": {"a": 1}}
+    found = RESPONSES.read_reply({"status": "completed", "output": [item]})
+    assert found.choices[0].parts == (ToolCall(id="c", name="f", arguments='{"a":1}'),)
+
+
 def test_a_chat_reply_is_written():
     body = CHAT.write_reply(reply_of(Text(text="x"), usage=ChatUsage(input=1, output=2, cached=1)), FACTS)
     assert body == {

@@ -49,7 +49,9 @@ FORMATS = pytest.mark.parametrize("wire", [pytest.param(CHAT, id="chat"), pytest
 signed_calls = st.builds(ToolCall, id=words, name=words, arguments=arguments, signature=st.none() | words)
 # Texts of a refusal stand beside the content, so a reply has one or the other.
 chat_parts = st.one_of(texts, thoughts, signed_thoughts, signed_calls, images, linked_images)
-responses_parts = st.one_of(texts, thoughts, signed_thoughts, signed_calls, images)
+proofs = st.builds(Thinking, signature=words)
+"""Of thoughts whose words are left out."""
+responses_parts = st.one_of(texts, thoughts, signed_thoughts, proofs, signed_calls, images)
 refusing = st.one_of(refusals, thoughts)
 
 

@@ -91,6 +91,15 @@ def test_calls_that_come_whole_are_told_apart_and_end_without_done():
     )
 
 
+def test_an_empty_object_of_arguments_is_the_beginning_of_them():
+    first: dict[str, Any] = {"index": 0, "id": "c", "function": {"name": "f", "arguments": {}}}
+    more: dict[str, Any] = {"index": 0, "function": {"arguments": '{"x":1}'}}
+    chunks: list[Any] = [{"choices": [{"delta": {"tool_calls": [call]}}]} for call in (first, more)]
+    reader = CHAT.read_stream()
+    found = [delta for value in chunks for delta in one(reader, value)]
+    assert found[1:] == [CallBegan(slot=0, id="c", name="f"), CallPiece(slot=0, arguments='{"x":1}')]
+
+
 def test_thoughts_are_read_in_all_spellings():
     reply = gather(golden(CHAT.read_stream(), "chat_thoughts"))
     picture = Blob(kind=BlobKind.IMAGE, media_type="image/png", data="AAAA")

@@ -81,7 +81,7 @@ class Ask(msgspec.Struct, kw_only=True, eq=False):
         if self.operation not in (Operation.CHAT, Operation.COMPLETION):
             return True
         options: Any = self.json.get("stream_options")
-        return isinstance(options, dict) and bool(options.get("include_usage"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] - JSON is untyped
+        return isinstance(options, dict) and options.get("include_usage") is True  # pyright: ignore[reportUnknownMemberType] - JSON is untyped
 
 
 def chat_order(ask: Ask) -> ChatOrder:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from halley.db import Tx
+from halley.kernel.body import JsonBody
 from halley.kernel.clock import MICROSECONDS
 from halley.kernel.faults import BadRequest, OutOfFunds, VendorFault
 from halley.kernel.money import Nanos
@@ -68,9 +69,9 @@ class Streaming:
             await asyncio.shield(self._end())
 
     def _end_at_once(self) -> bool:
-        """Book a whole stream that told its usage; False, with nothing booked, where something has to be waited for."""
+        """Book a whole stream that told its usage last; False, with nothing booked, where there is more to wait for."""
         flow, usage = self._flow, self._flow.pipe.usage
-        if not flow.complete or usage is None or self._ask.kind not in TOLD:
+        if not flow.complete or usage is None or not flow.pipe.usage_is_last or self._ask.kind not in TOLD:
             return False
         try:
             end = self._ended(Outcome.SUCCEEDED, told(self._ask, usage, NO_OUTLINE))
@@ -91,7 +92,8 @@ class Streaming:
         if isinstance(flow.broken, VendorFault):
             # It began well, and was noted so; a vendor that always breaks off must rest too.
             note_health(world, answered.attempt.channel, answered.attempt.operation, well=False)
-        count = used if flow.complete else used_so_far
+        is_counted = flow.complete and (flow.pipe.usage is None or flow.pipe.usage_is_last)
+        count = used if is_counted else used_so_far
         try:
             quantities = await count(self._ask, flow.pipe.usage, flow.pipe.texts(), bytes(flow.pipe.kept))
         except BaseException:
@@ -128,6 +130,7 @@ async def answer(world: World, ask: Ask, keep_it: Keep | None = None) -> Finishe
         raise BadRequest(message, param="Halley-Test")
     if not ask.caller.livemode:
         ordered(ask)
+    _check(ask)
     await recall(world, ask)
     attempts = choose(world, ask)
     held, written = hold(world, ask, meter.ceiling(ask, attempts[0].row), ask.request.identity)
@@ -135,12 +138,18 @@ async def answer(world: World, ask: Ask, keep_it: Keep | None = None) -> Finishe
     return await from_sending(world, ask, held, attempts, Tries(), keep_it)
 
 
+def _check(ask: Ask) -> None:
+    """Read what is needed once money is held, so that what cannot be read is refused before."""
+    if ask.stream and isinstance(ask.body, JsonBody):
+        ask.body.get("stream_options")
+
+
 async def from_sending(
     world: World, ask: Ask, held: Held, attempts: list[Attempt], tries: Tries, keep_it: Keep | None = None
 ) -> Finished | Streaming:
     """Go on with a call whose hold is on disk, and which some channels may not have answered. Faults are raised."""
-    facts = _facts(ask, held, translated=any(one.operation is not ask.operation for one in attempts))
     try:
+        facts = _facts(ask, held, translated=any(one.operation is not ask.operation for one in attempts))
         answered = await _send(world, ask, attempts, facts, held, tries)
     except NoAnswer as error:
         outcome = Outcome.LOST if error.lost else Outcome.FAILED
@@ -189,7 +198,7 @@ async def reserved(world: World, ask: Ask, held: Held, written: Future[None]) ->
 
 
 async def _what_is_left(world: World, ask: Ask, held: Held) -> Held:
-    running = asyncio.ensure_future(hold_what_is_left(world, ask, held))  # noqa: TID251 - awaited right here
+    running = asyncio.ensure_future(hold_what_is_left(world, held))  # noqa: TID251 - awaited right here
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
@@ -292,5 +301,5 @@ def _facts(ask: Ask, held: Held, *, translated: bool) -> AnswerFacts:
         model=ask.named,
         created_s=ask.request.received_at // MICROSECONDS,
         body=ask.sent.whole() if translated else {},
-        include_usage=ask.include_usage,
+        include_usage=not ask.stream or ask.include_usage,
     )

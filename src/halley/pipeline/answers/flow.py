@@ -7,21 +7,26 @@ from contextlib import suppress
 import msgspec
 
 from halley.db import DatabaseUnavailable
-from halley.kernel import faults
+from halley.kernel import codec, faults
+from halley.kernel.body import FormBody
 from halley.kernel.chat import ChatUsage
 from halley.kernel.clock import MICROSECONDS
 from halley.kernel.faults import Fault
-from halley.kernel.operation import Kind
+from halley.kernel.loose import as_object
+from halley.kernel.operation import Kind, Operation
 from halley.pipeline.admit import confirm
 from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.attempt import Attempt
+from halley.pipeline.answers.contents import contents
 from halley.pipeline.answers.meter import choices
-from halley.pipeline.answers.pipe import Binary, Pipe, Translated, Unchanged, writer_of
+from halley.pipeline.answers.pipe import Binary, Pipe, Spoken, Translated, Unchanged, writer_of
 from halley.pipeline.answers.translate import read_reply, texts, translate_embeddings, write_reply
 from halley.upstream.client import UpstreamStream
 from halley.upstream.errors import NotSent, ReplyTooLarge, UpstreamError
-from halley.wire.contract import AnswerFacts, StreamFault
+from halley.wire.contract import AnswerFacts, StreamFault, UnknownPart
 from halley.wire.formats import CHAT_FORMATS
+from halley.wire.halves import without
+from halley.wire.openai.errors import read_error
 from halley.wire.openai.usage import NO_OUTLINE, Outline, counts_in, read_outline, read_usage
 from halley.world import World
 
@@ -33,6 +38,8 @@ _JSON = "application/json"
 _EVENTS = "text/event-stream"
 _UNFRAMED = frozenset((Kind.SPEECH, Kind.TRANSCRIPTION))
 """Kinds whose answers may be neither JSON nor events. All others are read as such, however they are labelled."""
+_TEXTS = frozenset(("text", "srt", "vtt"))
+"""Formats of a transcript that are no JSON."""
 
 
 class Whole(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,16 +126,18 @@ class Flow:
         try:
             yield self._first
             callers = self._world.callers
-            while data := await self._next():
-                if callers.epoch != self._epoch:
-                    await self._still_admitted()
-                out = self.pipe.take(data)
-                if out:
-                    yield out
+            try:
+                while data := await self._next():
+                    if callers.epoch != self._epoch:
+                        await self._still_admitted()
+                    out = self.pipe.take(data)
+                    if out:
+                        yield out
+            except UpstreamError:
+                if not self.pipe.ended:
+                    raise
             last = self._end()
-        except UpstreamError as error:
-            last = self._end() if self.pipe.ended else self._break(error)
-        except (StreamFault, ValueError, faults.Unauthenticated) as error:
+        except (UpstreamError, StreamFault, ValueError, Fault) as error:
             last = self._break(error)
         if last:
             yield last
@@ -176,7 +185,8 @@ def open_flow(world: World, ask: Ask, attempt: Attempt, stream: UpstreamStream, 
         return Flow(world, ask, stream, Binary(), content_type)
     pipe: Pipe
     if attempt.operation is ask.operation:
-        pipe = Unchanged(ask.operation, facts, as_array=ask.array, choices=choices(ask))
+        unchanged = Spoken if ask.operation is Operation.SPEECH else Unchanged
+        pipe = unchanged(ask.operation, facts, as_array=ask.array, choices=choices(ask))
     else:
         reader = CHAT_FORMATS[attempt.operation].read_stream()
         pipe = Translated(reader, writer_of(ask.operation, facts, as_array=ask.array))
@@ -187,8 +197,17 @@ def _whole(ask: Ask, attempt: Attempt, data: bytes, content_type: str, facts: An
     if ask.kind in _UNFRAMED and not content_type.startswith(_JSON):
         return Whole(body=data, content_type=content_type, usage=None, raw=data)
     if attempt.operation is ask.operation:
-        return same_format(ask, attempt, data)
-    outline = read_outline(data)
+        try:
+            return same_format(ask, attempt, data)
+        except ValueError:
+            if not _wants_text(ask):
+                raise
+            return Whole(body=data, content_type=content_type, usage=None, raw=data)
+    try:
+        outline = read_outline(data)
+    except ValueError:
+        data = without(data)
+        outline = read_outline(data)
     if ask.kind is Kind.EMBEDDING:
         body, usage = translate_embeddings(ask, attempt, data)
         return Whole(body=body, content_type=_JSON, usage=usage, raw=data, outline=outline)
@@ -199,12 +218,38 @@ def _whole(ask: Ask, attempt: Attempt, data: bytes, content_type: str, facts: An
 
 
 def same_format(ask: Ask, attempt: Attempt, data: bytes) -> Whole:
-    """Read a whole JSON reply that goes to the caller as it is. Raises `ValueError` for what is none."""
-    outline = read_outline(data)
+    """Read a whole JSON reply that goes to the caller as it is.
+
+    Raises `ValueError` for what is none, and the fault of an error with status 200.
+    """
+    readable = data
+    try:
+        outline = read_outline(data)
+    except ValueError:
+        readable = without(data)
+        outline = read_outline(readable)
     chat = CHAT_FORMATS.get(ask.operation)
-    usage = chat.read_usage(data) if chat and chat.read_usage is not read_usage else _told(outline)
-    generated = _texts(attempt, data) if chat and usage is None else ()
+    usage = chat.read_usage(readable) if chat and chat.read_usage is not read_usage else _told(outline)
+    generated: tuple[str, ...] = ()
+    if usage is None:
+        _see_an_answer(ask, outline)
+        generated = _texts(attempt, readable) if chat else ()
     return Whole(body=data, content_type=_JSON, usage=usage, texts=generated, raw=data, outline=outline)
+
+
+def _see_an_answer(ask: Ask, outline: Outline) -> None:
+    """Look whether a reply that counts nothing is an error. Raises the fault of one, `ValueError` without vectors."""
+    data = outline.value("data")
+    error = None if data else outline.value("error")
+    if error:
+        raise read_error(error)
+    if ask.operation is Operation.EMBEDDINGS and not data:
+        raise ValueError("the reply has no `data`")
+
+
+def _wants_text(ask: Ask) -> bool:
+    """Whether a recording is to be written down as plain text, which some vendors label as JSON."""
+    return isinstance(ask.body, FormBody) and ask.body.text("response_format") in _TEXTS
 
 
 def _told(outline: Outline) -> ChatUsage | None:
@@ -213,7 +258,11 @@ def _told(outline: Outline) -> ChatUsage | None:
 
 
 def _texts(attempt: Attempt, data: bytes) -> tuple[str, ...]:
-    return tuple(texts(read_reply(attempt, data)))
+    """Give what was generated. Of a reply with a part that we have no word for all is counted but its files."""
+    try:
+        return tuple(texts(read_reply(attempt, data)))
+    except UnknownPart:
+        return tuple(contents(as_object(codec.decode_reply(data)).get("choices")).texts)
 
 
 def _fault_of(error: BaseException) -> Fault:

@@ -4,31 +4,38 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from halley.catalogue.conditions import ORDER_FACTS
 from halley.catalogue.model import Model
 from halley.kernel import codec
 from halley.kernel.body import FormBody, JsonBody
-from halley.kernel.chat import ChatUsage
+from halley.kernel.chat import BlobKind, ChatUsage
+from halley.kernel.faults import BadRequest
 from halley.kernel.loose import as_list, as_object
 from halley.kernel.operation import Kind, Operation
 from halley.pipeline.answers.ask import Ask
-from halley.pipeline.answers.contents import contents, may_hold_files
+from halley.pipeline.answers.contents import File, contents, may_hold_files
 from halley.pipeline.answers.sound import ENCODED_BYTES_PER_SECOND, recording
 from halley.tokens import estimate_bytes
 
 OUTPUT_TOKENS_UNKNOWN = 16_384
 """Held for an answer whose length neither the call nor the catalogue bounds."""
 FILE_TOKENS = 2_000
-"""Held for each image or file: a picture of 1024x1024 at high detail takes 765 to 1,600."""
+"""The least that is held for a file, and for a picture all: one of 1024x1024 at high detail takes 765 to 1,600."""
+NAMED_TOKENS = 20_000
+"""Held for a sound, a film or a document of which but the address or the id is known: eight pages, a minute of film."""
+CHARACTERS_PER_TOKEN = {BlobKind.FILE: 20, BlobKind.AUDIO: 500, BlobKind.VIDEO: 500}
+"""Of base64, where a file is sent. A page takes up to 2,500 tokens in some 40 KB (Anthropic), a second of sound 10
+(OpenAI) to 32 (Gemini) in 16 KB, one of film 300 (Gemini) in 120 KB."""
 IMAGE_TOKENS = 6_500
 """The most that one generated picture takes (gpt-image at high quality, 1536x1024)."""
+PICTURE_TOKENS = {"low": 400, "medium": 1_600, "high": IMAGE_TOKENS}
+"""Of a picture at each quality, where the vendor does not tell them (gpt-image, 1536x1024); `auto` is as `medium`."""
 AUDIO_TOKENS_PER_SECOND = 10
 TEXT_TOKENS_PER_SECOND = 8
 SPEECH_TOKENS_PER_CHARACTER = 2
 COUNT_MAX = 128
 """Of `n`: more than any vendor gives."""
 
-FACTS = ("quality", "size")
-"""Fields of an order or a reply that a price may be conditional on."""
 TOLD_FACTS = ("service_tier",)
 """Fields of a reply alone: who asks for a cheaper tier need not get it."""
 
@@ -65,19 +72,33 @@ def _input_estimate(ask: Ask) -> int:
         return sum([estimate_bytes(len(part.data)) for part in ask.body.parts if part.filename is None])
     if not may_hold_files(ask.body.data):
         return estimate_bytes(len(ask.body.data))
-    texts, files = contents(ask.body.whole())
-    length = sum([len(text.encode("utf-8", "surrogatepass")) for text in texts])
-    return estimate_bytes(length) + files * FILE_TOKENS + token_numbers(ask)
+    files = contents(ask.body.whole()).files
+    # All but the files counts as text, names of fields and numbers included, as in a body without files.
+    sent = sum([file.characters for file in files if file.characters is not None])
+    return estimate_bytes(max(0, len(ask.body.data) - sent)) + file_tokens(files)
+
+
+def file_tokens(files: Iterable[File]) -> int:
+    """Estimate the tokens of files, which nobody has opened."""
+    return sum([_file_tokens(file) for file in files])
+
+
+def _file_tokens(file: File) -> int:
+    if file.kind is BlobKind.IMAGE:
+        return FILE_TOKENS
+    if file.characters is None:
+        return NAMED_TOKENS
+    return max(FILE_TOKENS, -(-file.characters // CHARACTERS_PER_TOKEN[file.kind]))
 
 
 def facts(ask: Ask, told: Callable[[str], Any], names: Iterable[str]) -> dict[str, str]:
     """Give those of these facts that are known: as the reply tells them, else as they were ordered."""
     found: dict[str, str] = {}
     for name in names:
-        if name not in FACTS and name not in TOLD_FACTS:
+        if name not in ORDER_FACTS and name not in TOLD_FACTS:
             continue
         value = told(name)
-        if not value and name in FACTS:
+        if not value and name in ORDER_FACTS:
             value = ask.body.text(name) if isinstance(ask.body, FormBody) else ask.body.get(name)
         if isinstance(value, str):
             found[name] = value
@@ -86,7 +107,7 @@ def facts(ask: Ask, told: Callable[[str], Any], names: Iterable[str]) -> dict[st
 
 def of_usage(usage: ChatUsage) -> dict[str, int]:
     """Part a usage into meters that do not overlap. What a vendor tells of details never exceeds its totals here."""
-    if not (usage.cached or usage.cache_write or usage.reasoning or _has_media(usage)):
+    if not (usage.cached or usage.cache_write or usage.reasoning or usage.searches or _has_media(usage)):
         return {"input_token": usage.input, "output_token": usage.output}
     rest_in, rest_out = usage.input, usage.output
     quantities: dict[str, int] = {}
@@ -110,6 +131,8 @@ def of_usage(usage: ChatUsage) -> dict[str, int]:
         rest_out -= part
         if part:
             quantities[meter] = part
+    if usage.searches:
+        quantities["web_search"] = usage.searches
     return {"input_token": rest_in, **quantities, "output_token": rest_out}
 
 
@@ -125,14 +148,35 @@ def token_numbers(ask: Ask) -> int:
 
 
 def choices(ask: Ask) -> int:
-    """Count the answers whose ends a stream of OpenAI's must show, if it does not say itself that it is done."""
+    """Count the answers whose ends a stream must show, if it does not say itself that it is done."""
+    if ask.operation is Operation.CONTENT:
+        return _count(ask)
     if ask.operation not in (Operation.CHAT, Operation.COMPLETION):
         return 1
     return min(_positive(ask.json.get("n")) or 1, COUNT_MAX) * _prompts(ask)
 
 
-def _chat(ask: Ask, row: Model | None) -> dict[str, int]:
+def _written(ask: Ask, row: Model | None) -> dict[str, int]:
     return {"input_token": input_estimate(ask), "output_token": _output_max(ask, row) * _count(ask)}
+
+
+def pictures(ask: Ask) -> int:
+    """Count the pictures that an order is for."""
+    return _count(ask)
+
+
+def picture_tokens(ask: Ask) -> int:
+    """Estimate the tokens of the pictures that an order is for, by the quality that it asks for."""
+    quality = ask.body.text("quality") if isinstance(ask.body, FormBody) else ask.body.get("quality")
+    return _count(ask) * PICTURE_TOKENS.get(quality if isinstance(quality, str) else "", PICTURE_TOKENS["medium"])
+
+
+def _chat(ask: Ask, row: Model | None) -> dict[str, int]:
+    quantities = _written(ask, row)
+    # A vendor refuses more; of texts this is seldom in the way, of files that nobody has opened it is.
+    if row is not None and row.context_tokens and quantities["input_token"] > row.context_tokens:
+        quantities["input_token"] = row.context_tokens
+    return quantities
 
 
 def _output_max(ask: Ask, row: Model | None) -> int:
@@ -149,7 +193,10 @@ def _asked_output(ask: Ask) -> int | None:
     most: int | None = None
     for name in _OUTPUT_LIMITS.get(ask.operation, ()):
         if name in fields:
-            asked = _bound(bytes(fields[name]))
+            try:
+                asked = _bound(bytes(fields[name]))
+            except ValueError as error:
+                raise BadRequest(f"`{name}` is not valid JSON: {error}", param=name) from error
             # Of two that contradict each other a vendor may take either.
             most = asked if most is None else max(most, asked or 0)
     return most
@@ -238,12 +285,12 @@ def _numbers(value: Any) -> int:
 
 _CEILINGS: Mapping[Kind, Callable[[Ask, Model | None], dict[str, int]]] = {
     Kind.CHAT: _chat,
-    Kind.COMPLETION: _chat,
+    Kind.COMPLETION: _written,
     Kind.EMBEDDING: _input_only,
     Kind.IMAGE: _image,
     Kind.SPEECH: _speech,
     Kind.TRANSCRIPTION: _transcription,
     Kind.MODERATION: _input_only,
     Kind.RERANK: _input_only,
-    Kind.REALTIME: _chat,
+    Kind.REALTIME: _written,
 }

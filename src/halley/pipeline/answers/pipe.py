@@ -1,6 +1,6 @@
 """What a stream passes through on its way to the caller: unchanged and watched, or translated; bytes in, bytes out."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Protocol
 
@@ -24,11 +24,16 @@ from halley.pipeline.answers.sound import KEPT_BYTES_MAX as KEPT_SOUND_BYTES_MAX
 from halley.wire import watch
 from halley.wire.contract import AnswerFacts, ChatFormat, ReadStream, StreamFault, WriteStream
 from halley.wire.formats import CHAT_FORMATS
+from halley.wire.halves import Halves
 from halley.wire.openai.usage import read_usage
 from halley.wire.usage import larger
 
 KEPT_BYTES_MAX = 1024 * 1024
-"""Of a stream that passes through: kept to count its tokens, should the vendor not tell them."""
+"""Of a stream that passes through: kept to count its tokens, should the vendor not tell them; the rest goes by it."""
+
+_BLANKS = b" \t"
+_END_ALONE = frozenset((Operation.MESSAGES,))
+"""Formats whose end is an event of its own, in which nothing else is said."""
 
 
 class Pipe(Protocol):
@@ -36,6 +41,8 @@ class Pipe(Protocol):
 
     usage: ChatUsage | None
     """What the vendor has told so far."""
+    usage_is_last: bool
+    """Whether it was told when all had come: then it is the vendor's last word, else more may have come since."""
 
     def take(self, data: bytes) -> bytes:
         """Give what of these bytes goes to the caller now. Raises `StreamFault`, or `ValueError` for a broken frame."""
@@ -74,15 +81,23 @@ class Unchanged:
         self._format: ChatFormat | None = CHAT_FORMATS.get(operation)
         self._read_usage = self._format.read_usage if self._format else read_usage
         self._hides_usage = not facts.include_usage
-        self._writer = writer_of(operation, facts, as_array=False)
+        self._operation = operation
+        self._facts = facts
         self._splitter = Splitter()
+        self._halves = Halves()
         self._array = _Array() if as_array else None
         self._ends = watch.ends_of(operation)
         self._complete = self._ends is None
+        self.usage_is_last = self._complete
         self._choices = choices
-        self._ended = 0
+        self._ended: set[int] = set()
         self._frames: list[Frame] = []
-        self._frame_bytes = 0
+        self._kept_bytes = 0
+        self._seen = 0
+        """Frames so far, kept or not."""
+        self._counted_at = -1
+        """Which of them last told what was put out."""
+        self._last: Frame | None = None
         self._before = b""
         self._error: StreamFault | ValueError | None = None
 
@@ -105,20 +120,18 @@ class Unchanged:
 
     @property
     def ended(self) -> bool:
-        return self._ended >= self._choices
+        return len(self._ended) >= self._choices
 
     def end(self) -> bytes:
         if self._error is not None:
             raise self._error
-        rest = self._splitter.rest
-        frame = parse(rest) if rest.strip() else None
-        out = b"" if frame is None else self._see(rest, frame)
+        out = _last_of(self._splitter, self._see, ended=self.ended)
         if not self._complete:
             raise ValueError("the stream ended before its end")
         return out + (self._array.end() if self._array else b"")
 
     def fault(self, fault: Fault, request_id: str) -> bytes:
-        said = self._writer.fault(fault, request_id)
+        said = self._writer().fault(fault, request_id)
         frame = parse(said) if self._array else None
         if self._array is None or frame is None:
             return said
@@ -126,6 +139,12 @@ class Unchanged:
         return self._array.item(frame.data) + self._array.end()
 
     def texts(self) -> Iterator[str]:
+        kept = list(self._texts_kept())
+        yield from kept
+        if self._seen > len(self._frames):
+            yield _as_much_again("".join(kept), len(self._frames), self._seen - len(self._frames))
+
+    def _texts_kept(self) -> Iterator[str]:
         if self._format is None:
             yield from _texts_of_completion(self._frames)
             return
@@ -137,50 +156,86 @@ class Unchanged:
     def _see(self, raw: bytes, frame: Frame | None) -> bytes:
         if frame is None:
             return self._comment(raw)
-        marks = watch.marks(frame)
+        data = frame.data
+        try:
+            marks = watch.marks(frame)
+        except ValueError:
+            frame = _meant(frame, self._halves)
+            if frame is None:
+                return self._comment(raw)
+            marks = watch.marks(frame)
         is_hidden = self._look(frame, marks) if marks else False
         if self._ends is not None and (ended := self._ends(frame)):
-            self._end_some(ended)
+            self._note_ends(ended, alone=self._operation in _END_ALONE)
         if self._before:
             raw, self._before = self._before + raw, b""
-        self._frame_bytes += len(frame.data)
-        if self._frame_bytes <= KEPT_BYTES_MAX:
+        self._last = frame
+        self._seen += 1
+        kept_bytes = self._kept_bytes + len(data)
+        if kept_bytes <= KEPT_BYTES_MAX:
+            self._kept_bytes = kept_bytes
             self._frames.append(frame)
         if is_hidden:
             return b""
-        return self._array.item(frame.data) if self._array else raw
+        if self._array is None:
+            return raw
+        # Some vendors say `[DONE]` all the same; of an array its bracket says so.
+        return b"" if frame.data == DONE else self._array.item(data)
 
     def _look(self, frame: Frame, marks: int) -> bool:
         """Look closer at a frame; whether it is to be hidden from the caller."""
-        if marks & watch.Mark.FAULT:
+        if marks & watch.COUNTS:
+            # Also of an answer that failed: it is charged.
+            told = self._read_usage(frame.data)
+            if told is not None:
+                self.usage = larger(self.usage, told)
+                if told.output:
+                    self._counted_at = self._seen
+                    self.usage_is_last = self._complete
+            self.told |= watch.facts(frame)
+        if marks & watch.FAULT:
             self._raise_fault(frame)
-        if marks & watch.Mark.ENDS_ALL:
-            self._end_some(self._choices)
-        if not marks & watch.Mark.COUNTS:
-            return False
-        told = self._read_usage(frame.data)
-        self.usage = self.usage if told is None else larger(self.usage, told)
-        self.told |= watch.facts(frame)
-        return self._hides_usage and _only_counts(frame)
+        if marks & watch.ENDS_ALL:
+            self._note_ends(range(self._choices), alone=True)
+        return marks & watch.COUNTS != 0 and self._hides_usage and _only_counts(frame)
 
-    def _end_some(self, count: int) -> None:
-        self._ended += count
-        self._complete = self._complete or self._ended >= self._choices
+    def _note_ends(self, answers: Iterable[int], *, alone: bool) -> None:
+        """Note which answers a frame ends, and whether it says nothing else."""
+        self._ended.update(answers)
+        if not self._complete and self.ended:
+            self._complete = True
+            self.usage_is_last = self._counted_at >= self._seen - alone
 
     def _comment(self, raw: bytes) -> bytes:
         """Comments before the first data are no answer yet: until it comes, another channel may be asked."""
         if self._array:
             return b""
-        if self._frame_bytes:
+        if self._seen:
             return raw
         self._before += raw
         return b""
+
+    def _writer(self) -> WriteStream:
+        """Give what says that the stream broke, behind what the caller has of it."""
+        behind = None if self._format is None else self._format.write_behind
+        if behind is None or self._last is None:
+            return writer_of(self._operation, self._facts, as_array=False)
+        return behind(self._facts, (*self._frames, self._last))
 
     def _raise_fault(self, frame: Frame) -> None:
         reader = (self._format or CHAT_FORMATS[Operation.CHAT]).read_stream()
         with suppress(ValueError):  # a frame out of its context; that it is JSON was seen
             for _ in reader.feed(frame):
                 pass
+
+
+class Spoken(Unchanged):
+    """Does the same with speech in events, and keeps them to be measured."""
+
+    def take(self, data: bytes) -> bytes:
+        if len(self.kept) < KEPT_SOUND_BYTES_MAX:
+            self.kept += data
+        return super().take(data)
 
 
 class Translated:
@@ -193,6 +248,8 @@ class Translated:
         self._reader = reader
         self._writer = writer
         self._splitter = Splitter()
+        self._halves = Halves()
+        self.usage_is_last = False
         self._texts: list[str] = []
         self._error: StreamFault | ValueError | None = None
 
@@ -201,8 +258,8 @@ class Translated:
             raise self._error
         out: list[bytes] = []
         try:
-            for _, frame in self._splitter.feed(data):
-                out += () if frame is None else (self._frame(frame),)
+            for raw, frame in self._splitter.feed(data):
+                out += () if frame is None else (self._frame(raw, frame),)
         except (StreamFault, ValueError) as error:
             if not any(out):
                 raise
@@ -216,9 +273,7 @@ class Translated:
     def end(self) -> bytes:
         if self._error is not None:
             raise self._error
-        rest = self._splitter.rest
-        frame = parse(rest) if rest.strip() else None
-        out = b"" if frame is None else self._frame(frame)
+        out = _last_of(self._splitter, self._frame, ended=self.ended)
         if not self._reader.complete:
             raise ValueError("the stream ended before its end")
         return out + self._writer.end()
@@ -229,19 +284,24 @@ class Translated:
     def texts(self) -> Iterable[str]:
         return self._texts
 
-    def _frame(self, frame: Frame) -> bytes:
-        return b"".join(self._delta(delta) for delta in self._reader.feed(frame))
+    def _frame(self, _raw: bytes, frame: Frame) -> bytes:
+        data, meant = frame.data, frame
+        if data[-1:] in _BLANKS or b"\\ud" in data or b"\\uD" in data:
+            meant = _meant(frame, self._halves)
+        return b"" if meant is None else b"".join(self._delta(delta) for delta in self._reader.feed(meant))
 
     def _delta(self, delta: Delta) -> bytes:
         match delta:
             case Counted():
                 self.usage = larger(self.usage, delta.usage)
+                self.usage_is_last = delta.usage.output > 0
             case Began(usage=ChatUsage() as usage):
                 self.usage = usage
             case _:
                 text = text_of(delta)
                 if text:
                     self._texts.append(text)
+                    self.usage_is_last = False
         return self._writer.write(delta)
 
 
@@ -250,6 +310,7 @@ class Binary:
 
     def __init__(self) -> None:
         self.usage: ChatUsage | None = None
+        self.usage_is_last = True
         self.kept = bytearray()
         self.told: dict[str, str] = {}
 
@@ -315,11 +376,39 @@ class _Array:
         return b"]" if self._items else b"[]"
 
 
+def _as_much_again(text: str, kept: int, unkept: int) -> str:
+    """Give what stands for frames that were not kept: as much of the same as so many of the kept ones said.
+
+    By their number and not their bytes, which may be a picture's.
+    """
+    share = max(kept, 1)
+    return (text * -(-unkept // share))[: len(text) * unkept // share]
+
+
+def _meant(frame: Frame, halves: Halves) -> Frame | None:
+    """Give a frame as its vendor meant it: without blanks around it and halves of characters; None for an empty one."""
+    data = frame.data.strip()
+    return halves.joined(Frame(data, frame.event)) if data else None
+
+
+def _last_of(splitter: Splitter, see: Callable[[bytes, Frame], bytes], *, ended: bool) -> bytes:
+    """Give what comes of a last frame without its empty line. Behind the format's end nobody misses half a frame."""
+    rest = splitter.rest
+    frame = parse(rest) if rest.strip() else None
+    try:
+        return b"" if frame is None else see(rest, frame)
+    except ValueError:
+        if not ended:
+            raise
+        return b""
+
+
 def _only_counts(frame: Frame) -> bool:
-    """Whether a chunk of OpenAI's chat tells the usage and nothing else."""
+    """Whether a chunk of OpenAI's chat tells the usage and nothing else; one of Azure's filters counts nothing yet."""
     if frame.data == DONE or b'"choices"' not in frame.data:
         return False
-    return as_object(codec.decode(frame.data)).get("choices") == []
+    chunk = as_object(codec.decode(frame.data))
+    return chunk.get("choices") == [] and isinstance(chunk.get("usage"), dict)
 
 
 def _texts_of_completion(frames: Iterable[Frame]) -> Iterator[str]:

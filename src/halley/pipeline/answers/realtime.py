@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from halley.accounts.rules import KEYS_TOPIC
 from halley.db import DatabaseUnavailable, WriterClosed, WriterOverloaded
 from halley.kernel import faults
-from halley.kernel.faults import BadRequest, CallerFault, Fault
+from halley.kernel.faults import BadRequest, CallerFault, Fault, OutOfFunds
 from halley.kernel.loose import as_object, as_text
 from halley.pipeline.admit import confirm, limit
 from halley.pipeline.answers.ask import Ask
@@ -33,7 +33,7 @@ from halley.pipeline.answers.realtime_events import (
     with_session_model,
 )
 from halley.pipeline.answers.realtime_meter import Context
-from halley.pipeline.answers.realtime_turns import Turns
+from halley.pipeline.answers.realtime_turns import TURNS_MAX, Turns
 from halley.pipeline.answers.send import NoAnswer, ordered
 from halley.pipeline.answers.settle import End, settle
 from halley.upstream.errors import UpstreamError
@@ -47,6 +47,7 @@ IDLE_S_MAX = 1_800.0
 TICK_S = 1.0
 DRAIN_MARGIN_S = 2.0
 """Of the time to stop, left for the books and the closing frames."""
+_ASKS = "response.create"
 
 
 class Left(Exception):
@@ -149,23 +150,40 @@ class Session:
             kind, event_id = read_caller_event(frame)
             try:
                 frame = self._checked(kind, frame)
+                await self._hold_for(kind)
             except CallerFault as fault:
+                if isinstance(fault, OutOfFunds) and not self._turns.expected:
+                    raise
                 await client.send(error_event(fault, self._event_id, event_id))
                 continue
             self._turns.told.take(kind, frame)
-            if not self._books.ready:
-                await self._books.prepare()
             await self._vendor.send(frame)
 
     def _checked(self, kind: str, frame: str) -> str:
         """Give the frame as the vendor gets it. Raises `OverLimit`, and `BadRequest` for another model."""
-        if kind == "response.create":
+        if kind == _ASKS:
+            if self._turns.expected >= TURNS_MAX:
+                raise BadRequest(f"{TURNS_MAX} answers are on their way; wait for one of them to end")
             if self._asked:
                 limit(self._world, self._ask.caller, 1)
             self._asked = True
         elif kind == "session.update":
             return self._own_model(frame)
         return frame
+
+    async def _hold_for(self, kind: str) -> None:
+        """Hold for the answer that a frame asks for; for others hold at least for one, which the vendor may begin."""
+        if kind == _ASKS:
+            self._turns.ask()
+        try:
+            await self._books.prepare(self._holds)
+        except BaseException:
+            if kind == _ASKS:
+                self._turns.refuse()
+            raise
+
+    def _holds(self) -> int:
+        return max(1, self._turns.expected)
 
     def _own_model(self, frame: str) -> str:
         """Name the session's model as the vendor does. Another one would have another price."""
@@ -201,16 +219,18 @@ class Session:
             case "response.created":
                 self._turns.begin(event)
                 # A turn that the vendor began by itself, after a pause in speech.
-                await self._books.prepare()
+                await self._books.prepare(self._holds)
             case "response.done":
                 await self._book(await self._turns.end(event, self._books.context), event)
             case "conversation.item.input_audio_transcription.completed":
                 used = self._turns.transcribed(event, self._world.catalogue.public_id)
                 if used is not None:
-                    await self._books.book(used)
+                    await self._books.book(used, self._turns.expected)
             case "session.created" | "session.updated":
                 self._turns.learn(event)
             case "error":
+                # Most often about an answer that was asked for. Where not, its hold is looked for when it begins.
+                self._turns.refuse()
                 fault = about_operator(as_object(event.error))
                 if fault is not None:
                     return error_event(fault, self._event_id)
@@ -221,7 +241,7 @@ class Session:
         return frame
 
     async def _book(self, used: Used, event: Event) -> None:
-        await self._books.book(used)
+        await self._books.book(used, self._turns.expected)
         if used.quantities and as_text(as_object(event.response).get("conversation_id")):
             self._books.remember(used.quantities)
 

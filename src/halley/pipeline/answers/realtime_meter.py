@@ -163,18 +163,16 @@ def transcriber_of(session: Any) -> str | None:
     return as_text(as_object(current or value.get("input_audio_transcription")).get("model")) or None
 
 
-def counted(model: str, context: Context, told: Told, said: list[Said], rates: Rates) -> dict[str, int]:
-    """Count ourselves what was used by answers that broke off. It takes a while: call it in a thread."""
+def counted(model: str, context: Context, told: Told, said: Said, rates: Rates) -> dict[str, int]:
+    """Count ourselves what was used by an answer that broke off. It takes a while: call it in a thread."""
     written = "\n".join(string for frame in told.frames for string in _strings(frame))
-    heard_s, spoken_s = _seconds(told.sound_characters, rates.heard), 0.0
-    for one in said:
-        spoken_s += _seconds(one.sound_characters, rates.spoken)
+    heard_s, spoken_s = _seconds(told.sound_characters, rates.heard), _seconds(said.sound_characters, rates.spoken)
     quantities: dict[str, int] = {"call": 1}
     _add(quantities, "cached_input_token", context.text)
     _add(quantities, "cached_audio_input_token", context.audio)
     _add(quantities, "input_token", count_text(model, written) if written else 0)
     _add(quantities, "audio_input_token", audio_tokens(heard_s, model=model))
-    _add(quantities, "output_token", count_text(model, "".join(text for one in said for text in one.texts)))
+    _add(quantities, "output_token", count_text(model, "".join(said.texts)))
     _add(quantities, "audio_output_token", audio_tokens(spoken_s, model=model, output=True))
     return quantities
 

@@ -12,8 +12,9 @@ from halley.pipeline.answers.realtime_meter import Context, Rates, Said, Told
 from halley.usage.model import Outcome
 
 TURNS_MAX = 32
-"""Answers at once; of further ones only the vendor's own word is booked."""
-_FAILED, _CANCELLED = "failed", "cancelled"
+"""Answers at once that may be asked for; of further ones only the vendor's own word is booked."""
+_FAILED = "failed"
+_OUTCOMES = {_FAILED: Outcome.FAILED, "cancelled": Outcome.CUT}
 
 
 class Turns:
@@ -23,6 +24,8 @@ class Turns:
         self._clock = clock
         self._model = model
         self._open: dict[str, Said] = {}
+        self._asked = 0
+        """Answers that were asked for and have not begun."""
         self._rates = Rates()
         self._transcriber: str | None = None
         self.told = Told()
@@ -32,13 +35,27 @@ class Turns:
         """Whether an answer is on the way."""
         return bool(self._open)
 
+    @property
+    def expected(self) -> int:
+        """How many answers are on the way or asked for, as far as we know: a vendor may begin one by itself."""
+        return len(self._open) + self._asked
+
+    def ask(self) -> None:
+        """The caller asks for an answer."""
+        self._asked += 1
+
+    def refuse(self) -> None:
+        """An answer that was asked for will not come."""
+        self._asked = max(0, self._asked - 1)
+
     def learn(self, event: Event) -> None:
         """Take in the session's settings."""
         self._rates = meter.rates_of(event.session)
         self._transcriber = meter.transcriber_of(event.session)
 
     def begin(self, event: Event) -> None:
-        """An answer begins."""
+        """An answer begins: one that was asked for, if there is one."""
+        self._asked = max(0, self._asked - 1)
         if len(self._open) < TURNS_MAX:
             self._open[_id(event)] = Said(began_at=self._clock.now())
 
@@ -54,14 +71,15 @@ class Turns:
         One that failed at the vendor costs nothing, whatever came of it.
         """
         response = as_object(event.response)
-        said = self._open.pop(_id(event), None) or Said(began_at=self._clock.now())
-        told, self.told = self.told, Told()
-        if response.get("status") == _FAILED:
-            return _used(Outcome.FAILED, {}, said)
-        quantities = meter.of_response(response.get("usage"))
+        said = self._open.get(_id(event)) or Said(began_at=self._clock.now())
+        quantities = {} if response.get("status") == _FAILED else meter.of_response(response.get("usage"))
         if quantities is None:
-            quantities = await self._counted(context, told, [said])
-        outcome = Outcome.CUT if response.get("status") == _CANCELLED else Outcome.SUCCEEDED
+            quantities = await self._counted(context, self.told, said)
+        # Only now: should the session end while we count, `rest` must find it.
+        if self._open.pop(_id(event), None) is None:
+            self.refuse()
+        self.told = Told()
+        outcome = _OUTCOMES.get(as_text(response.get("status")), Outcome.SUCCEEDED)
         return _used(outcome, quantities, said)
 
     def transcribed(self, event: Event, public_id: Callable[[str], str]) -> Used | None:
@@ -72,19 +90,20 @@ class Turns:
         model = public_id(self._transcriber) if self._transcriber else None
         return Used(outcome=Outcome.SUCCEEDED, quantities=quantities, model=model)
 
-    async def rest(self, context: Context) -> Used:
-        """Give what is to be booked of answers that broke off with the session."""
-        said = [one for one in self._open.values() if one.first_at is not None]
+    async def rest(self, context: Context) -> list[Used]:
+        """Give what is to be booked of answers that broke off with the session, each by itself."""
+        broken = [one for one in self._open.values() if one.first_at is not None]
         self._open = {}
-        if not said:
-            return Used(outcome=Outcome.CANCELLED)
-        return _used(Outcome.CUT, await self._counted(context, self.told, said), said[0])
+        told, rest = self.told, list[Used]()
+        for said in broken:
+            rest.append(_used(Outcome.CUT, await self._counted(context, told, said), said))
+            told = Told()  # what the caller said is counted once
+        return rest
 
-    async def _counted(self, context: Context, told: Told, said: list[Said]) -> dict[str, int]:
-        heard = [one for one in said if one.first_at is not None]
-        if not heard:
+    async def _counted(self, context: Context, told: Told, said: Said) -> dict[str, int]:
+        if said.first_at is None:
             return {}
-        return await asyncio.to_thread(meter.counted, self._model, context, told, heard, self._rates)
+        return await asyncio.to_thread(meter.counted, self._model, context, told, said, self._rates)
 
 
 def _used(outcome: Outcome, quantities: dict[str, int], said: Said) -> Used:

@@ -34,7 +34,9 @@ async def answer_once(world: World, ask: Ask) -> Finished | Streaming | Answer:
         try:
             await world.db.write("finish", lambda tx: once.finish(tx, world, caller, request, None))
         except BaseException:
+            # Nothing of it was given: a repeat begins anew.
             await answered.aclose()
+            await asyncio.shield(once.forget(world, caller, request))
             raise
     return answered
 

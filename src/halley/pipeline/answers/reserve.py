@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import msgspec
 
 from halley.accounts import store as accounts
-from halley.accounts.model import BudgetReservation, Caller
 from halley.catalogue import PriceSet
 from halley.db import Group, Tx
 from halley.kernel.faults import NoPrice, OutOfFunds
@@ -24,15 +23,11 @@ ORDER_PREFIX = "ans_"
 _OUTPUTS = ("output_token", "image_output_token", "audio_output_token")
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """Money set aside for one answer."""
+class Held(HoldRequest, frozen=True, kw_only=True):
+    """Money set aside for one answer, when the call began."""
 
-    id: str
-    order_id: str
-    amount: Nanos
     prices: PriceSet
     estimate: dict[str, int]
-    created_at: int
 
 
 async def reserve(world: World, ask: Ask, estimate: dict[str, int]) -> Held:
@@ -44,7 +39,7 @@ async def reserve(world: World, ask: Ask, estimate: dict[str, int]) -> Held:
     try:
         await written
     except OutOfFunds:
-        return await hold_what_is_left(world, ask, held)
+        return await hold_what_is_left(world, held)
     except BaseException:
         # Should it have been written after all, the sweep finds that nobody works on it.
         world.answering.discard(held.order_id)
@@ -59,28 +54,34 @@ def hold(world: World, ask: Ask, estimate: dict[str, int], identity: str) -> tup
     whoever knows one finds the other.
     """
     prices = _prices(world, ask, estimate)
-    now = world.clock.now()
-    amount = prices.tariff.most(estimate)
+    caller = ask.caller
     held = Held(
         id=f"hold_{identity}",
+        ledger_account_id=caller.ledger_account_id,
+        account_id=caller.account_id,
+        livemode=caller.livemode,
+        amount=prices.tariff.most(estimate),
         order_id=ORDER_PREFIX + identity,
-        amount=amount,
+        order_kind=ORDER_KIND,
+        key_id=caller.key_id,
+        boot_id=world.boot_id,
+        now=world.clock.now(),
+        note=ask.model,
         prices=prices,
         estimate=estimate,
-        created_at=now,
     )
-    written = world.db.write_together(_HOLD, _request(world, ask, held, amount))
+    written = world.db.write_together(_HOLD, held)
     world.answering.add(held.order_id)
     return held, written
 
 
-async def hold_what_is_left(world: World, ask: Ask, held: Held) -> Held:
+async def hold_what_is_left(world: World, held: Held) -> Held:
     """Hold less than was refused, when it pays for the least that is worth a call. Raises `OutOfFunds`."""
     try:
         little = {meter: _little(held.estimate, meter) for meter in _OUTPUTS}
         least = held.prices.tariff.most({**held.estimate, **little})
         least = min(held.amount, least)
-        amount = await world.db.write("hold_what_is_left", lambda tx: _hold_left(tx, world, ask, held, least))
+        amount = await world.db.write("hold_what_is_left", lambda tx: _hold_left(tx, held, least))
     except BaseException:
         world.answering.discard(held.order_id)
         raise
@@ -107,9 +108,7 @@ def _little(estimate: dict[str, int], meter: str) -> int:
 def _hold_together(tx: Tx, requests: Sequence[HoldRequest]) -> Sequence[None]:
     # The ledger first, here as at the end: two processes that lock in one order never wait for each other.
     together.hold(tx, requests)
-    accounts.reserve_budgets(
-        tx, [BudgetReservation(key_id=one.key_id, amount=one.amount, now=one.now) for one in requests]
-    )
+    accounts.reserve_budgets(tx, requests)
     return [None] * len(requests)
 
 
@@ -121,32 +120,15 @@ def _hold_alone(tx: Tx, request: HoldRequest) -> None:
 _HOLD: Group[HoldRequest, None] = Group("hold_answer", _hold_together, _hold_alone)
 
 
-def _hold_left(tx: Tx, world: World, ask: Ask, held: Held, least: Nanos) -> Nanos:
-    left = [held.amount, queries.left(tx, ask.caller.ledger_account_id), _budget_left(tx, ask.caller, held.created_at)]
+def _hold_left(tx: Tx, held: Held, least: Nanos) -> Nanos:
+    left = [held.amount, queries.left(tx, held.ledger_account_id), _budget_left(tx, held)]
     amount = Nanos(min(each for each in left if each is not None))
     # Below the least the ledger or the budget refuses, in its own words.
     amount = max(amount, least, ZERO)
-    ledger.hold(tx, _request(world, ask, held, amount))
-    accounts.reserve_budget(tx, key_id=ask.caller.key_id, amount=amount, now=held.created_at)
+    _hold_alone(tx, msgspec.structs.replace(held, amount=amount))
     return amount
 
 
-def _budget_left(tx: Tx, caller: Caller, now: int) -> Nanos | None:
-    key = accounts.find_key(tx, caller.key_id)
-    return None if key is None else accounts.budget_left(key, now)
-
-
-def _request(world: World, ask: Ask, held: Held, amount: Nanos) -> HoldRequest:
-    return HoldRequest(
-        id=held.id,
-        ledger_account_id=ask.caller.ledger_account_id,
-        account_id=ask.caller.account_id,
-        livemode=ask.caller.livemode,
-        amount=amount,
-        order_id=held.order_id,
-        order_kind=ORDER_KIND,
-        key_id=ask.caller.key_id,
-        boot_id=world.boot_id,
-        now=held.created_at,
-        note=ask.model,
-    )
+def _budget_left(tx: Tx, held: Held) -> Nanos | None:
+    key = accounts.find_key(tx, held.key_id)
+    return None if key is None else accounts.budget_left(key, held.now)

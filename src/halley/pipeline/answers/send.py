@@ -138,7 +138,7 @@ async def _try(world: World, ask: Ask, attempt: Attempt, facts: AnswerFacts) -> 
     try:
         stream = await _open(world, ask, attempt)
         flows = ask.stream or ask.operation is Operation.SPEECH
-        if flows and not stream.headers.get("content-type", "").startswith("application/json"):
+        if flows and not stream.headers.get("content-type", "").lower().startswith(JSON_TYPE):
             flow = open_flow(world, ask, attempt, stream, facts)
             await flow.begin(began_s)
             kept, answer, first_byte_us = True, flow, flow.first_byte_us
@@ -206,7 +206,7 @@ def refusal(attempt: Attempt, status: int, headers: Mapping[str, str], body: byt
 
 def is_page(content_type: str) -> bool:
     """Whether a reply is a web page."""
-    return content_type.startswith("text/html")
+    return content_type != JSON_TYPE and content_type.lower().startswith("text/html")
 
 
 def web_page() -> Fault:

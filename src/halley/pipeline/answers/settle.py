@@ -1,13 +1,11 @@
 """settle: what was used becomes a charge, the rest of the hold is given back, one usage row is written: one unit."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import msgspec
 
 from halley.accounts import store as accounts
-from halley.accounts.model import BudgetSettlement
 from halley.catalogue.tariff import Tariff
 from halley.catalogue.units import METERS
 from halley.db import Group, Tx
@@ -20,7 +18,7 @@ from halley.pipeline.answers import meter
 from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.attempt import Attempt
 from halley.pipeline.answers.reserve import ORDER_KIND, ORDER_PREFIX, Held
-from halley.pipeline.persist import to_its_end, write_later, write_surely, write_to_the_end
+from halley.pipeline.persist import Later, to_its_end, write_surely, write_to_the_end
 from halley.usage import store as usage_rows
 from halley.usage.model import Outcome, Usage
 from halley.world import World
@@ -44,17 +42,14 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
     first_byte_us: int | None = None
 
 
-class _Closing(msgspec.Struct, frozen=True):
-    """What is to be written of one call's end."""
+class _Closing(Settlement, frozen=True, kw_only=True):
+    """What is to be written of one call's end, and what its usage row is made of: by the writer, for many in a row."""
 
-    world: World
-    held: Held
     key_id: str
-    ledger_account_id: str
-    amount: Nanos | None
-    """What was used; None where the hold is given back whole."""
-    usage: Usage
-    """Its price is what will have been paid."""
+    world: World
+    ask: Ask
+    hold: Held
+    end: End
 
 
 Also = Callable[[Tx, Nanos], None]
@@ -85,7 +80,7 @@ def settle_later(world: World, ask: Ask, held: Held, end: End) -> Nanos | None:
     if amount is None or amount > held.amount:
         return None
     _count(world, ask, end)
-    write_later(world, _SETTLE, closing, partial(world.answering.discard, held.order_id))
+    _LATER.write(closing)
     return amount
 
 
@@ -97,55 +92,41 @@ def _count(world: World, ask: Ask, end: End) -> None:
 
 
 def _settle_together(tx: Tx, closings: Sequence[_Closing]) -> Sequence[Nanos]:
-    paid = together.settle(
-        tx,
-        [
-            Settlement(
-                hold_id=one.held.id,
-                ledger_account_id=one.ledger_account_id,
-                order_id=one.held.order_id,
-                held=one.held.amount,
-                amount=one.amount,
-                now=one.usage.created_at,
-            )
-            for one in closings
-        ],
-    )
-    usage_rows.insert_together(tx, [one.usage for one in closings], paid)
-    accounts.settle_budgets(
-        tx,
-        [
-            BudgetSettlement(key_id=one.key_id, held=one.held.amount, spent=each, now=one.usage.created_at)
-            for one, each in zip(closings, paid, strict=True)
-        ],
-    )
+    paid = together.settle(tx, closings)
+    usage_rows.insert_together(tx, [_usage(one, each) for one, each in zip(closings, paid, strict=True)])
+    accounts.settle_budgets(tx, closings, paid)
     return paid
 
 
 def _settle_alone(tx: Tx, closing: _Closing, also: Also | None = None) -> Nanos:
-    held, now = closing.held, closing.usage.created_at
     try:
         paid = _close(tx, closing)
     except HoldVoided:
         # Somebody took us for dead and gave it back: the answer is listed as lost, and stays so.
         return ZERO
-    if usage_rows.insert(tx, msgspec.structs.replace(closing.usage, price_nanos=paid)):
+    if usage_rows.insert(tx, _usage(closing, paid)):
         # Only once, should the word of the first commit have been lost.
-        accounts.settle_budget(tx, key_id=closing.key_id, held=held.amount, spent=paid, now=now)
+        accounts.settle_budget(tx, key_id=closing.key_id, held=closing.held, spent=paid, now=closing.now)
     if also is not None:
         also(tx, paid)
     return paid
 
 
+def _ended(closings: Sequence[_Closing]) -> None:
+    for closing in closings:
+        closing.world.answering.discard(closing.order_id)
+
+
 _SETTLE: Group[_Closing, Nanos] = Group(SETTLE, _settle_together, _settle_alone)
+_LATER = Later(_SETTLE, _ended)
 
 
 def _close(tx: Tx, closing: _Closing) -> Nanos:
-    held, now, ids = closing.held, closing.usage.created_at, closing.world.ids
+    ids, now = closing.world.ids, closing.now
     if closing.amount is None:
-        ledger.void(tx, hold_id=held.id, ids=ids, now=now)
+        ledger.void(tx, hold_id=closing.hold_id, ids=ids, now=now)
         return ZERO
-    return ledger.post(tx, hold_id=held.id, amount=closing.amount, ids=ids, now=now).charged
+    return ledger.post(tx, hold_id=closing.hold_id, amount=closing.amount, ids=ids, now=now).charged
 
 
 def _tokens(quantities: Mapping[str, int]) -> int:
@@ -157,10 +138,26 @@ def _tokens(quantities: Mapping[str, int]) -> int:
 
 
 def _closing(world: World, ask: Ask, held: Held, end: End) -> _Closing:
-    caller, attempt, used = ask.caller, end.attempt, end.quantities
-    now = world.clock.now()
-    amount = _price(held.prices.tariff, ask, end) if used else None
-    usage = Usage(
+    return _Closing(
+        hold_id=held.id,
+        ledger_account_id=held.ledger_account_id,
+        order_id=held.order_id,
+        held=held.amount,
+        amount=_price(held.prices.tariff, ask, end) if end.quantities else None,
+        now=world.clock.now(),
+        key_id=held.key_id,
+        world=world,
+        ask=ask,
+        hold=held,
+        end=end,
+    )
+
+
+def _usage(closing: _Closing, paid: Nanos) -> Usage:
+    """Give the row of a call that its caller paid so much for."""
+    ask, held, end, amount = closing.ask, closing.hold, closing.end, closing.amount
+    caller, attempt = ask.caller, end.attempt
+    return Usage(
         id=held.order_id.replace(ORDER_PREFIX, "use_", 1),
         account_id=caller.account_id,
         project_id=caller.project_id,
@@ -171,16 +168,15 @@ def _closing(world: World, ask: Ask, held: Held, end: End) -> _Closing:
         model=ask.model,
         channel_id=attempt.channel.id if attempt else None,
         outcome=end.outcome,
-        meters=dict(used),
-        price_nanos=ZERO,
+        meters=dict(end.quantities),
+        price_nanos=paid,
         vendor_cost_nanos=None if amount is None else _vendor_cost(ask, held, end, amount),
         exposure_nanos=end.exposure,
         attempts=end.tries,
         first_byte_us=end.first_byte_us,
-        total_us=now - held.created_at,
-        created_at=now,
+        total_us=closing.now - held.now,
+        created_at=closing.now,
     )
-    return _Closing(world, held, caller.key_id, caller.ledger_account_id, amount, usage)
 
 
 def _vendor_cost(ask: Ask, held: Held, end: End, amount: Nanos) -> Nanos | None:

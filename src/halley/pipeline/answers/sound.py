@@ -1,9 +1,14 @@
-"""How long a recording is, read from its own headers; without decoding it."""
+"""How long a recording is, read from its own headers as far as its bytes bear them out; without decoding it."""
 
 import io
+from typing import TYPE_CHECKING
 
 from halley.kernel.body import FormBody, JsonBody
 from halley.kernel.faults import BadRequest
+from halley.pipeline.answers.sound_frames import seconds_of_frames
+
+if TYPE_CHECKING:
+    from tinytag import TinyTag
 
 PCM_BYTES_PER_SECOND = 48_000
 """16 bits, 24 kHz, one channel: the sound that comes without a header."""
@@ -13,20 +18,19 @@ KEPT_BYTES_MAX = 32 * 1024 * 1024
 """Of sound on its way, kept to be measured; what is longer is measured by its size."""
 ENCODED_BYTES_PER_SECOND = 4_000
 """Speech at 32 kbit/s: most recordings have more bytes to a second, so that this counts more seconds than there are."""
+SLACK_S = 1.0
+"""By so much what is counted may differ from what is told: for tags, and frames without sound."""
+_BYTES_PER_KBIT = 125
+_WAVE, _FLAC, _MPEG = b"RIFF", b"fLaC", "audio/mpeg"
 
 
 def seconds_of(data: bytes, *, pcm: bool = False) -> float:
     """Give the length of a recording; of one that nobody can read, an estimate by its size."""
     if pcm:
         return len(data) / PCM_BYTES_PER_SECOND
-    from tinytag import TinyTag, TinyTagException
-
-    try:
-        told = TinyTag.get(file_obj=io.BytesIO(data), tags=False).duration
-    except TinyTagException:
-        told = None
-    least = len(data) / RAW_BYTES_PER_SECOND_MAX
-    return max(told, least) if told else len(data) / ENCODED_BYTES_PER_SECOND
+    told = _told(data)
+    seconds = 0.0 if told is None else _borne_out(data, told)
+    return max(seconds, len(data) / RAW_BYTES_PER_SECOND_MAX) if seconds else len(data) / ENCODED_BYTES_PER_SECOND
 
 
 def recording(body: JsonBody | FormBody) -> bytes:
@@ -35,3 +39,32 @@ def recording(body: JsonBody | FormBody) -> bytes:
     if len(found) > 1:
         raise BadRequest("`file` is there more than once; send one recording in a call", param="file")
     return found[0].data if found else b""
+
+
+def _told(data: bytes) -> "TinyTag | None":
+    from tinytag import TinyTag, TinyTagException
+
+    try:
+        return TinyTag.get(file_obj=io.BytesIO(data), tags=False)
+    except TinyTagException:
+        return None
+
+
+def _borne_out(data: bytes, told: "TinyTag") -> float:
+    """Give the length that the headers tell, unless the bytes come to another; 0 where neither is known."""
+    seconds = told.duration or 0.0
+    counted = _counted(data, told, seconds)
+    return seconds if seconds and abs(counted - seconds) <= SLACK_S else counted
+
+
+def _counted(data: bytes, told: "TinyTag", seconds: float) -> float:
+    raw = (told.samplerate or 0) * (told.channels or 0) * (told.bitdepth or 0) / 8 if told.is_lossless else 0
+    if raw and data.startswith(_WAVE):
+        # Of one that was written as it came the header tells no length, or the longest that can be told.
+        return len(data) / raw
+    if raw and data.startswith(_FLAC):
+        # Packed it is hardly larger than unpacked.
+        return max(seconds, (told.bitrate or 0) * _BYTES_PER_KBIT * seconds / raw)
+    if told.mime_type == _MPEG:
+        return max(seconds, seconds_of_frames(data))
+    return seconds

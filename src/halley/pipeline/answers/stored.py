@@ -27,6 +27,7 @@ from halley.routing import Channel
 from halley.routing.headers import open_headers
 from halley.upstream.client import UpstreamRequest
 from halley.upstream.errors import UpstreamError
+from halley.wire.halves import without
 from halley.world import World
 
 ID_CHARACTERS_MAX = 512
@@ -73,6 +74,7 @@ async def keep(world: World, ask: Ask, attempt: Attempt, response: bytes) -> Non
     """Keep a response, as it will be shown, unless the caller wants none kept."""
     if not _wanted(ask):
         return
+    response = without(response)  # halves of characters could not be read again
     head = _head_of(response)
     if head is None:
         return
@@ -107,7 +109,7 @@ def as_asked(ask: Ask, attempt: Attempt, response: bytes) -> bytes:
     if not _was_told(ask, attempt):
         return response
     assert ask.history is not None
-    return JsonBody(response).patched({PREVIOUS: ask.history.sent.text(PREVIOUS)})
+    return JsonBody(without(response)).patched({PREVIOUS: ask.history.sent.text(PREVIOUS)})
 
 
 def as_asked_in_frames(ask: Ask, attempt: Attempt, piece: bytes) -> bytes:
@@ -120,7 +122,7 @@ def as_asked_in_frames(ask: Ask, attempt: Attempt, piece: bytes) -> bytes:
 def _patched(ask: Ask, attempt: Attempt, raw: bytes, one: Frame | None) -> bytes:
     if one is None or PREVIOUS.encode() not in one.data:
         return raw
-    body = JsonBody(one.data)
+    body = JsonBody(without(one.data))
     if "response" not in body.fields:
         return raw
     response = as_asked(ask, attempt, bytes(body.fields["response"]))
@@ -139,7 +141,7 @@ def _whole_responses(piece: bytes) -> Iterator[bytes]:
         return
     for _, one in _frames(piece):
         if one is not None and any(mark in one.data for mark in _LAST):
-            event = _event.decode(one.data)
+            event = _event.decode(without(one.data))
             if event.type in _ENDS:
                 yield bytes(event.response)
 

@@ -36,7 +36,8 @@ from halley.pipeline.answers.send import (
 )
 from halley.pipeline.answers.translate import write_body
 from halley.upstream.client import Prepared, WholeReply
-from halley.upstream.errors import NotSent, UpstreamError
+from halley.upstream.errors import NotSent, OutcomeUnknown, UpstreamError
+from halley.upstream.headers import joined
 from halley.world import World
 from halley.world.figures import Count, Time
 
@@ -110,7 +111,7 @@ async def straight(world: World, ask: Ask, plan: Plan) -> Finished | Streaming:
             else:
                 whole = await asyncio.to_thread(_read, ask, attempt, reply)
     except (UpstreamError, Fault) as error:
-        fault = network_fault(error) if isinstance(error, UpstreamError) else error
+        fault = _broken(attempt, error) if isinstance(error, UpstreamError) else error
         world.bounds.leave(attempt.channel.id)
         note_failure(world, attempt, fault, began_s)
         tries.fail(fault)
@@ -162,6 +163,13 @@ def _body(ask: Ask, plan: Plan) -> bytes:
     if named_alike and plan.changing.isdisjoint(body.fields):
         return body.data
     return write_body(ask, plan.attempt).data
+
+
+def _broken(attempt: Attempt, error: UpstreamError) -> Fault:
+    """Say what a failure on the way means; of a reply that is no answer anyway the head says enough."""
+    if isinstance(error, OutcomeUnknown) and error.status and error.status // 100 != _SUCCESS:
+        return refusal(attempt, error.status, joined(error.headers), b"")
+    return network_fault(error)
 
 
 def _read(ask: Ask, attempt: Attempt, reply: WholeReply) -> Whole:

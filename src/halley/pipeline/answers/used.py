@@ -1,7 +1,9 @@
 """used: what a call used, by meter: as the vendor tells it, or counted from what went both ways."""
 
 import asyncio
+import base64
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,17 +11,20 @@ import msgspec
 
 from halley.kernel.body import FormBody
 from halley.kernel.chat import ChatUsage
+from halley.kernel.faults import BadRequest
 from halley.kernel.loose import as_list, as_object, as_text
 from halley.kernel.operation import Kind
 from halley.pipeline.answers import meter
 from halley.pipeline.answers.ask import Ask
-from halley.pipeline.answers.contents import contents
+from halley.pipeline.answers.contents import File, contents
 from halley.pipeline.answers.sound import recording, seconds_of
 from halley.tokens import audio_tokens, count_text
 from halley.wire.openai.usage import NO_OUTLINE, Outline, counts_in, outline_of, searches_in
 
 QUANTITY_MAX = 10**12
 """Of any meter in one call: what a vendor tells beyond it is no count."""
+_SOUND = re.compile(rb'"audio"\s*:\s*"([A-Za-z0-9+/=]*)"')
+"""A piece of speech in an event of a stream."""
 LAG_MAX = 2
 """A vendor's own count of a part is believed unless more than twice as much has come: some tell it at the end alone."""
 TOLD = frozenset((Kind.CHAT, Kind.COMPLETION, Kind.EMBEDDING, Kind.MODERATION, Kind.RERANK))
@@ -58,7 +63,9 @@ async def used_so_far(ask: Ask, usage: ChatUsage | None, generated: Iterable[str
         output = await asyncio.to_thread(count_text, ask.model, "".join(came))
         if output > LAG_MAX * usage.output:
             usage = msgspec.structs.replace(usage, output=output)
-    return await used(ask, usage, came, raw)
+    counted = await used(ask, usage, came, raw)
+    # Of pictures that were on their way none is known to have come.
+    return {**counted, "image": 0} if "image" in counted else counted
 
 
 def _counted(ask: Ask, generated: str, raw: bytes) -> dict[str, int]:
@@ -69,18 +76,27 @@ def _counted(ask: Ask, generated: str, raw: bytes) -> dict[str, int]:
         case Kind.TRANSCRIPTION:
             return _heard(ask, generated or _transcript(raw))
         case Kind.IMAGE:
-            return {"input_token": meter.input_estimate(ask)}
+            return {"input_token": meter.input_estimate(ask), "image_output_token": meter.picture_tokens(ask)}
         case _:
             return _written(ask, generated)
 
 
 def _spoken(ask: Ask, sound: bytes) -> dict[str, int]:
     text = as_text(ask.json.get("input"))
+    if ask.json.get("stream_format") == "sse":
+        sound = b"".join([_decoded(piece) for piece in _SOUND.findall(sound)])
     seconds = seconds_of(sound, pcm=ask.json.get("response_format") == "pcm")
     return {
         "input_token": count_text(ask.model, text),
         "audio_output_token": audio_tokens(seconds, model=ask.model, output=True),
     }
+
+
+def _decoded(piece: bytes) -> bytes:
+    try:
+        return base64.b64decode(piece)
+    except ValueError:
+        return b""
 
 
 def _heard(ask: Ask, transcript: str) -> dict[str, int]:
@@ -93,14 +109,18 @@ def _heard(ask: Ask, transcript: str) -> dict[str, int]:
 
 def _written(ask: Ask, generated: str) -> dict[str, int]:
     text, files = _sent(ask)
-    sent = count_text(ask.model, text) + files * meter.FILE_TOKENS + meter.token_numbers(ask)
+    sent = count_text(ask.model, text) + meter.file_tokens(files) + meter.token_numbers(ask)
     return {"input_token": sent, "output_token": count_text(ask.model, generated) if generated else 0}
 
 
-def _sent(ask: Ask) -> tuple[str, int]:
+def _sent(ask: Ask) -> tuple[str, list[File]]:
     if isinstance(ask.body, FormBody):
-        return "", 0
-    body: dict[str, Any] = {name: value for name, value in ask.json.whole().items() if name != "model"}
+        return "", []
+    try:
+        body: dict[str, Any] = {name: value for name, value in ask.json.whole().items() if name != "model"}
+    except BadRequest:
+        # It looked like JSON from outside, and a vendor answered it.
+        return ask.json.data.decode("utf-8", "replace"), []
     texts, files = contents(body)
     return "\n".join(texts), files
 
@@ -109,7 +129,9 @@ def _beside(ask: Ask, outline: Outline) -> dict[str, int]:
     """Count the call itself, and what is billed beside tokens: pictures, characters, seconds, searches."""
     match ask.kind:
         case Kind.IMAGE:
-            return {"call": 1, "image": len(as_list(outline.value("data")))}
+            # A stream has no outline: once it is complete all that was asked for has come.
+            count = meter.pictures(ask) if outline is NO_OUTLINE else len(as_list(outline.value("data")))
+            return {"call": 1, "image": count}
         case Kind.SPEECH:
             return {"call": 1, "character": meter.speech_characters(ask.json)}
         case Kind.TRANSCRIPTION:

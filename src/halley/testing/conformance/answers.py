@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
+from halley.catalogue.conditions import ORDER_FACTS
 from halley.kernel.chat import ChatUsage, StopReason
 from halley.kernel.operation import COUNTING, KINDS, Kind, Operation
-from halley.pipeline.answers.meter import FACTS
 from halley.pipeline.answers.settle import ORDER_KIND
 from halley.routing import Channel
 from halley.testing.client import Reply, order_headers
@@ -214,7 +214,7 @@ class _Drive:
         whole = reply is not None and self.cell.mode is Mode.WHOLE and self.operation is not Operation.SPEECH
         told: dict[str, Any] = reply.json if whole and reply is not None else {}
         asked = self.sample.json or self.sample.form or {}
-        facts = {name: value for name in FACTS if isinstance(value := told.get(name) or asked.get(name), str)}
+        facts = {name: value for name in ORDER_FACTS if isinstance(value := told.get(name) or asked.get(name), str)}
         assert usage.price_nanos == prices.tariff.price(usage.meters, facts), (usage, facts)
         if any(prices.meters.values()):
             assert 0 < usage.price_nanos <= held, (usage, held)

@@ -21,6 +21,7 @@ from halley.kernel.loose import as_list, as_object, as_text
 from halley.wire.anthropic.citations import cut, read_citations, settled, write_citation
 from halley.wire.anthropic.usage import usage_of, write_usage
 from halley.wire.contract import AnswerFacts
+from halley.wire.cut_short import whole_parts
 from halley.wire.extras import not_conveyed
 from halley.wire.shape import object_of
 
@@ -111,7 +112,7 @@ def write_reply(reply: ChatReply, facts: AnswerFacts) -> Json:
     choice = reply.choices[0]
     refused = choice.stop is StopReason.REFUSED
     words = "".join(part.text for part in choice.parts if isinstance(part, Refusal)) if refused else ""
-    shown = [part for part in choice.parts if not (refused and isinstance(part, Refusal))]
+    shown = [part for part in whole_parts(choice) if not (refused and isinstance(part, Refusal))]
     return {
         "id": message_id(facts),
         "type": "message",

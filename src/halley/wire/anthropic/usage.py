@@ -19,6 +19,10 @@ class _OutputDetails(msgspec.Struct):
     thinking_tokens: Count | None = None
 
 
+class _ServerTools(msgspec.Struct):
+    web_search_requests: Count | None = None
+
+
 class WireUsage(msgspec.Struct):
     """The counts of a reply or of one event; any may be absent."""
 
@@ -28,6 +32,7 @@ class WireUsage(msgspec.Struct):
     cache_read_input_tokens: Count | None = None
     cache_creation: _CacheWrites | None = None
     output_tokens_details: _OutputDetails | None = None
+    server_tool_use: _ServerTools | None = None
 
 
 class _Message(msgspec.Struct):
@@ -73,7 +78,7 @@ def counted(usage: WireUsage) -> ChatUsage | None:
     written = usage.cache_creation_input_tokens
     if written is None:
         written = hour + (writes.ephemeral_5m_input_tokens or 0)
-    details = usage.output_tokens_details
+    details, tools = usage.output_tokens_details, usage.server_tool_use
     told = ChatUsage(
         input=(usage.input_tokens or 0) + cached + written,
         output=usage.output_tokens or 0,
@@ -81,6 +86,7 @@ def counted(usage: WireUsage) -> ChatUsage | None:
         cache_write=written,
         cache_write_1h=hour,
         reasoning=(details.thinking_tokens or 0) if details else 0,
+        searches=(tools.web_search_requests or 0) if tools else 0,
     )
     return None if told == NONE else told
 

@@ -28,7 +28,7 @@ from halley.kernel.sse import DONE, Frame
 from halley.wire.contract import StreamFault
 from halley.wire.gemini.errors import read_error
 from halley.wire.gemini.grounding import read_grounding
-from halley.wire.gemini.replies import Json, blocked_words, read_part, stop_of
+from halley.wire.gemini.replies import Json, blocked_words, is_stop, read_part, stop_of
 from halley.wire.gemini.usage import usage_of
 
 
@@ -83,7 +83,7 @@ class ContentStream:
                 yield from self._pieces(part, choice)
         self._grounding[choice] = as_object(candidate.get("groundingMetadata")) or self._grounding.get(choice, {})
         word = candidate.get("finishReason")
-        if word is None or word == "FINISH_REASON_UNSPECIFIED":
+        if not is_stop(word):
             return
         self._going.discard(choice)
         self._stopped.add(choice)

@@ -18,6 +18,7 @@ from halley.kernel.chat import (
 from halley.kernel.codec import encode
 from halley.kernel.loose import as_list, as_object, as_text
 from halley.wire.contract import AnswerFacts
+from halley.wire.cut_short import whole_parts
 from halley.wire.gemini.grounding import read_grounding, write_grounding
 from halley.wire.gemini.names import is_made, made_id, standard_base64
 from halley.wire.gemini.parts import kind_of, linked
@@ -104,6 +105,11 @@ def _read_candidate(candidate: Json, index: int, reply_id: str) -> Choice:
     return Choice(index=place, parts=tuple(_joined(parts)), citations=citations, stop=stop)
 
 
+def is_stop(word: object) -> bool:
+    """Whether a candidate of a stream that says so goes on no more."""
+    return word is not None and word != "FINISH_REASON_UNSPECIFIED"
+
+
 def stop_of(word: object, *, called: bool) -> StopReason:
     """Raises `ValueError` for a word that means no proper end."""
     stop = STOPS.get(word) if isinstance(word, str) else None
@@ -180,7 +186,7 @@ def write_reply(reply: ChatReply, facts: AnswerFacts) -> Json:
 def _candidate(choice: Choice) -> Json:
     parts: list[Json] = []
     texts: dict[int, str] = {}
-    for part in choice.parts:
+    for part in whole_parts(choice):
         if isinstance(part, Text):
             texts[len(parts)] = part.text
         if isinstance(part, Thinking) and part.signature and not part.text and parts and "text" in parts[-1]:

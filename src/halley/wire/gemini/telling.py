@@ -27,11 +27,11 @@ from halley.kernel.codec import encode
 from halley.kernel.faults import Fault
 from halley.kernel.sse import frame
 from halley.wire.contract import AnswerFacts
+from halley.wire.cut_short import CUTTING, is_cut_short
 from halley.wire.gemini.errors import render_fault
 from halley.wire.gemini.grounding import write_grounding
 from halley.wire.gemini.replies import STOP_WORDS, Json, candidate, write_part
 from halley.wire.gemini.usage import write_usage
-from halley.wire.shape import object_of
 
 _Piece = TextPiece | RefusalPiece | ThinkingPiece | CallBegan | CallPiece | BlobPiece
 
@@ -66,6 +66,9 @@ class ContentWriter:
                 return b""
             case Stopped(choice=choice, reason=reason):
                 self._stops[choice] = STOP_WORDS[reason]
+                if reason in CUTTING:
+                    calls = self._calls[choice]
+                    self._calls[choice] = {slot: call for slot, call in calls.items() if not is_cut_short(call.part())}
                 return self._told(choice, self._released(choice, forced=True))
             case _:
                 return self._told(delta.choice, self._parts(delta))
@@ -132,14 +135,8 @@ class _Call:
         return ToolCall(id=began.id, name=began.name, arguments="".join(self.pieces), signature=began.signature)
 
     def whole(self) -> bool:
-        text = "".join(self.pieces)
-        if not text.rstrip().endswith("}"):
-            return False
-        try:
-            object_of(text, "the arguments")
-        except ValueError:
-            return False
-        return True
+        call = self.part()
+        return call.arguments.rstrip().endswith("}") and not is_cut_short(call)
 
 
 def _written(piece: TextPiece | RefusalPiece | ThinkingPiece | BlobPiece) -> list[Json]:

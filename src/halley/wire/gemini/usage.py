@@ -29,7 +29,23 @@ class _Carrier(msgspec.Struct, rename="camel"):
     usage_metadata: _Usage | None = None
 
 
+class _Grounding(msgspec.Struct, rename="camel"):
+    web_search_queries: list[str] | None = None
+
+
+class _Candidate(msgspec.Struct, rename="camel"):
+    grounding_metadata: _Grounding | None = None
+
+
+class _Grounded(msgspec.Struct, rename="camel"):
+    candidates: list[_Candidate] | None = None
+    model_version: str | None = None
+
+
 _carrier = msgspec.json.Decoder(_Carrier)
+_grounded = msgspec.json.Decoder(_Grounded)
+_PER_PROMPT = ("gemini-1", "gemini-2")
+"""Models of which a prompt that was searched for is billed once, however many searches it took."""
 
 
 def read_usage(data: bytes) -> ChatUsage | None:
@@ -38,9 +54,16 @@ def read_usage(data: bytes) -> ChatUsage | None:
         return None
     try:
         usage = _carrier.decode(data).usage_metadata
+        searches = _searches(_grounded.decode(data)) if b'"webSearchQueries"' in data else 0
     except msgspec.MsgspecError:
         return None
-    return _counted(usage) if usage else None
+    return msgspec.structs.replace(_counted(usage), searches=searches) if usage else None
+
+
+def _searches(reply: _Grounded) -> int:
+    found = [each.grounding_metadata for each in reply.candidates or () if each.grounding_metadata]
+    searches = sum(len(each.web_search_queries or ()) for each in found)
+    return min(searches, 1) if (reply.model_version or "").startswith(_PER_PROMPT) else searches
 
 
 def usage_of(value: Any) -> ChatUsage | None:

@@ -15,7 +15,7 @@ import msgspec
 
 from halley.kernel import codec
 from halley.kernel.chat import ChatUsage
-from halley.kernel.loose import as_object
+from halley.kernel.loose import as_list, as_object
 
 COUNT_MAX = 10**12
 MILLISECONDS_MAX = 10**9
@@ -24,6 +24,9 @@ _NULL = msgspec.Raw(b"null")
 _HAS_USAGE = re.compile(rb'"(?:usage|meta)"\s*:\s*\{')
 _CACHED = ("prompt_cache_hit_tokens", "cache_read_input_tokens", "cached_tokens", "num_cached_tokens")
 _WRITTEN = ("cache_write_tokens", "cache_creation_input_tokens", "cache_creation_tokens")
+_SEARCHES = frozenset(("server_tool_use", "num_search_queries"))
+"""Where Anthropic and Perplexity count the searches of a chat."""
+_SEARCHED = "web_search_call"
 _HOUR = ("claude_cache_creation_1_h_tokens", "ephemeral_1h_input_tokens")
 
 
@@ -45,12 +48,14 @@ class Outline(msgspec.Struct, frozen=True):
     x_groq: msgspec.Raw = _NULL
     response: msgspec.Raw = _NULL
     meta: msgspec.Raw = _NULL
+    output: msgspec.Raw = _NULL
     data: msgspec.Raw = _NULL
     text: msgspec.Raw = _NULL
     duration: msgspec.Raw = _NULL
     quality: msgspec.Raw = _NULL
     size: msgspec.Raw = _NULL
     service_tier: msgspec.Raw = _NULL
+    error: msgspec.Raw = _NULL
 
     def value(self, name: str) -> Any:
         """Decode one field; None where it is missing, or so deep that it is none of what is looked for."""
@@ -127,8 +132,27 @@ def counts_in(outline: Outline) -> Counts | None:
     plain = _read_plain(outline.usage) if outline.meta is _NULL else None
     if plain is not None:
         return Counts(usage=plain)
-    inner = [as_object(outline.value(outer)).get("usage") for outer in ("response", "x_groq")]
-    return counts_of(_first_object(outline.value("usage"), *inner), as_object(outline.value("meta")))
+    response = as_object(outline.value("response"))
+    inner = [response.get("usage"), as_object(outline.value("x_groq")).get("usage")]
+    counts = counts_of(_first_object(outline.value("usage"), *inner), as_object(outline.value("meta")))
+    if counts is None or counts.usage is None or not (response or outline.output is not _NULL):
+        return counts
+    searches = _calls_of_search(response.get("output") or _items(outline))
+    if not searches:
+        return counts
+    return msgspec.structs.replace(counts, usage=msgspec.structs.replace(counts.usage, searches=searches))
+
+
+def _items(outline: Outline) -> Any:
+    """Give the items of a whole response, if any of them may be counted."""
+    return outline.value("output") if _SEARCHED.encode() in bytes(outline.output) else None
+
+
+def _calls_of_search(items: Any) -> int:
+    """Count the searches among the items of a response; pages that were opened are none."""
+    found = [as_object(item) for item in as_list(items)]
+    calls = [as_object(item.get("action")) for item in found if item.get("type") == _SEARCHED]
+    return sum(action.get("type", "search") == "search" for action in calls)
 
 
 def searches_in(outline: Outline) -> int | None:
@@ -211,7 +235,12 @@ def usage_of(value: dict[str, Any]) -> ChatUsage | None:
         audio_output=min(_first(answered, "audio_tokens"), outputs),
         image_input=min(_first(details, "image_tokens"), inputs),
         image_output=min(_first(answered, "image_tokens"), outputs),
+        searches=_searches_of(value) if _SEARCHES & value.keys() else 0,
     )
+
+
+def _searches_of(value: dict[str, Any]) -> int:
+    return _first(as_object(value.get("server_tool_use")), "web_search_requests") or _first(value, "num_search_queries")
 
 
 def write_chat_usage(usage: ChatUsage) -> dict[str, Any]:

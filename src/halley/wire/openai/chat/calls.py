@@ -3,6 +3,7 @@
 from typing import Any
 
 from halley.kernel.chat import Part, Thinking, ToolCall
+from halley.kernel.codec import encode
 from halley.kernel.loose import as_list, as_object, as_text
 from halley.wire.shape import Cursor
 
@@ -30,6 +31,12 @@ def read_call(at: Cursor) -> tuple[Part, ...]:
 def write_call(call: ToolCall) -> dict[str, Any]:
     """Write a call without its signature."""
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+
+
+def arguments_text(function: dict[str, Any]) -> str:
+    """The arguments of a call as JSON, which some vendors give as the object itself; an empty one says nothing yet."""
+    arguments = function.get("arguments") or ""
+    return arguments if isinstance(arguments, str) else encode(arguments).decode()
 
 
 def signature_of(value: dict[str, Any]) -> str | None:

@@ -4,9 +4,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from halley.kernel.chat import Blob, BlobKind, ChatReply, Choice, Part, Refusal, Text, Thinking, ToolCall
+from halley.kernel.faults import BadRequest
 from halley.kernel.loose import as_list, as_object, as_text
-from halley.wire.contract import AnswerFacts
-from halley.wire.openai.chat.calls import signature_of, thoughts_of, write_call, write_details, write_signature
+from halley.wire.contract import AnswerFacts, UnknownPart
+from halley.wire.openai.chat.calls import (
+    arguments_text,
+    signature_of,
+    thoughts_of,
+    write_call,
+    write_details,
+    write_signature,
+)
 from halley.wire.openai.chat.parts import read_image, write_image
 from halley.wire.openai.errors import read_error
 from halley.wire.openai.notes import chat_note, read_notes, sources_of
@@ -37,15 +45,28 @@ def read_reply(body: dict[str, Any]) -> ChatReply:
 
 
 def read_picture(item: Any) -> Blob | None:
-    """Read one image of an answer; None for what is no image that we can read."""
+    """Read one image of an answer; None for what is none. Raises `UnknownPart` for one that nobody could fetch."""
     item = as_object(item)
-    return read_image(Cursor(item, "images", {})) if item.get("image_url") else None
+    if not item.get("image_url"):
+        return None
+    try:
+        return read_image(Cursor(item, "images", {}))
+    except BadRequest as error:
+        # It names a field of the reply: to the caller that is no mistake of theirs.
+        raise UnknownPart(f"an image of the answer cannot be read: {error.message}") from error
 
 
 def call_id(given: str, reply_id: str, choice: int, slot: int) -> str:
     """Give the id of a call, or make one where the vendor gave none; other formats need it to be unique in a talk."""
     letters = "".join(letter for letter in reply_id if letter.isascii() and letter.isalnum())
     return given or f"call_{letters[-32:]}_{choice}_{slot}"
+
+
+def pictures_of(value: dict[str, Any]) -> Iterator[Blob]:
+    """Give the images of a message or a piece of one, which stand beside its content or, as parts, in it."""
+    for item in (*as_list(value.get("content")), *as_list(value.get("images"))):
+        if picture := read_picture(item):
+            yield picture
 
 
 def content_text(content: Any) -> str:
@@ -83,15 +104,13 @@ def _read_parts(message: dict[str, Any], reply_id: str, choice: int) -> Iterator
         yield Text(text=text)
     if refusal := as_text(message.get("refusal")):
         yield Refusal(text=refusal)
-    for item in as_list(message.get("images")):
-        if picture := read_picture(item):
-            yield picture
+    yield from pictures_of(message)
     for slot, item in enumerate(_calls(message)):
         function = as_object(item.get("function"))
         yield ToolCall(
             id=call_id(as_text(item.get("id")), reply_id, choice, slot),
             name=as_text(function.get("name")),
-            arguments=as_text(function.get("arguments")) or "{}",
+            arguments=arguments_text(function) or "{}",
             signature=signature_of(item),
         )
 

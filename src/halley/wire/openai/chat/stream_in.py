@@ -20,8 +20,8 @@ from halley.kernel.codec import decode
 from halley.kernel.loose import as_list, as_object, as_text
 from halley.kernel.sse import DONE, Frame
 from halley.wire.contract import StreamFault
-from halley.wire.openai.chat.calls import signature_of, thoughts_of
-from halley.wire.openai.chat.reply import call_id, content_text, content_thoughts, read_picture
+from halley.wire.openai.chat.calls import arguments_text, signature_of, thoughts_of
+from halley.wire.openai.chat.reply import call_id, content_text, content_thoughts, pictures_of
 from halley.wire.openai.errors import read_error
 from halley.wire.openai.notes import read_notes, sources_of
 from halley.wire.openai.stops import read_stop
@@ -49,6 +49,8 @@ class ReadChatStream:
         """Read one frame. Raises `StreamFault`, `ValueError`."""
         if frame.data.strip() == DONE:
             self._done = True
+            for choice in self._choices.values():
+                yield from choice.ended(None, self._sources)
             return
         chunk = decode(frame.data)
         if not isinstance(chunk, dict):
@@ -129,14 +131,19 @@ class _Choice:
         for name, read in _FIELDS.items():
             if delta.get(name):
                 yield from read(self, delta)
-        word = as_text(item.get("finish_reason"))
-        if word and not self.stopped:
-            self.stopped = True
-            yield from self._ends_of_calls()
-            if self._length and not self._cites:
-                yield from self.notes({"annotations": sources})
-            reason = read_stop(word, calls=bool(self._calls), refused=self._refused)
-            yield Stopped(reason=reason, choice=self.index)
+        if word := as_text(item.get("finish_reason")):
+            yield from self.ended(word, sources)
+
+    def ended(self, word: str | None, sources: list[Any]) -> Iterator[Delta]:
+        """Say why it ended, once; some vendors send no word for it before `[DONE]`."""
+        if self.stopped:
+            return
+        self.stopped = True
+        yield from self._ends_of_calls()
+        if self._length and not self._cites:
+            yield from self.notes({"annotations": sources})
+        reason = read_stop(word, calls=bool(self._calls), refused=self._refused)
+        yield Stopped(reason=reason, choice=self.index)
 
     def thoughts(self, delta: dict[str, Any]) -> Iterator[Delta]:
         for thought in thoughts_of(delta):
@@ -146,11 +153,14 @@ class _Choice:
 
     def content(self, delta: dict[str, Any]) -> Iterator[Delta]:
         content = delta.get("content")
-        if thought := content_thoughts(content):
+        parts = as_list(content)
+        if parts and (thought := content_thoughts(parts)):
             yield ThinkingPiece(text=thought, choice=self.index)
         if text := content_text(content):
             self._length += len(text)
             yield TextPiece(text=text, choice=self.index)
+        if parts:
+            yield from self.pictures({"content": parts})
 
     def notes(self, delta: dict[str, Any]) -> Iterator[Delta]:
         for citation in read_notes(delta.get("annotations"), self._length):
@@ -161,10 +171,9 @@ class _Choice:
         self._refused = True
         yield RefusalPiece(text=as_text(delta.get("refusal")), choice=self.index)
 
-    def images(self, delta: dict[str, Any]) -> Iterator[Delta]:
-        for item in as_list(delta.get("images")):
-            if picture := read_picture(item):
-                yield BlobPiece(blob=picture, choice=self.index)
+    def pictures(self, delta: dict[str, Any]) -> Iterator[Delta]:
+        for picture in pictures_of(delta):
+            yield BlobPiece(blob=picture, choice=self.index)
 
     def calls(self, delta: dict[str, Any]) -> Iterator[Delta]:
         for item in as_list(delta.get("tool_calls")):
@@ -176,7 +185,7 @@ class _Choice:
     def _call(self, item: dict[str, Any]) -> Iterator[Delta]:
         function = as_object(item.get("function"))
         call = self._slot(item, as_text(function.get("name")))
-        arguments = as_text(function.get("arguments"))
+        arguments = arguments_text(function)
         if not call.began:
             call.held += arguments
             if not (name := as_text(function.get("name"))):
@@ -221,7 +230,7 @@ _FIELDS: Mapping[str, Callable[[_Choice, dict[str, Any]], Iterator[Delta]]] = {
     "content": _Choice.content,
     "annotations": _Choice.notes,
     "refusal": _Choice.refusal,
-    "images": _Choice.images,
+    "images": _Choice.pictures,
     "tool_calls": _Choice.calls,
     "function_call": _Choice.legacy_call,
 }

@@ -15,6 +15,7 @@ RESPONSES = ChatFormat(
     write_reply=write_reply,
     read_stream=ReadResponsesStream,
     write_stream=WriteResponsesStream,
+    write_behind=WriteResponsesStream.behind,
     read_usage=read_usage,
 )
 

@@ -13,6 +13,9 @@ from halley.wire.shape import Cursor
 
 OWN_SIGNATURE = "gAAAA"
 """How OpenAI's sealed thoughts begin (they are Fernet tokens): only these are handed back to it."""
+_PROOF = "proof:"
+"""Before what proves a thought without words, where both kinds of sealed thoughts stand: alone it would be taken for a
+thought that nobody may read. No vendor's seal begins so."""
 SUMMARY_GAP = "\n\n"
 """Between the parts of a summary."""
 
@@ -100,10 +103,19 @@ def _texts(at: Cursor) -> list[str]:
 
 
 def thought_of(text: str, sealed: str | None) -> Thinking | None:
-    """A thought; one without words is one that nobody may read."""
+    """A thought; one without words is one that nobody may read, unless its seal says that it is a proof alone."""
+    if sealed and sealed.startswith(_PROOF):
+        return Thinking(text=text, signature=sealed.removeprefix(_PROOF))
     if text:
         return Thinking(text=text, signature=sealed or None)
     return Thinking(redacted=sealed) if sealed else None
+
+
+def seal_of(thought: Thinking) -> str | None:
+    """What proves or hides a thought, as it goes where OpenAI puts its sealed thoughts; `thought_of` reads it back."""
+    if thought.signature and not thought.text:
+        return _PROOF + thought.signature
+    return thought.signature or thought.redacted
 
 
 _ITEMS: Mapping[str, Callable[[Cursor], Message]] = {

@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from halley.kernel.chat import Citation, ToolCall
+from halley.kernel.chat import Citation, Thinking, ToolCall
 from halley.wire.openai.notes import response_note
 from halley.wire.openai.responses.envelope import IN_PROGRESS
 from halley.wire.openai.responses.output import (
@@ -97,12 +97,13 @@ class OpenThought:
 
     def __init__(self, identity: str, place: int) -> None:
         self.place = place
-        self.sealed: str | None = None
+        self.signature: str | None = None
+        self.redacted: str | None = None
         self._identity = identity
         self._pieces: list[str] = []
 
     def opened(self) -> Events:
-        item = reasoning_item(self._identity, "", None)
+        item = reasoning_item(self._identity, Thinking())
         return [(ADDED, {"output_index": self.place, "item": item})]
 
     def said(self, text: str) -> Events:
@@ -123,7 +124,8 @@ class OpenThought:
         return [*summary, done] if self._pieces else [done]
 
     def whole(self) -> dict[str, Any]:
-        return reasoning_item(self._identity, "".join(self._pieces), self.sealed)
+        thought = Thinking(text="".join(self._pieces), signature=self.signature, redacted=self.redacted)
+        return reasoning_item(self._identity, thought)
 
     def _where(self) -> dict[str, Any]:
         return {"item_id": self._identity, "output_index": self.place, "summary_index": 0}

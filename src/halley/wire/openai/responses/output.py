@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from halley.kernel.chat import Blob, BlobKind, ToolCall
+from halley.kernel.chat import Blob, BlobKind, Thinking, ToolCall
 from halley.wire.openai.chat.calls import write_signature
 from halley.wire.openai.responses.envelope import COMPLETED
+from halley.wire.openai.responses.items import seal_of, summary_of
 
 
 def text_part(text: str, notes: list[dict[str, Any]] | None = None) -> dict[str, Any]:
@@ -23,9 +24,10 @@ def message_item(identity: str, content: list[dict[str, Any]], status: str = COM
     return {"id": identity, "type": "message", "status": status, "role": "assistant", "content": content}
 
 
-def reasoning_item(identity: str, text: str, sealed: str | None) -> dict[str, Any]:
+def reasoning_item(identity: str, thought: Thinking) -> dict[str, Any]:
     """A thought; what proves or hides it goes where OpenAI puts its sealed thoughts."""
-    item = {"id": identity, "type": "reasoning", "summary": [summary_part(text)] if text else []}
+    item = {"id": identity, "type": "reasoning", "summary": summary_of(thought)}
+    sealed = seal_of(thought)
     return item if sealed is None else {**item, "encrypted_content": sealed}
 
 

@@ -19,7 +19,7 @@ from halley.kernel.chat import (
 )
 from halley.kernel.loose import as_list, as_object, as_text
 from halley.wire.contract import AnswerFacts
-from halley.wire.openai.chat.calls import signature_of
+from halley.wire.openai.chat.calls import arguments_text, signature_of
 from halley.wire.openai.errors import read_error
 from halley.wire.openai.notes import read_notes, response_note
 from halley.wire.openai.responses.envelope import Ending, envelope, usage_field
@@ -113,7 +113,7 @@ def _read_call(item: dict[str, Any]) -> Iterator[Part]:
     yield ToolCall(
         id=as_text(item.get("call_id")) or as_text(item.get("id")),
         name=as_text(item.get("name")),
-        arguments=as_text(item.get("arguments")) or "{}",
+        arguments=arguments_text(item) or "{}",
         signature=signature_of(item),
     )
 
@@ -197,7 +197,7 @@ class _Notes:
 def _write_item(part: Part, facts: AnswerFacts, index: int) -> dict[str, Any]:
     match part:
         case Thinking():
-            return reasoning_item(item_id("rs", facts, index), part.text, part.signature or part.redacted)
+            return reasoning_item(item_id("rs", facts, index), part)
         case ToolCall():
             return call_item(item_id("fc", facts, index), part)
         case Blob():

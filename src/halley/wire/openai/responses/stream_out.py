@@ -4,8 +4,8 @@ The protocol tells the beginning and the end of every item and every part of it,
 its end: texts and thoughts are closed by whatever comes next, calls (which may be interleaved) by the end of all.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Self
 
 from halley.kernel.chat import (
     Began,
@@ -23,9 +23,10 @@ from halley.kernel.chat import (
     ThinkingPiece,
     ToolCall,
 )
-from halley.kernel.codec import encode
+from halley.kernel.codec import decode_reply, encode
 from halley.kernel.faults import Fault
-from halley.kernel.sse import frame
+from halley.kernel.loose import as_object
+from halley.kernel.sse import Frame, frame
 from halley.wire.contract import AnswerFacts
 from halley.wire.openai.errors import render_fault
 from halley.wire.openai.responses.envelope import FAILED, IN_PROGRESS, Ending, envelope, usage_field
@@ -52,6 +53,16 @@ class WriteResponsesStream:
         self._refused = False
         self._length = 0
         """Of all texts so far."""
+        self._told: dict[str, Any] = {}
+        """The response as its vendor told it, where the vendor's own events came before ours."""
+
+    @classmethod
+    def behind(cls, facts: AnswerFacts, frames: Iterable[Frame]) -> Self:
+        """Go on with the response that a vendor began, under its id and its numbers."""
+        writer = cls(facts)
+        for each in frames:
+            writer._goes_on(each)
+        return writer
 
     def write(self, delta: Delta) -> bytes:
         """Give the frames for one piece. Raises `ValueError` for a second answer, which this format cannot hold."""
@@ -78,10 +89,12 @@ class WriteResponsesStream:
         error = body["error"]
         code = _FAILURES.get(fault.type, "server_error")
         failure = {"code": code, "message": fault.message}
-        response = envelope(self._facts, FAILED, self._in_order(), error=failure, usage=usage_field(self._usage))
+        fields = {"error": failure, "usage": usage_field(self._usage)}
+        response = {**envelope(self._facts, FAILED, self._in_order(), **fields), **self._told}
+        response |= {"status": FAILED, **fields}
         start = self._begin() + self._event("response.failed", {"response": response})
-        fields = {"code": error["code"], "message": error["message"], "param": error["param"], "error": error}
-        return start + self._event("error", fields)
+        words = {"code": error["code"], "message": error["message"], "param": error["param"], "error": error}
+        return start + self._event("error", words)
 
     # --- one per kind of piece --------------------------------------------------------------------------------
 
@@ -109,9 +122,9 @@ class WriteResponsesStream:
             opened = self._events(thought.opened())
         self._open = thought
         said = self._events(thought.said(piece.text)) if piece.text else b""
-        if (seal := piece.signature or piece.redacted) is None:
+        if not piece.signature and piece.redacted is None:
             return closed + opened + said
-        thought.sealed = seal
+        thought.signature, thought.redacted = piece.signature, piece.redacted
         return closed + opened + said + self._close()
 
     def call_began(self, piece: CallBegan) -> bytes:
@@ -153,6 +166,17 @@ class WriteResponsesStream:
     def counted(self, piece: Counted) -> bytes:
         self._usage = piece.usage
         return b""
+
+    # --- a vendor's own events --------------------------------------------------------------------------------------
+
+    def _goes_on(self, event: Frame) -> None:
+        try:
+            fields = as_object(decode_reply(event.data))
+        except (ValueError, RecursionError):
+            return  # `[DONE]`, or what nobody here could number
+        self._told = self._told or as_object(fields.get("response"))
+        number = fields.get("sequence_number")
+        self._sequence = (number if isinstance(number, int) else self._sequence) + 1
 
     # --- items --------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,171 @@
+"""What is billed beside the tokens, or in their place: searches, pictures, sound; whole, streamed and cut."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.answers.house import CLAUDE, GEMINI, HELLO, MODEL, chat_body, chunk, completion, opened, three
+from tests.answers.vendor import answer, cut, events, named_events, stream
+
+from halley.settings import PriceConfig
+
+SEARCH = 10_000_000
+"""The price of one, in nano-dollars."""
+PRICE = {"input_token": "1", "output_token": "2", "web_search": "0.01"}
+TEXT = [{"type": "text", "text": "It is."}]
+
+
+def priced(*models: str, **meters: str) -> dict[str, Any]:
+    return {"prices": tuple(PriceConfig(model=model, meters=meters or PRICE) for model in models)}
+
+
+def message(**usage: Any) -> dict[str, Any]:
+    return {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": CLAUDE,
+        "content": TEXT,
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": 100, "output_tokens": 20, **usage},
+    }
+
+
+SEARCHED = {"server_tool_use": {"web_search_requests": 5}}
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])
+async def test_searches_of_anthropics_are_charged(folder: Path, *, streams: bool) -> None:
+    async with opened(folder, three, **priced(CLAUDE)) as house:
+        start: dict[str, Any] = {**message(), "content": [], "stop_reason": None}
+        delta = {
+            "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+            "usage": {"output_tokens": 20, **SEARCHED},
+        }
+        frames = named_events(
+            [
+                {"type": "message_start", "message": start},
+                {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+                {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "It is."}},
+                {"type": "content_block_stop", "index": 0},
+                {"type": "message_delta", **delta},
+                {"type": "message_stop"},
+            ]
+        )
+        house.vendor.will(stream(*frames) if streams else answer(message(**SEARCHED)))
+        body = {"model": CLAUDE, "max_tokens": 100, "messages": HELLO, "stream": streams}
+        assert (await house.post("/v1/messages", body)).status == 200
+        row = await house.usage()
+        assert row.meters["web_search"] == 5
+        assert row.price_nanos == 100 * 1_000 + 20 * 2_000 + 5 * SEARCH
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])
+async def test_searches_of_a_response_are_charged(folder: Path, *, streams: bool) -> None:
+    async with opened(folder, three, **priced(MODEL)) as house:
+        searches = [
+            {
+                "type": "web_search_call",
+                "id": f"ws_{kind}",
+                "status": "completed",
+                "action": {"type": kind, "query": "a"},
+            }
+            for kind in ("search", "open_page")
+        ]
+        said = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed"}
+        content: list[Any] = [{"type": "output_text", "text": '"type":"web_search_call"', "annotations": []}]
+        response: dict[str, Any] = {
+            "id": "resp_1",
+            "object": "response",
+            "created_at": 1,
+            "model": MODEL,
+            "status": "completed",
+            "output": [*searches, {**said, "content": content}],
+            "usage": {"input_tokens": 100, "output_tokens": 20, "total_tokens": 120},
+        }
+        frames = named_events(
+            [
+                {"type": "response.created", "sequence_number": 0, "response": {**response, "output": []}},
+                {"type": "response.completed", "sequence_number": 1, "response": response},
+            ]
+        )
+        house.vendor.will(stream(*frames) if streams else answer(response))
+        reply = await house.post("/v1/responses", {"model": MODEL, "input": "Hi", "store": False, "stream": streams})
+        assert reply.status == 200
+        assert (await house.usage()).meters["web_search"] == 1
+
+
+@pytest.mark.parametrize(("version", "searches"), [("gemini-2.5-flash", 1), ("gemini-3-pro", 3)])
+async def test_searches_of_geminis_are_charged_by_prompt_or_by_query(folder: Path, version: str, searches: int) -> None:
+    async with opened(folder, three, **priced(GEMINI)) as house:
+        reply = {
+            "candidates": [
+                {
+                    "content": {"role": "model", "parts": [{"text": "It is."}]},
+                    "finishReason": "STOP",
+                    "index": 0,
+                    "groundingMetadata": {"webSearchQueries": ["a", "b", "c"]},
+                }
+            ],
+            "usageMetadata": {"promptTokenCount": 100, "candidatesTokenCount": 20, "totalTokenCount": 120},
+            "modelVersion": version,
+        }
+        house.vendor.will(answer(reply))
+        body = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
+        assert (await house.post(f"/v1beta/models/{GEMINI}:generateContent", body)).status == 200
+        assert (await house.usage()).meters["web_search"] == searches
+
+
+async def test_searches_that_a_chat_counts_are_charged(folder: Path) -> None:
+    async with opened(folder, **priced(MODEL)) as house:
+        usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120, "num_search_queries": 2}
+        house.vendor.will(
+            answer(completion(usage=usage)), stream(*events(chunk("Hi"), chunk(finish="stop", usage=usage)))
+        )
+        assert (await house.post("/v1/chat/completions", chat_body())).status == 200
+        assert (await house.usage(1)).meters["web_search"] == 2
+        assert (await house.post("/v1/chat/completions", chat_body(stream=True))).status == 200
+        assert (await house.usage(2)).meters["web_search"] == 2
+
+
+PICTURE = "gpt-image-1"
+
+
+@pytest.mark.parametrize(("is_cut", "pictures"), [(False, 2), (True, 0)], ids=["complete", "cut"])
+async def test_pictures_of_a_stream_are_charged_once_it_is_complete(
+    folder: Path, *, is_cut: bool, pictures: int
+) -> None:
+    async with opened(folder, **priced(PICTURE, image="0.04")) as house:
+        partial = {"type": "image_generation.partial_image", "partial_image_index": 0, "b64_json": "aGk="}
+        last = {"type": "image_generation.completed", "b64_json": "aGk="}
+        frames = named_events([partial] if is_cut else [partial, last, last])
+        house.vendor.will(stream(*frames, then=cut if is_cut else None))
+        body = {"model": PICTURE, "prompt": "a cat", "n": 2, "stream": True}
+        await house.post("/v1/images/generations", body)
+        row = await house.usage()
+        assert (row.meters["image"], row.price_nanos) == (pictures, pictures * 40_000_000)
+
+
+@pytest.mark.parametrize(("quality", "tokens"), [("low", 400), (None, 1_600), ("high", 6_500)])
+async def test_a_picture_whose_tokens_nobody_tells_is_charged_by_its_quality(
+    folder: Path, quality: str | None, tokens: int
+) -> None:
+    async with opened(folder, **priced(PICTURE, input_token="5", image_output_token="40")) as house:
+        house.vendor.will(answer({"created": 1, "data": [{"b64_json": "aGk="}]}))
+        asked = {"model": PICTURE, "prompt": "a cat"} | ({"quality": quality} if quality else {})
+        await house.post("/v1/images/generations", asked)
+        assert (await house.usage()).meters["image_output_token"] == tokens
+
+
+async def test_speech_in_events_is_charged_for_what_came(folder: Path) -> None:
+    model = "gpt-4o-mini-tts"
+    async with opened(folder, **priced(model, input_token="0.6", audio_output_token="12")) as house:
+        sound = base64.b64encode(bytes(48_000 * 10)).decode()
+        pieces = [sound[start : start + 60_000] for start in range(0, len(sound), 60_000)]
+        frames = named_events([{"type": "speech.audio.delta", "audio": piece} for piece in pieces])
+        house.vendor.will(stream(*frames, then=cut))
+        body = {"model": model, "input": "Hello.", "voice": "alloy", "stream_format": "sse", "response_format": "pcm"}
+        await house.post("/v1/audio/speech", body)
+        assert (await house.usage()).meters["audio_output_token"] >= 10 * 20

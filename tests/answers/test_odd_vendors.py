@@ -1,0 +1,521 @@
+"""Vendors that are close to a format: what a caller gets of them, and what is charged."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from tests.answers.house import (
+    CLAUDE,
+    GEMINI,
+    HELLO,
+    MODEL,
+    PER_INPUT,
+    PER_OUTPUT,
+    USAGE,
+    House,
+    chat_body,
+    chunk,
+    completion,
+    opened,
+    soon,
+    three,
+    two,
+    usage_chunk,
+)
+from tests.answers.vendor import Exchange, Script, answer, cut, events, named_events, reset, stream
+
+from halley.kernel.sse import DONE, Splitter
+from halley.settings import PriceConfig
+
+CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
+CONTENT = "/v1beta/models/%s:streamGenerateContent?alt=sse"
+ARRAY = "/v1beta/models/%s:streamGenerateContent"
+GIVEN = {"contents": [{"role": "user", "parts": [{"text": "Hello there"}]}]}
+PICTURE = {"image_url": {"url": "pictures/1.png"}}
+ERROR = {"error": {"message": "upstream overloaded", "type": "server_error", "code": 503}}
+CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+FULL = 100 * PER_INPUT + 20 * PER_OUTPUT
+"""What the usual usage costs."""
+
+
+def piece(delta: dict[str, Any], finish: str | None = None, index: int = 0) -> dict[str, Any]:
+    return {**chunk(), "choices": [{"index": index, "delta": delta, "finish_reason": finish}]}
+
+
+def candidate(text: str, index: int = 0, **fields: Any) -> dict[str, Any]:
+    one = {"index": index, "content": {"role": "model", "parts": [{"text": text}]}, **fields}
+    return {"candidates": [one], "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 5}}
+
+
+def body_for(path: str, *, streams: bool = True) -> dict[str, Any]:
+    """A call in the format of this path, of a model of OpenAI's."""
+    match path:
+        case "/v1/chat/completions":
+            return chat_body(stream=streams)
+        case "/v1/messages":
+            return {"model": MODEL, "messages": HELLO, "max_tokens": 99, "stream": streams}
+        case "/v1/responses":
+            return {"model": MODEL, "input": "Hello there", "stream": streams}
+        case _:
+            return GIVEN
+
+
+async def told(house: House, path: str, *frames: bytes, then: Script = Exchange.end, **fields: Any) -> bytes:
+    """Give what a caller of this format gets of a stream, whose end comes once the caller has got some of it."""
+    received = bytearray()
+
+    async def arrived() -> bool:
+        return bool(received)
+
+    async def later(exchange: Exchange) -> None:
+        await soon(arrived)
+        await then(exchange)
+
+    house.vendor.will(stream(*frames, then=later))
+    async with house.posting(path, {**body_for(path), **fields}) as response:
+        async for data in response.content.iter_any():
+            received += data
+    return bytes(received)
+
+
+def values_of(data: bytes) -> list[dict[str, Any]]:
+    frames = [frame for _, frame in Splitter().feed(data) if frame is not None and frame.data != DONE]
+    return [json.loads(frame.data) for frame in frames]
+
+
+def ending(*values: Any) -> Script:
+    """End a stream properly behind these frames."""
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.piece(b"".join(events(*values, done=False)))
+        await exchange.end()
+
+    return script
+
+
+# --- ends ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("then", [cut, reset, Exchange.end], ids=["cut", "reset", "closed"])
+async def test_an_empty_finish_reason_is_no_end(house: House, then: Script) -> None:
+    frames = events(piece({"content": "Hel"}, ""), piece({"content": "lo wor"}, ""), done=False)
+    received = await told(house, CHAT, *frames, then=then)
+    assert values_of(received)[-1]["error"]["code"] == "outcome_unknown"
+    assert (await house.usage()).outcome == "cut"
+
+
+async def test_an_end_that_is_told_twice_is_the_end_of_one_answer(house: House) -> None:
+    ended = [piece({"content": "a"}), piece({"content": "b"}, index=1), piece({}, "stop"), piece({}, "stop")]
+    received = await told(house, CHAT, *events(*ended, done=False), then=cut, n=2)
+    assert "error" in values_of(received)[-1]
+    assert (await house.usage()).outcome == "cut"
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        pytest.param([candidate("a", finishReason=None)], id="null"),
+        pytest.param([candidate("a", finishReason="FINISH_REASON_UNSPECIFIED")], id="not specified"),
+        pytest.param([candidate("a", 0, finishReason="STOP"), candidate("b", 1)], id="the other goes on"),
+        pytest.param(
+            [
+                {
+                    "candidates": [
+                        {"content": {"parts": [{"functionCall": {"name": "f", "args": {"finishReason": "x"}}}]}}
+                    ]
+                }
+            ],
+            id="an argument",
+        ),
+        pytest.param(
+            [{"candidates": [{"content": {"parts": [{"functionCall": {"name": "f", "args": {"blockReason": "x"}}}]}}]}],
+            id="another",
+        ),
+    ],
+)
+async def test_what_looks_like_geminis_end_is_none(folder: Path, last: list[Any]) -> None:
+    async with opened(folder, three) as house:
+        config = {"candidateCount": len(last)}
+        received = await told(house, CONTENT % GEMINI, *events(*last, done=False), then=cut, generationConfig=config)
+        assert values_of(received)[-1]["error"]["code"] == 504
+        assert (await house.usage()).outcome == "cut"
+
+
+async def test_a_prompt_that_gemini_blocks_is_answered(folder: Path) -> None:
+    async with opened(folder, three) as house:
+        frames = events({"promptFeedback": {"blockReason": "SAFETY"}}, done=False)
+        received = await told(house, CONTENT % GEMINI, *frames, then=cut)
+        assert received == b"".join(frames)
+
+
+def _response(*last: dict[str, Any]) -> list[dict[str, Any]]:
+    response: dict[str, Any] = {"id": "resp_1", "object": "response", "status": "in_progress", "model": MODEL}
+    response |= {"output": [], "error": None, "instructions": "Be brief"}
+    at = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    item: dict[str, Any] = {
+        "type": "message",
+        "id": "msg_1",
+        "role": "assistant",
+        "status": "in_progress",
+        "content": [],
+    }
+    said: list[dict[str, Any]] = [
+        {"type": "response.created", "response": response},
+        {"type": "response.output_item.added", "output_index": 0, "item": item},
+        {"type": "response.output_text.delta", "delta": "Hi", **at},
+        *({**one, "response": {**response, **one["response"]}} for one in last),
+    ]
+    return [{**event, "sequence_number": number + 4} for number, event in enumerate(said)]
+
+
+COUNTED = {"usage": {"input_tokens": 100, "output_tokens": 20, "total_tokens": 120}}
+
+
+@pytest.mark.parametrize("then", [cut, Exchange.end], ids=["cut", "closed"])
+async def test_events_that_are_named_in_their_data_alone_end_a_response(house: House, then: Script) -> None:
+    done = {"type": "response.completed", "response": {"status": "completed", **COUNTED}}
+    frames = events(*_response(done), done=False)
+    assert (await told(house, RESPONSES, *frames, then=then)) == b"".join(frames)
+    usage = await house.usage()
+    assert (usage.outcome, usage.price_nanos) == ("succeeded", FULL)
+
+
+async def test_a_message_ends_with_an_event_that_is_named_in_its_data_alone(folder: Path) -> None:
+    async with opened(folder, three) as house:
+        message: dict[str, Any] = {"id": "m", "type": "message", "role": "assistant", "content": [], "model": CLAUDE}
+        start: dict[str, Any] = {
+            "type": "message_start",
+            "message": {**message, "usage": {"input_tokens": 3, "output_tokens": 1}},
+        }
+        frames = events(start, {"type": "message_stop"}, done=False)
+        assert (await told(house, MESSAGES, *frames, then=cut, model=CLAUDE)) == b"".join(frames)
+        assert (await house.usage()).outcome == "succeeded"
+
+
+@pytest.mark.parametrize("path", [CHAT, MESSAGES, CONTENT % MODEL])
+@pytest.mark.parametrize("then", [cut, reset, Exchange.end], ids=["cut", "reset", "closed"])
+async def test_half_a_frame_behind_the_end_breaks_nothing(house: House, path: str, then: Script) -> None:
+    frames = b"".join(events(chunk("Hello"), chunk(finish="stop"), done=False))
+    received = await told(house, path, frames + b'data: {"id":"x","choices":[],"usa', then=then)
+    assert b"error" not in received
+    assert (await house.usage()).outcome == "succeeded"
+
+
+async def test_done_without_a_finish_reason_ends_every_answer(house: House) -> None:
+    call = piece({"tool_calls": [{"index": 0, **CALL}]})
+    frames = events(chunk("Hello"), call, usage_chunk())
+    received = await told(house, CONTENT % MODEL, *frames)
+    parts = [part for value in values_of(received) for part in value["candidates"][0]["content"]["parts"]]
+    assert [part["functionCall"]["args"] for part in parts if "functionCall" in part] == [{"a": 1}]
+    assert values_of(received)[-1]["candidates"][0]["finishReason"] == "STOP"
+    message = values_of(await told(house, MESSAGES, *frames))
+    kinds = [value["type"] for value in message]
+    assert kinds.count("content_block_start") == kinds.count("content_block_stop") == 2
+    assert message[-2]["delta"]["stop_reason"] == "tool_use"
+
+
+# --- faults -------------------------------------------------------------------------------------------------
+
+
+async def malformed(exchange: Exchange) -> None:
+    await exchange.piece(b"data: {no json\n\n")
+    await exchange.end()
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "data only"])
+@pytest.mark.parametrize("then", [cut, malformed], ids=["cut", "malformed"])
+async def test_a_broken_response_fails_under_its_own_id(house: House, then: Script, *, named: bool) -> None:
+    frames = named_events(_response()) if named else events(*_response(), done=False)
+    values = values_of(await told(house, RESPONSES, *frames, then=then))
+    assert [value["type"] for value in values[3:]] == ["response.failed", "error"]
+    assert [value["sequence_number"] for value in values] == [4, 5, 6, 7, 8]
+    failed = values[3]["response"]
+    assert (failed["id"], failed["status"], failed["instructions"]) == ("resp_1", "failed", "Be brief")
+    assert failed["error"]["code"] == "server_error"
+
+
+async def test_a_response_that_failed_is_charged_by_its_vendors_count(house: House) -> None:
+    error = {"code": "server_error", "message": "it broke"}
+    failed = {"type": "response.failed", "response": {"status": "failed", "error": error, **COUNTED}}
+    values = values_of(await told(house, RESPONSES, *named_events(_response(failed))))
+    assert [value["type"] for value in values[3:]] == ["response.failed", "error"]
+    assert {value["response"]["id"] for value in values if "response" in value} == {"resp_1"}
+    usage = await house.usage()
+    assert (usage.outcome, usage.price_nanos) == ("cut", FULL)
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    "/v1/embeddings": {"model": "text-embedding-3-small", "input": "Hello"},
+    "/v1/images/generations": {"model": "dall-e-3", "prompt": "a cat"},
+    "/v1/audio/speech": {"model": "tts-1", "input": "Hello", "voice": "alloy"},
+    "/v1/moderations": {"model": "omni-moderation-latest", "input": "Hello"},
+    "/v1/chat/completions": {"model": MODEL, "messages": HELLO},
+}
+PER_CALL = tuple(PriceConfig(model=body["model"], meters={"call": "1"}) for body in KINDS.values())
+
+
+@pytest.mark.parametrize("path", KINDS)
+async def test_an_error_with_status_200_is_no_answer_and_another_channel_is_asked(folder: Path, path: str) -> None:
+    async with opened(folder, two, prices=PER_CALL) as house:
+        house.vendor.will(answer(ERROR))
+        house.second.will(answer({"data": [{"embedding": [1.0]}], "choices": completion()["choices"], "usage": USAGE}))
+        assert "data" in (await house.post(path, KINDS[path])).json
+        house.second.will(answer(ERROR))
+        refused = await house.post(path, KINDS[path])
+        assert (refused.status, refused.json["error"]["code"]) == (502, "vendor_failed")
+        assert [(row.outcome, row.attempts) for row in await house.usages()] == [("succeeded", 2), ("failed", 2)]
+
+
+async def test_embeddings_without_vectors_are_no_answer(folder: Path) -> None:
+    async with opened(folder, prices=PER_CALL) as house:
+        house.vendor.will(answer({"message": "no", "code": 50_501}))
+        assert (await house.post("/v1/embeddings", KINDS["/v1/embeddings"])).status == 502
+        assert (await house.usage()).price_nanos == 0
+
+
+async def test_an_error_field_beside_an_answer_is_the_vendors_business(folder: Path) -> None:
+    async with opened(folder, prices=PER_CALL) as house:
+        whole = {"data": [{"url": "https://example.com/a.png"}], "error": {"code": None}}
+        house.vendor.will(answer(whole))
+        assert (await house.post("/v1/images/generations", KINDS["/v1/images/generations"])).json == whole
+
+
+# --- pictures -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("picture", [PICTURE, {"image_url": {"detail": "x"}}, {"image_url": 5}], ids=repr)
+async def test_a_picture_that_cannot_be_read_is_the_vendors_fault(folder: Path, picture: dict[str, Any]) -> None:
+    odd = completion()
+    odd["choices"][0]["message"]["images"] = [picture]
+    async with opened(folder, two) as house:
+        house.vendor.will(answer(odd))
+        house.second.will(answer(completion("Fine.")))
+        reply = await house.post(MESSAGES, body_for(MESSAGES, streams=False))
+        assert reply.json["content"] == [{"type": "text", "text": "Fine."}]
+        assert (await house.usage()).attempts == 2
+
+
+@pytest.mark.parametrize("path", [MESSAGES, CONTENT % MODEL])
+async def test_a_picture_that_cannot_be_read_ends_a_stream_with_an_error(house: House, path: str) -> None:
+    received = await told(house, path, *events(chunk("Hello "), done=False), then=ending(piece({"images": [PICTURE]})))
+    assert "error" in values_of(received)[-1]
+    assert (await house.usage()).outcome == "cut"
+
+
+async def test_a_picture_that_only_its_vendor_has_ends_a_stream_with_an_error(folder: Path) -> None:
+    async with opened(folder, three) as house:
+        file = {"fileData": {"mimeType": "image/png", "fileUri": "files/abc"}}
+        last = {"candidates": [{"content": {"role": "model", "parts": [file]}, "finishReason": "STOP"}]}
+        received = await told(house, CHAT, *events(candidate("Hello "), done=False), then=ending(last), model=GEMINI)
+        assert values_of(received)[-1]["error"]["code"] == "not_conveyed"
+
+
+@pytest.mark.parametrize("streams", [True, False], ids=["streamed", "whole"])
+async def test_an_odd_picture_passes_in_its_own_format_and_the_words_are_counted(
+    house: House, *, streams: bool
+) -> None:
+    if streams:
+        frames = events(chunk("word " * 40), piece({"images": [PICTURE]}), chunk(finish="stop"))
+        assert (await told(house, CHAT, *frames)) == b"".join(frames)
+    else:
+        odd = completion("word " * 40, usage=None)
+        odd["choices"][0]["message"]["images"] = [PICTURE]
+        house.vendor.will(answer(odd))
+        assert (await house.chat()).json == odd
+    usage = await house.usage()
+    assert usage.outcome == "succeeded"
+    assert 35 <= usage.meters["output_token"] <= 60
+
+
+@pytest.mark.parametrize("streams", [True, False], ids=["streamed", "whole"])
+async def test_a_picture_among_the_parts_of_an_answer_is_conveyed(house: House, *, streams: bool) -> None:
+    link = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    content = [{"type": "text", "text": "Here:"}, link]
+    if streams:
+        received = await told(house, CONTENT % MODEL, *events(piece({"content": content}), chunk(finish="stop")))
+        values = values_of(received)
+    else:
+        whole = completion()
+        whole["choices"][0]["message"]["content"] = content
+        house.vendor.will(answer(whole))
+        values = [(await house.post(f"/v1beta/models/{MODEL}:generateContent", GIVEN)).json]
+    parts = [part for value in values for part in value["candidates"][0]["content"]["parts"]]
+    assert parts[:2] == [{"text": "Here:"}, {"fileData": {"fileUri": "https://example.com/a.png"}}]
+
+
+# --- calls --------------------------------------------------------------------------------------------------
+
+
+def _calling(arguments: Any, finish: str) -> dict[str, Any]:
+    call = {**CALL, "function": {"name": "f", "arguments": arguments}}
+    message = {"role": "assistant", "content": "Well", "tool_calls": [call]}
+    return completion(choices=[{"index": 0, "message": message, "finish_reason": finish}])
+
+
+@pytest.mark.parametrize(
+    ("finish", "stop_reason", "finish_reason"),
+    [
+        pytest.param("length", "max_tokens", "MAX_TOKENS", id="by the greatest length"),
+        pytest.param("content_filter", "refusal", "SAFETY", id="by moderation"),
+    ],
+)
+async def test_a_call_that_was_cut_short_is_left_out(
+    house: House, finish: str, stop_reason: str, finish_reason: str
+) -> None:
+    house.vendor.will(answer(_calling('{"a": "lon', finish)))
+    message = (await house.post(MESSAGES, body_for(MESSAGES, streams=False))).json
+    assert (message["content"], message["stop_reason"]) == ([{"type": "text", "text": "Well"}], stop_reason)
+    content = (await house.post(f"/v1beta/models/{MODEL}:generateContent", GIVEN)).json["candidates"][0]
+    assert (content["content"]["parts"], content["finishReason"]) == ([{"text": "Well"}], finish_reason)
+    call = piece({"tool_calls": [{"index": 0, **CALL, "function": {"name": "f", "arguments": '{"a'}}]})
+    streamed = await told(house, CONTENT % MODEL, *events(chunk("Well"), call, chunk(finish=finish), usage_chunk()))
+    assert [value["candidates"][0].get("finishReason") for value in values_of(streamed)] == [None, finish_reason]
+    assert (await house.usage(3)).price_nanos == FULL
+
+
+@pytest.mark.parametrize("streams", [True, False], ids=["streamed", "whole"])
+async def test_arguments_that_are_an_object_are_conveyed(house: House, *, streams: bool) -> None:
+    if streams:
+        call = piece({"tool_calls": [{"index": 0, **CALL, "function": {"name": "f", "arguments": {"a": 1}}}]})
+        values = values_of(await told(house, MESSAGES, *events(call, chunk(finish="tool_calls"))))
+        said = [value["delta"]["partial_json"] for value in values if value["type"] == "content_block_delta"]
+        assert [json.loads(text) for text in said] == [{"a": 1}]
+    else:
+        house.vendor.will(answer(_calling({"a": 1}, "tool_calls")))
+        message = (await house.post(MESSAGES, body_for(MESSAGES, streams=False))).json
+        assert message["content"][1]["input"] == {"a": 1}
+
+
+# --- thoughts -----------------------------------------------------------------------------------------------
+
+THINKING = {"type": "thinking", "thinking": "", "signature": "EqQBCgIYAhIM=="}
+HIDDEN = {"type": "redacted_thinking", "data": "EmwKAhgB"}
+
+
+@pytest.mark.parametrize("thought", [THINKING, HIDDEN], ids=["without words", "hidden"])
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "handed back"])
+async def test_a_thought_goes_back_to_anthropic_as_it_came(
+    folder: Path, thought: dict[str, Any], *, kept: bool
+) -> None:
+    use = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": 1}}
+    usage = {"input_tokens": 5, "output_tokens": 5}
+    message = {"id": "m", "type": "message", "role": "assistant", "model": CLAUDE, "content": [thought, use]}
+    async with opened(folder, three) as house:
+        house.vendor.will(answer({**message, "stop_reason": "tool_use", "usage": usage}))
+        tools: list[Any] = [{"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}]
+        asked: dict[str, Any] = {
+            "model": CLAUDE,
+            "tools": tools,
+            "max_output_tokens": 4000,
+            "reasoning": {"effort": "high"},
+        }
+        first = (await house.post(RESPONSES, {**asked, "input": "Hello"})).json
+        result = {"type": "function_call_output", "call_id": "toolu_1", "output": "42"}
+        if kept:
+            await house.post(RESPONSES, {**asked, "input": [result], "previous_response_id": first["id"]})
+        else:
+            said = [{"role": "user", "content": "Hello"}, *first["output"], result]
+            await house.post(RESPONSES, {**asked, "input": said})
+        assert house.vendor.last.json["messages"][1]["content"] == [thought, use]
+
+
+# --- spelling -----------------------------------------------------------------------------------------------
+
+EMOJI = [
+    b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"a \\ud83d"},"finish_reason":null}]}\n\n',
+    b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"\\ude00 b"},"finish_reason":null}]}\n\n',
+]
+
+
+async def test_a_character_that_is_cut_in_two_passes_and_is_put_together_for_others(house: House) -> None:
+    frames = [*EMOJI, *events(chunk(finish="stop"))]
+    assert (await told(house, CHAT, *frames)) == b"".join(frames)
+    values = values_of(await told(house, CONTENT % MODEL, *frames))
+    parts = [part["text"] for value in values for part in value["candidates"][0]["content"]["parts"]]
+    assert "".join(parts) == "a 😀 b"
+    usages = [await house.usage(2), *await house.usages()]
+    assert {row.outcome for row in usages} == {"succeeded"}
+    assert len({row.meters["output_token"] for row in usages}) == 1
+
+
+async def test_half_a_character_in_a_whole_answer_breaks_nothing(house: House) -> None:
+    data = json.dumps(completion("a \ud83d b")).encode()
+    house.vendor.will(answer(data))
+    assert (await house.chat()).body == data
+    message = (await house.post(MESSAGES, body_for(MESSAGES, streams=False))).json
+    assert message["content"][0]["text"] == "a \ufffd b"
+    assert (await house.usage(2)).price_nanos == FULL
+
+
+@pytest.mark.parametrize("streams", [True, False], ids=["streamed", "whole"])
+async def test_a_response_with_half_a_character_is_kept(house: House, *, streams: bool) -> None:
+    done = {"type": "response.completed", "response": {"status": "completed", "instructions": "\ud83d", **COUNTED}}
+    frames = named_events(_response(done))
+    if streams:
+        assert (await told(house, RESPONSES, *frames)) == b"".join(frames)
+    else:
+        house.vendor.will(answer(json.loads(frames[-1].partition(b"data: ")[2])["response"]))
+        await house.post(RESPONSES, body_for(RESPONSES, streams=False))
+    url = f"{house.rig.gateway.url}/v1/responses/resp_1"
+    async with house.session.get(url, headers=house.headers) as response:
+        assert (await response.json())["instructions"] == "\ufffd"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param([b"data:\n\n"], id="no data"),
+        pytest.param([b"data: \n\n"], id="a blank"),
+        pytest.param([b"event: ping\ndata:\n\n"], id="an event without data"),
+    ],
+)
+async def test_an_empty_frame_says_nothing(house: House, odd: list[bytes]) -> None:
+    frames = [*events(chunk("Hello"), done=False), *odd, *events(chunk(" you"), chunk(finish="stop"))]
+    assert (await told(house, CHAT, *frames)) == b"".join(frames)
+    values = values_of(await told(house, MESSAGES, *frames))
+    assert values[-1]["type"] == "message_stop"
+
+
+async def test_done_may_have_blanks_behind_it(house: House) -> None:
+    frames = [*events(chunk("a"), done=False), b"data: [DONE] \n\n"]
+    assert (await told(house, CHAT, *frames)) == b"".join(frames)
+    assert values_of(await told(house, MESSAGES, *frames))[-1]["type"] == "message_stop"
+
+
+async def test_done_is_no_item_of_an_array(folder: Path) -> None:
+    async with opened(folder, three) as house:
+        received = await told(house, ARRAY % GEMINI, *events(candidate("Hi", finishReason="STOP")))
+        assert json.loads(received) == [candidate("Hi", finishReason="STOP")]
+
+
+async def test_a_byte_order_mark_costs_no_words(house: House) -> None:
+    frames = [b"\xef\xbb\xbf", *events(chunk("Hello"), chunk(finish="stop"))]
+    assert (await told(house, CHAT, *frames)) == b"".join(frames)
+    assert b"Hello" in (await told(house, MESSAGES, *frames))
+
+
+async def test_a_chunk_of_azures_filters_is_not_taken_for_the_usage(house: House) -> None:
+    filters = {**usage_chunk(None), "prompt_filter_results": [{"prompt_index": 0}]}
+    received = await told(house, CHAT, *events(filters, chunk("Hi"), chunk(finish="stop"), usage_chunk()))
+    assert received == b"".join(events(filters, chunk("Hi"), chunk(finish="stop")))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text", "status"),
+    [
+        pytest.param("text", b'"Hello there"', 200, id="a string"),
+        pytest.param("srt", b"1\n00:00:00,000 --> 00:00:01,000\nHello\n", 200, id="subtitles"),
+        pytest.param("json", b"Hello there", 502, id="no JSON where JSON is wanted"),
+    ],
+)
+async def test_a_transcript_that_is_labelled_json(folder: Path, wanted: str, text: bytes, status: int) -> None:
+    prices = (PriceConfig(model="whisper-1", meters={"audio_second": "1"}),)
+    async with opened(folder, prices=prices) as house:
+        house.vendor.will(answer(text))
+        form = aiohttp.FormData({"model": "whisper-1", "response_format": wanted})
+        form.add_field("file", b"RIFF" * 4000, filename="a.wav", content_type="audio/wav")
+        reply = await house.post("/v1/audio/transcriptions", form)
+        assert (reply.status, reply.body == text) == (status, status == 200)
+        assert ((await house.usage()).price_nanos > 0) == (status == 200)

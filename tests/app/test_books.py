@@ -1,0 +1,117 @@
+"""No answer that was given is lost to the books: not by a stop, and not by a database that somebody else has locked."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+import structlog
+from structlog.testing import capture_logs
+from tests.answers.house import (
+    LIVE,
+    PER_INPUT,
+    PER_OUTPUT,
+    PRICES,
+    USAGE,
+    channel,
+    chat_body,
+    chunk,
+    completion,
+    opened,
+)
+from tests.answers.vendor import Exchange, Vendor, answer, events, hang, stream
+from tests.app.rigs import opened_gateway
+
+from halley.app import gateway
+from halley.db import sqlite
+from halley.settings import Secret, Settings
+from halley.testing.gateway import settings_for
+
+WORDS = 50
+PATIENCE_S = 5.0
+
+
+@pytest.fixture
+async def vendor() -> AsyncGenerator[Vendor]:
+    async with Vendor() as running:
+        yield running
+
+
+def live_settings(folder: Path, vendor: Vendor) -> Settings:
+    return settings_for(
+        folder, channels=(channel(vendor),), prices=PRICES, bootstrap_key=Secret(LIVE), sandbox=False, drain_s=1.0
+    )
+
+
+@asynccontextmanager
+async def locked(path: Path) -> AsyncGenerator[None]:
+    """Somebody else, such as a backup, keeps the database to themselves."""
+    other = await asyncio.to_thread(sqlite3.connect, path, isolation_level=None, check_same_thread=False)
+    await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(other.close)
+
+
+async def test_a_stream_that_a_stop_cuts_is_charged_for_what_came(folder: Path, vendor: Vendor) -> None:
+    vendor.will(stream(*events(*[chunk("word ")] * WORDS, done=False), then=hang))
+    settings, headers = live_settings(folder, vendor), {"authorization": f"Bearer {LIVE}"}
+    async with aiohttp.ClientSession() as session:
+        async with opened_gateway(settings, key=LIVE) as rig:
+            url = f"{rig.gateway.url}/v1/chat/completions"
+            response = await session.post(url, json=chat_body(stream=True), headers=headers)
+            got = b""
+            while got.count(b"word") < WORDS:
+                got += await asyncio.wait_for(response.content.readany(), PATIENCE_S)
+        response.close()
+    async with opened_gateway(settings, key=LIVE) as rig:
+        row = await rig.world.db.read(lambda tx: tx.one("SELECT outcome, price_nanos FROM usage"))
+        assert row is not None
+        assert row["outcome"] == "cut"
+        assert row["price_nanos"] >= WORDS * PER_OUTPUT
+        assert await rig.open_holds() == 0
+        assert await rig.differences() == ()
+
+
+async def test_a_stop_does_not_wait_for_ever_for_books_that_cannot_be_closed(
+    folder: Path, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway, "BOOKS_S_MAX", 0.05)
+    # A logger of its own: one that was used before, in another test, may have kept where it wrote to.
+    monkeypatch.setattr(gateway, "_log", structlog.get_logger())
+    with capture_logs() as lines:
+        async with opened_gateway(live_settings(folder, vendor), key=LIVE) as rig:
+            rig.world.answering.add("ans_that_is_never_booked")
+    assert [line["answers"] for line in lines if line["event"] == "books_left_open"] == [1]
+
+
+async def test_an_answer_is_charged_once_whoever_has_locked_the_database_is_done(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.05)
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    async def slowly(exchange: Exchange) -> None:
+        asked.set()
+        await go.wait()
+        await answer(completion())(exchange)
+
+    async with opened(folder) as house:
+        house.vendor.will(slowly)
+        call = asyncio.gather(house.chat())
+        await asked.wait()
+        async with locked(folder / "halley.db"):
+            go.set()
+            [reply] = await call
+            refused = await house.chat()
+            assert (reply.status, refused.status) == (200, 503)
+            assert len(house.vendor.seen) == 1
+            assert await house.usages() == []
+        await house.rig.turn(10)
+        row = await house.usage()
+        expected = USAGE["prompt_tokens"] * PER_INPUT + USAGE["completion_tokens"] * PER_OUTPUT
+        assert (row.outcome, row.price_nanos) == ("succeeded", expected)
