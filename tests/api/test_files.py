@@ -1,17 +1,30 @@
 import json
+from collections.abc import AsyncIterable
 from typing import Any
 
 import pytest
 from tests.api.client import Client, Owner, Response
 
 from halley.api.endpoints.files import link_signature
+from halley.assets import ObjectStore, ObjectsUnavailable, Stored
 from halley.kernel import links
+from halley.kernel.vault import Vault
 from halley.testing.clock import FakeClock
 from halley.world import World
 
 FILES = "/replicate/v1/files"
 KIND = {"content-type": "multipart/form-data; boundary=XX"}
 DATA = bytes(range(256)) * 1_000
+
+
+class FullStore:
+    """A store on a disk that is full: what is there can be read and deleted."""
+
+    def __init__(self, inner: ObjectStore) -> None:
+        self.get, self.delete, self.remove_unfinished = inner.get, inner.delete, inner.remove_unfinished
+
+    async def put(self, key: str, chunks: AsyncIterable[bytes], *, bytes_max: int) -> Stored:
+        raise ObjectsUnavailable(f"No space left on device: {key}, {chunks}, {bytes_max}")
 
 
 def form(data: bytes = DATA, *, filename: str = "cat.png", kind: str = "image/png", **fields: str) -> list[bytes]:
@@ -139,6 +152,30 @@ async def test_a_link_signed_with_the_webhook_secret_downloads_until_it_ends(
     assert (await client.get(link.replace(expiry, str(int(expiry) + 1)))).status == 404
     clock.advance(61)
     assert (await client.get(link)).status == 404
+
+
+async def test_a_file_that_the_disk_does_not_take_is_503_with_when_to_come_again(
+    client: Client, owner: Owner, world: World
+):
+    world.objects = FullStore(world.objects)
+    refused = await upload(client, owner)
+
+    assert (refused.status, refused.headers["retry-after"]) == (503, "10")
+    assert await stored(world) == 0
+
+
+async def test_a_link_is_good_no_longer_when_what_signed_it_was_lost(
+    client: Client, owner: Owner, clock: FakeClock, world: World
+):
+    secret = (await client.get("/replicate/v1/webhooks/default/secret", owner.bearer)).json["key"]
+    file_id = (await upload(client, owner)).json["id"]
+    expiry = str(clock.now() // 1_000_000 + 60)
+    signature = link_signature(secret, "halley", file_id, expiry).replace("+", "%2B")
+    world.vault = Vault(b"another secret of the gateway, of a restore without it")
+
+    link = f"{FILES}/{file_id}/download?owner=halley&expiry={expiry}&signature={signature}"
+    assert (await client.get(link)).status == 404
+    assert (await client.get(f"{FILES}/{file_id}/download", owner.bearer)).body == DATA
 
 
 async def test_a_download_without_key_and_signature_is_401(client: Client, owner: Owner):

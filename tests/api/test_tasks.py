@@ -3,7 +3,9 @@ from typing import Any
 import pytest
 from tests.api.client import Client, Owner, finish, make_asset, make_task
 
+from halley.console.commands.world import NewWebhookSecret, new_webhook_secret
 from halley.kernel.ids import as_uuid
+from halley.kernel.vault import Vault
 from halley.testing.clock import FakeClock
 from halley.world import World
 
@@ -200,6 +202,23 @@ async def test_a_project_has_one_webhook_secret_that_stays(client: Client, owner
     assert first.startswith("whsec_")
     assert (await client.get(path, owner.bearer)).json["key"] == first
     assert (await client.get(path, stranger.bearer)).json["key"] != first
+
+
+async def test_a_webhook_secret_that_was_lost_with_the_gateways_own_says_how_it_is_replaced(
+    client: Client, owner: Owner, world: World
+):
+    path = "/replicate/v1/webhooks/default/secret"
+    lost = (await client.get(path, owner.bearer)).json["key"]
+    world.vault = Vault(b"another secret of the gateway, of a restore without it")
+    refused = await client.get(path, owner.bearer)
+
+    assert refused.status == 409
+    assert "halley webhooks rotate" in str(refused.json)
+    args = NewWebhookSecret(account="alice")
+    made = await new_webhook_secret(world, args, lambda _: None)
+    assert made.secret.startswith("whsec_")
+    assert made.secret != lost
+    assert (await client.get(path, owner.bearer)).json["key"] == made.secret
 
 
 @pytest.mark.parametrize("path", ["/callbacks/replicate/x", "/callbacks/nobody/x", f"/callbacks/bfl/{'0' * 26}.mac"])

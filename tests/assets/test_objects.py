@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from halley.assets import ObjectMissing, ObjectStore, ObjectTooLarge, open_objects
+from halley.assets import ObjectMissing, ObjectStore, ObjectsUnavailable, ObjectTooLarge, open_objects
 from halley.assets.objects import HEAD_BYTES, PART_BYTES, put_bytes, read_bytes
 
 LARGE = 2 * PART_BYTES + 12_345
@@ -53,6 +53,21 @@ async def test_empty_object_is_an_object(objects: ObjectStore):
     stored = await put_bytes(objects, "task/0", b"")
     assert (stored.size, stored.head) == (0, b"")
     assert await read_bytes(objects, "task/0", bytes_max=0) == b""
+
+
+async def test_a_folder_that_cannot_be_written_is_told_apart_from_a_stream_that_breaks(
+    in_folder: ObjectStore, folder: Path
+):
+    async def breaking() -> AsyncIterator[bytes]:
+        yield b"some"
+        raise ConnectionResetError
+
+    (folder / "task").touch()
+    with pytest.raises(ObjectsUnavailable, match="could not be written"):
+        await put_bytes(in_folder, "task/0", b"data")
+    with pytest.raises(ConnectionResetError):
+        await in_folder.put("other/0", breaking(), bytes_max=BYTES_MAX)
+    assert _files(folder) == [folder / "task"]
 
 
 async def test_put_replaces_what_was_there(objects: ObjectStore):

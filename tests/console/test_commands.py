@@ -243,7 +243,7 @@ async def test_a_webhook_that_was_given_up_is_shown_and_sent_again(operator: Ope
 
 
 def _give_up(tx: Tx, now: int) -> None:
-    [held] = webhooks.lease(tx, now=now, lease_us=1, limit=1)
+    [held] = webhooks.lease(tx, ["msg_1"], now=now, lease_us=1)
     noted = webhooks.failed(tx, held, status=410, error="410 from the receiver", due_at=None)
     assert noted
 

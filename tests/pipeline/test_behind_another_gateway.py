@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from tests.app.rigs import Rig, opened_gateway
 
+from halley.pipeline.vendor import origin_of, same_site
 from halley.settings import ChannelConfig, Secret
 from halley.testing.gateway import settings_for
+from halley.upstream.address import parse_target
 
 LIVE = "sk-a-live-key-of-the-first-start"
 CALLS = {
@@ -26,13 +28,12 @@ STREAMED = ("chat", "messages", "content")
 
 
 @pytest.fixture
-async def behind(tmp_path: Path) -> AsyncIterator[tuple[Rig, Rig]]:
-    """(the one that is called, the one behind it)."""
+async def behind(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[tuple[Rig, Rig]]:
+    """(the one that is called, the one behind it); a parameter is how the channels spell the host of the latter."""
     async with opened_gateway(settings_for(tmp_path / "b")) as second:
+        url = second.gateway.url.replace("127.0.0.1", getattr(request, "param", "127.0.0.1"))
         channels = tuple(
-            ChannelConfig(
-                name=vendor, vendor=vendor, base_url=second.gateway.url, api_key=Secret(second.key), models=("*",)
-            )
+            ChannelConfig(name=vendor, vendor=vendor, base_url=url, api_key=Secret(second.key), models=("*",))
             for vendor in ("gateway", "gateway_replicate")
         )
         settings = settings_for(tmp_path / "a", channels=channels, bootstrap_key=Secret(LIVE))
@@ -82,3 +83,30 @@ async def test_a_picture_goes_through_both(behind: tuple[Rig, Rig], form: str, v
     assert channel is not None
     assert channel.vendor == vendor
     assert (await second.last_task()).state == "succeeded"
+
+
+@pytest.mark.parametrize("behind", ["LocalHost"], indirect=True)
+async def test_an_output_is_fetched_from_a_private_vendor_however_its_host_is_spelled(behind: tuple[Rig, Rig]) -> None:
+    first, _ = behind
+    reply = await first.client.flux()
+    assert reply.status == 200, reply.text
+    assert (await first.ended((await first.last_task()).id)).state == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "link"),
+    [
+        pytest.param("http://10.0.0.7", "http://10.0.0.7/a.png", id="default port left out"),
+        pytest.param("http://10.0.0.7", "http://10.0.0.7:80/a.png", id="default port in the link"),
+        pytest.param("https://Vendor.Internal:443/v1", "https://vendor.internal/a.png", id="default port in the base"),
+        pytest.param("http://[fd00::7]:80", "http://[fd00::7]/a.png", id="IPv6"),
+    ],
+)
+def test_a_vendors_own_address_is_known_however_it_is_spelled(base_url: str, link: str) -> None:
+    assert origin_of(base_url) == parse_target(link).origin
+    assert same_site(base_url, link)
+
+
+@pytest.mark.parametrize("link", ["http://10.0.0.7:8080/a.png", "https://10.0.0.7/a.png", "http://a@10.0.0.7/a.png"])
+def test_another_port_scheme_or_user_is_another_site(link: str) -> None:
+    assert not same_site("http://10.0.0.7", link)

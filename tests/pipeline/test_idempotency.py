@@ -1,9 +1,12 @@
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import aiohttp
+import pytest
 from tests.app.rigs import Rig, opened_gateway
 
+from halley.db import DatabaseUnavailable
 from halley.testing.conformance.drive import PNG
 from halley.testing.gateway import settings_for
 from halley.testing.wire import Break
@@ -146,3 +149,24 @@ async def test_a_repeat_after_a_restart_is_answered_with_the_first(folder: Path)
         again = await rig.client.flux(key="one")
         assert again.json["id"] == first.json["id"]
         assert len(await rig.jobs("bfl")) == 1
+
+
+async def test_a_key_is_free_again_when_what_was_asked_for_failed_whyever(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, away = rig.world.db.write, ["insert_file"]
+
+    async def failing(name: str, unit: Any) -> Any:
+        if name in away:
+            away.remove(name)
+            raise DatabaseUnavailable
+        return await write(name, unit)
+
+    monkeypatch.setattr(rig.world.db, "write", failing)
+    statuses: list[int] = []
+    for _ in range(2):
+        form = aiohttp.FormData()
+        form.add_field("content", PNG, filename="a.png", content_type="image/png")
+        headers = {"idempotency-key": "one"}
+        statuses.append((await rig.client.call("POST", "/replicate/v1/files", data=form, headers=headers)).status)
+    assert statuses == [503, 201]

@@ -1,10 +1,12 @@
 """An order whose hold is on disk is seen through, whoever still waits for it."""
 
 import asyncio
+import threading
 
 import pytest
 from tests.app.rigs import Rig
 
+from halley.db import Tx
 from halley.kernel.faults import VendorUnreachable
 from halley.pipeline import call
 from halley.pipeline.admit import admit
@@ -107,3 +109,31 @@ async def test_money_of_an_order_that_nobody_waits_for_and_no_vendor_took_is_giv
         while await rig.open_holds():
             await rig.turn(0.05)
     assert (await rig.last_task()).state is TaskState.FAILED
+
+
+async def test_an_order_whose_caller_leaves_while_its_hold_is_written_is_sent(rig: Rig, vendor: SlowVendor) -> None:
+    await rig.serve_only("bfl")
+    vendor.may_answer.set()
+    begun, gate = threading.Event(), threading.Event()
+
+    def slow(_tx: Tx) -> None:
+        begun.set()
+        gate.wait(10)
+
+    async with asyncio.TaskGroup() as group:
+        writing = group.create_task(rig.world.db.write("slow", slow))
+        assert await asyncio.to_thread(begun.wait, 10)
+        ordering = group.create_task(_ordered(rig))
+        async with asyncio.timeout(10):
+            while not rig.world.db.waiting:
+                await rig.turn(0.01)
+        ordering.cancel()
+        await asyncio.wait((ordering,))
+        gate.set()
+        await writing
+    async with asyncio.timeout(10):
+        while not vendor.asked.is_set():
+            await rig.turn(0.05)
+        while (task := await rig.last_task()).state is TaskState.SUBMITTING:
+            await rig.turn(0.05)
+    assert task.vendor_task_id is not None

@@ -1,17 +1,27 @@
 """What callers' webhooks are told, in each format, signed, in order, and again until they are taken."""
 
+import asyncio
 import hashlib
 import hmac
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from standardwebhooks.webhooks import Webhook
 from tests.app.rigs import Rig, opened_gateway
+from tests.assets.rows import insert_task_row
 
+from halley.console.commands.world import NewWebhookSecret, new_webhook_secret
+from halley.db import Tx
+from halley.kernel.clock import MICROSECONDS
+from halley.kernel.ids import TaskId
+from halley.kernel.vault import Vault
 from halley.testing.gateway import settings_for
-from halley.testing.receiver import Receiver, receiving
+from halley.testing.receiver import Hook, Receiver, receiving
+from halley.webhooks import NewDelivery
+from halley.webhooks.store import enqueue
 
 
 @pytest.fixture
@@ -58,11 +68,7 @@ async def test_a_replicate_webhook_is_told_each_event_once_with_its_signature(to
     for hook in receiver.hooks:
         assert hook.json["id"] == accepted.json["id"]
         assert hook.json["webhook"] == receiver.url
-        signature = Webhook(secret)
-        expected = signature.sign(
-            hook.headers["webhook-id"], _moment(hook.headers["webhook-timestamp"]), hook.body.decode()
-        )
-        assert hook.headers["webhook-signature"] == expected
+        assert hook.headers["webhook-signature"] == _signed(hook, secret)
     assert len({hook.headers["webhook-id"] for hook in receiver.hooks}) == 3
 
 
@@ -70,6 +76,18 @@ async def test_a_replicate_webhook_is_signed_though_nobody_asked_for_the_secret(
     await told.client.replicate(outer={"webhook": receiver.url, "webhook_events_filter": ["completed"]})
     await _hooks(told, receiver, 1)
     assert receiver.hooks[0].headers["webhook-signature"].startswith("v1,")
+
+
+async def test_a_webhook_whose_secret_was_lost_goes_out_with_a_new_one(told: Rig, receiver: Receiver) -> None:
+    await told.client.call("GET", "/replicate/v1/webhooks/default/secret")
+    told.world.vault = Vault(b"another secret of the gateway, of a restore without it")
+    await told.client.replicate(outer={"webhook": receiver.url, "webhook_events_filter": ["completed"]})
+    await told.pass_time(60)
+    assert receiver.hooks == []
+    made = await new_webhook_secret(told.world, NewWebhookSecret(account="default"), lambda _: None)
+    await _hooks(told, receiver, 1, within_s=3_600)
+    [hook] = receiver.hooks
+    assert hook.headers["webhook-signature"] == _signed(hook, made.secret)
 
 
 async def test_only_the_events_that_were_asked_for_are_told(told: Rig, receiver: Receiver) -> None:
@@ -108,8 +126,24 @@ async def test_a_receiver_that_is_gone_is_left_alone(told: Rig, receiver: Receiv
 async def test_a_webhook_is_given_up_after_the_schedule(told: Rig, receiver: Receiver) -> None:
     receiver.answers.extend([500] * 20)
     await told.client.flux(webhook_url=receiver.url)
-    await told.pass_time(6 * 86_400, step_s=1_800)
-    assert len(receiver.hooks) == 10
+    await told.ended((await told.last_task()).id)
+    world = told.world
+
+    async def tries() -> tuple[int, int, int | None]:
+        (row,) = await world.db.read(lambda tx: tx.all("SELECT attempts, fence, due_at FROM outbox"))
+        return row["attempts"], row["fence"], row["due_at"]
+
+    made, leased, due_at = await tries()
+    while due_at is not None:
+        # Small steps while a try is under way: a large one would end its lease, and it would be made twice.
+        if leased == made:
+            told.clock.advance(max(0, due_at - world.clock.now()) / MICROSECONDS)
+        before = made
+        async with asyncio.timeout(20):
+            while made == before:
+                await told.turn(0.05)
+                made, leased, due_at = await tries()
+    assert world.clock.now() - (await told.last_task()).created_at > 3 * 86_400 * MICROSECONDS
     await told.pass_time(3 * 86_400, step_s=7_200)
     assert len(receiver.hooks) == 10
 
@@ -123,6 +157,18 @@ async def test_a_webhook_survives_a_restart(folder: Path, receiver: Receiver) ->
         key, clock = rig.key, rig.clock
     async with opened_gateway(settings, key=key, clock=clock) as rig:
         await _hooks(rig, receiver, 2, within_s=600)
+
+
+@pytest.mark.parametrize("head", [pytest.param(256, id="in sight"), pytest.param(8, id="behind the head of the queue")])
+async def test_receivers_of_one_account_that_never_answer_hold_up_no_other_account(
+    told: Rig, receiver: Receiver, head: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("halley.webhooks.store.HEAD_MAX", head)
+    async with _silence(told) as url:
+        await told.world.db.write("test", lambda tx: [_enqueue(tx, f"{n:03}", "acct_1", url) for n in range(100)])
+        await told.pass_time(2, step_s=0.1)
+        await told.world.db.write("test", lambda tx: _enqueue(tx, "100", "acct_2", receiver.url))
+        await _hooks(told, receiver, 1, within_s=20)
 
 
 async def test_a_webhook_into_the_private_network_is_refused_at_once(rig: Rig) -> None:
@@ -139,6 +185,52 @@ async def test_a_refused_order_tells_nothing_but_its_end(told: Rig, receiver: Re
     assert refused.status == 422
     await told.pass_time(60)
     assert receiver.hooks == []
+
+
+@asynccontextmanager
+async def _silence(rig: Rig) -> AsyncGenerator[str]:
+    """A receiver that takes connections and says nothing until it is left; the clock does not stand still for it."""
+    taken: list[asyncio.StreamWriter] = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken.append(writer)
+        rig.wire.busy -= 1
+        try:
+            await reader.read()
+        finally:
+            rig.wire.busy += 1
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+    finally:
+        server.close()
+        for writer in taken:
+            writer.close()
+
+
+def _enqueue(tx: Tx, number: str, account: str, url: str) -> None:
+    """A webhook of a task of its own."""
+    insert_task_row(tx, f"task-{number}")
+    delivery = NewDelivery(
+        id=f"msg_{number}",
+        task_id=TaskId(f"task-{number}"),
+        account_id=account,
+        project_id="proj_1",
+        livemode=False,
+        dialect="flux",
+        event="completed",
+        url=url,
+        body=b"{}",
+        created_at=1,
+    )
+    assert enqueue(tx, delivery)
+
+
+def _signed(hook: Hook, secret: str) -> str:
+    """What signs it rightly."""
+    when = _moment(hook.headers["webhook-timestamp"])
+    return Webhook(secret).sign(hook.headers["webhook-id"], when, hook.body.decode())
 
 
 def _moment(seconds: str) -> datetime:

@@ -237,6 +237,18 @@ async def test_stranded_tasks_are_read_in_bounds(rows: Rows) -> None:
     assert len(await _stranded(rows, others=set(), submitting=set(), limit=3)) == 3
 
 
+async def test_giving_up_is_put_off_for_what_is_unknown_and_old(rows: Rows) -> None:
+    old, young = await rows.running(), await rows.running(deadline_at=rows.clock.now() + 900 * SECOND)
+    runs = await rows.running()
+    for task in (old, young):
+        await rows.move(task, TaskState.UNKNOWN)
+    until = rows.clock.now() + 700 * SECOND
+    await rows.db.write("put_off", lambda tx: tasks.put_off_giving_up(tx, until))
+    assert (await rows.now(old)).deadline_at == until
+    assert (await rows.now(young)).deadline_at == young.deadline_at
+    assert (await rows.now(runs)).deadline_at == runs.deadline_at
+
+
 async def test_large_bodies_are_deleted_only_after_the_end(rows: Rows) -> None:
     running = await rows.running(body=None, body_object="bodies/a")
     ended = await rows.running(body=None, body_object="bodies/b")

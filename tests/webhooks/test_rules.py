@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from halley.kernel.clock import MICROSECONDS, parse_time
-from halley.webhooks import DeliveryState, Verdict, next_attempt, verdict
+from halley.webhooks import DeliveryState, Places, Verdict, Waiting, next_attempt, verdict
 from halley.webhooks.rules import ATTEMPTS_MAX, RETRY_AFTER_MAX_S, SCHEDULE_S, retry_after_s
 
 NOW = parse_time("2026-11-22T12:00:00Z")
@@ -86,3 +86,23 @@ def test_retry_after_is_seconds_or_a_date(value: str | None, expected: int | Non
 def test_retry_after_never_raises(value: str):
     seconds = retry_after_s(value, NOW)
     assert seconds is None or seconds >= 0
+
+
+def test_no_account_takes_more_places_than_it_leaves_free():
+    waiting = [Waiting(f"{account}{n}", account) for account in "abc" for n in range(100)]
+    places = Places(64, ())
+    given = places.give(waiting)
+    assert [sum(each.startswith(account) for each in given) for account in "abc"] == [32, 16, 8]
+    assert places.free == 8
+    assert places.full() == ["a", "b", "c"]
+
+
+def test_what_is_on_its_way_already_counts():
+    places = Places(33, "a" * 31)
+    assert places.full() == []
+    assert places.give([Waiting("1", "a"), Waiting("2", "a"), Waiting("3", "b")]) == ["1", "3"]
+    assert places.full() == ["a"]
+
+
+def test_the_last_place_goes_to_who_has_none():
+    assert Places(1, "a").give([Waiting("1", "a"), Waiting("2", "b"), Waiting("3", "c")]) == ["2"]

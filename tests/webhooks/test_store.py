@@ -18,6 +18,7 @@ from halley.webhooks.store import (
     backlog,
     delivered,
     deliveries_of,
+    due,
     enqueue,
     failed,
     find_delivery,
@@ -66,7 +67,8 @@ async def _enqueue(db: Database, *new: NewDelivery) -> list[bool]:
 
 
 async def _lease(db: Database, now: int, limit: int = 10) -> list[Delivery]:
-    return await db.write("test", partial(lease, now=now, lease_us=LEASE, limit=limit))
+    waiting = [each.id for each in await db.read(partial(due, now=now))][:limit]
+    return await db.write("test", partial(lease, delivery_ids=waiting, now=now, lease_us=LEASE))
 
 
 async def _fail(db: Database, delivery: Delivery, due_at: int | None, error: str = "500 from the receiver") -> bool:
@@ -120,6 +122,23 @@ async def test_lease_takes_only_what_is_due_the_longest_due_first_and_no_more_th
     assert await _lease(outbox, now=20) == []
 
 
+async def test_what_waits_behind_other_accounts_is_found_by_reading_past_them(
+    outbox: Database, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("halley.webhooks.store.HEAD_MAX", 1)
+    other = msgspec.structs.replace(_new(COMPLETED, task="task-b", created_at=11), account_id="acct_2")
+    await _enqueue(outbox, _new(), other)
+    assert await outbox.read(lambda tx: due(tx, 20)) == [(START, "acct_1")]
+    assert await outbox.read(lambda tx: due(tx, 20, without=["acct_1"])) == [(COMPLETED, "acct_2")]
+    assert await outbox.read(lambda tx: due(tx, 20, without=["acct_1", "acct_2"])) == []
+
+
+async def test_what_was_leased_meanwhile_is_not_leased_again(outbox: Database):
+    await _enqueue(outbox, _new())
+    await _lease(outbox, now=10)
+    assert await outbox.write("test", partial(lease, delivery_ids=[START, "msg_none"], now=11, lease_us=LEASE)) == []
+
+
 async def test_lease_ends_and_the_next_holder_has_a_higher_fence(outbox: Database):
     await _enqueue(outbox, _new())
     [first] = await _lease(outbox, now=10)
@@ -142,7 +161,7 @@ async def test_two_replicas_never_hold_the_same_delivery(outbox: Database, datab
     # On SQLite there is one process; two connections to one file must still never hold the same.
     await _enqueue(outbox, _new("msg_1"), _new("msg_2", task="task-b"))
     async with opened(database_url, wakeups) as other:
-        taken = await asyncio.gather(*(_lease(each, now=10, limit=1) for each in (outbox, other) * 4))
+        taken = await asyncio.gather(*(_lease(each, now=10) for each in (outbox, other) * 4))
     assert sorted(each.id for leased in taken for each in leased) == ["msg_1", "msg_2"]
 
 

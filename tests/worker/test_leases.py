@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from tests.app.rigs import Rig
 
+from halley.db import DatabaseUnavailable, WriterOverloaded
 from halley.testing.clock import FakeClock
 from halley.worker.leases import LeaseLoop
 
@@ -21,11 +22,15 @@ class Rows:
         self.clock = clock
         self.due: dict[str, int] = {}
         self.leases: list[list[str]] = []
+        self.refusals: list[Exception] = []
+        """What the next leases fail with."""
 
     def add(self, *names: str, after_s: float = 0) -> None:
         self.due |= dict.fromkeys(names, self.clock.now() + int(after_s * SECOND))
 
     async def lease(self, limit: int) -> Sequence[tuple[str, str]]:
+        if self.refusals:
+            raise self.refusals.pop()
         taken = [name for name, due in self.due.items() if due <= self.clock.now()][:limit]
         self.due |= dict.fromkeys(taken, self.clock.now() + 60 * SECOND)
         self.leases.append(taken)
@@ -124,6 +129,22 @@ async def test_no_more_are_worked_on_at_once_than_allowed(running: Running) -> N
     assert running.begun == ["a", "b"]
     running.gate.set()
     await running.until(lambda: sorted(running.done) == ["a", "b", "c", "d"])
+
+
+@pytest.mark.parametrize("error", [DatabaseUnavailable("away"), WriterOverloaded("lease")], ids=["away", "overloaded"])
+async def test_a_database_that_cannot_lease_now_is_asked_again_while_what_runs_goes_on(
+    running: Running, error: Exception
+) -> None:
+    running.gate.clear()
+    running.rows.add("a")
+    running.wake()
+    await running.until(lambda: running.begun == ["a"])
+    running.rows.refusals.append(error)
+    running.rows.add("b")
+    running.wake()
+    await running.until(lambda: running.begun == ["a", "b"])
+    running.gate.set()
+    await running.until(lambda: running.done == ["a", "b"])
 
 
 async def test_one_bad_row_does_not_stop_the_others(running: Running) -> None:

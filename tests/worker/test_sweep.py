@@ -59,6 +59,27 @@ async def test_what_nobody_carries_on_submitting_is_unknown_and_looked_for(rig: 
         assert await rig.open_holds() == 1
 
 
+async def test_what_was_left_long_ago_is_looked_for_before_it_is_given_up(rig: Rig) -> None:
+    rows = Rows(rig.world.db, rig.world.ids, rig.clock)
+    long_ago = rig.clock.now() - 86_400 * 1_000_000
+    channel = next(one for one in rig.world.sandbox if one.vendor == "replicate")
+    await _hold(rig, "hold_lost", boot_id="boot_dead", kind="task")
+    lost = await rows.submitting(
+        boot_id="boot_dead",
+        hold_id="hold_lost",
+        channel_id=channel.id,
+        vendor="replicate",
+        deadline_at=long_ago,
+    )
+
+    async def searched() -> bool:
+        return "GET /v1/predictions" in await rig.requests("replicate")
+
+    await rig.settle(searched)
+    await rig.pass_time(600)
+    assert (await rows.now(lost)).state is TaskState.UNKNOWN
+
+
 async def test_holds_of_answers_of_a_dead_process_are_voided_and_those_of_tasks_stay(rig: Rig) -> None:
     await _hold(rig, "hold_answer", boot_id="boot_dead", kind="answer")
     await _hold(rig, "hold_task", boot_id="boot_dead", kind="task")

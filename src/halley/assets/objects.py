@@ -39,6 +39,10 @@ class ObjectTooLarge(Exception):
     """More bytes came than were allowed; nothing was stored."""
 
 
+class ObjectsUnavailable(OSError):
+    """The store did not take it, be it that the disk is full; nothing was stored."""
+
+
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """What was put."""
 
@@ -63,7 +67,10 @@ class ObjectStore(Protocol):
     """Where bytes are kept."""
 
     async def put(self, key: str, chunks: AsyncIterable[bytes], *, bytes_max: int) -> Stored:
-        """Store a stream, in place of what was there. If the stream fails or is too long, nothing has changed."""
+        """Store a stream, in place of what was there. If the stream fails or is too long, nothing has changed.
+
+        Raises `ObjectTooLarge`, or `ObjectsUnavailable`.
+        """
         ...
 
     async def get(self, key: str, *, start: int = 0, end: int | None = None) -> Found:
@@ -196,8 +203,8 @@ class _FolderObjects:
         meter = _Meter(key, bytes_max)
         try:
             async for part in meter.parts(chunks):
-                await _in_thread(lambda part=part: _append(staged, part))
-            await _in_thread(lambda: _publish(self._folder, staged, target))
+                await _written(lambda part=part: _append(staged, part))
+            await _written(lambda: _publish(self._folder, staged, target))
         except BaseException:
             await _in_thread(lambda: staged.unlink(missing_ok=True))
             raise
@@ -252,6 +259,14 @@ async def _in_thread(work: Callable[[], T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait((job,))
         raise
+
+
+async def _written(work: Callable[[], None]) -> None:
+    """Write to the folder. What the stream itself raises is none of the folder's errors."""
+    try:
+        await _in_thread(work)
+    except OSError as error:
+        raise ObjectsUnavailable(str(error)) from error
 
 
 def _append(path: Path, part: bytes) -> None:

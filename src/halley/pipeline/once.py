@@ -1,17 +1,18 @@
 """`Idempotency-Key`: a repeat of a request gives the first answer, also while the first is still running."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from halley.accounts.model import Caller
-from halley.db import Tx
+from halley.db import DatabaseUnavailable, Tx, WriterOverloaded
 from halley.idempotency import store as idempotency
 from halley.idempotency.model import Answer as Kept
 from halley.idempotency.model import Attempt, Existing
 from halley.idempotency.rules import KEPT_US, fingerprint, topic
 from halley.kernel import codec
-from halley.kernel.faults import Fault, KeyReused, NotReplayable, StillRunning
-from halley.pipeline.persist import write_surely
+from halley.kernel.faults import KeyReused, NotReplayable, StillRunning
+from halley.pipeline.persist import to_its_end, write_surely
 from halley.pipeline.request import RequestContext
 from halley.pipeline.view import load
 from halley.tasks import Task, TaskState
@@ -28,7 +29,7 @@ REPLAYED = "idempotency-replayed"
 async def run_once(
     world: World, caller: Caller, request: RequestContext, body: Any, act: Callable[[], Awaitable[Answer]]
 ) -> Answer:
-    """Do something that is not an order at most once per key. `body` is what tells one request from another."""
+    """Do something that is not an order once per key. `body` is what tells one request from another."""
     if request.idempotency_key is None:
         return await act()
     begun = await claim(world, caller, request, body)
@@ -36,15 +37,30 @@ async def run_once(
         return await replay(world, caller, request, begun)
     try:
         answer = await act()
-    except Fault:
-        await forget(world, caller, request)
+        await world.db.write("finish", lambda tx: finish(tx, world, caller, request, answer))
+    except BaseException:
+        # Whatever was done was not told: what may be done twice may be asked for again with the same key.
+        await asyncio.shield(forget(world, caller, request))
         raise
-    await world.db.write("finish", lambda tx: finish(tx, world, caller, request, answer))
     return answer
 
 
 async def claim(world: World, caller: Caller, request: RequestContext, body: Any) -> Existing | None:
-    """Claim the key for this request; give what it stands for. Only for what may be done twice after a crash."""
+    """Claim the key for this request; give what it stands for. Only for what may be done twice after a crash.
+
+    A caller who leaves meanwhile has claimed nothing.
+    """
+    claiming = asyncio.ensure_future(_claim(world, caller, request, body))  # noqa: TID251 - awaited right here
+    try:
+        return await asyncio.shield(claiming)
+    except asyncio.CancelledError:
+        await asyncio.wait((claiming,))
+        if claiming.exception() is None and claiming.result() is None:
+            await to_its_end(forget(world, caller, request))
+        raise
+
+
+async def _claim(world: World, caller: Caller, request: RequestContext, body: Any) -> Existing | None:
     begun = await world.db.write("begin", lambda tx: begin(tx, world, caller, request, body))
     if begun is not None and await _take_over(world, caller, request, body, begun):
         return None
@@ -52,10 +68,20 @@ async def claim(world: World, caller: Caller, request: RequestContext, body: Any
 
 
 async def forget(world: World, caller: Caller, request: RequestContext) -> None:
-    """Nothing was done: the next request with this key starts anew."""
+    """Nothing was done: the next request with this key starts anew; at once, or when the database is back."""
     key = request.idempotency_key
     assert key is not None
-    await write_surely(world, "forget", lambda tx: idempotency.forget(tx, key_id=caller.key_id, value=key))
+
+    def unit(tx: Tx) -> None:
+        idempotency.forget(tx, key_id=caller.key_id, value=key)
+
+    try:
+        await world.db.write("forget", unit)
+    except (DatabaseUnavailable, WriterOverloaded):
+        # Nobody is kept waiting for that.
+        insisting = asyncio.ensure_future(write_surely(world, "forget", unit))  # noqa: TID251 - the world keeps it
+        world.insisting.add(insisting)
+        insisting.add_done_callback(world.insisting.discard)
 
 
 async def known(world: World, caller: Caller, request: RequestContext, body: Any) -> Existing | None:

@@ -1,8 +1,10 @@
 """Outputs become assets: streamed from the vendor's link into our store, before the task may count as succeeded."""
 
+import hashlib
 from collections.abc import AsyncIterator
 
-from halley.assets import Asset, ObjectTooLarge
+from halley.assets import Asset, ObjectMissing, ObjectTooLarge, Stored
+from halley.assets.objects import HEAD_BYTES
 from halley.assets.rules import asset_key, image_size, sniff
 from halley.catalogue.meters import measured_outputs
 from halley.kernel.clock import MICROSECONDS
@@ -31,7 +33,7 @@ class OutputUnreachable(Exception):
 async def mirror(
     world: World, task: Task, channel: Channel, report: Report
 ) -> tuple[tuple[Asset, ...], dict[str, int]]:
-    """Store every output of a report; give their rows and what they count by meter.
+    """Store every output of a report that is not stored yet; give their rows and what they count by meter.
 
     Raises `LinkDead`, or `OutputUnreachable` when a later try may succeed.
     """
@@ -40,9 +42,39 @@ async def mirror(
     if len(report.outputs) > IMAGES_MAX:
         message = f"{len(report.outputs)} outputs, at most {IMAGES_MAX} are stored"
         raise OutputUnreachable(message)
-    assets = tuple([await _store(world, task, channel, n, output) for n, output in enumerate(report.outputs)])
+    # Of several, a look before this one may have stored the first before its time was over.
+    assets = await _kept(world, task, len(report.outputs)) if len(report.outputs) > 1 else []
+    for n in range(len(assets), len(report.outputs)):
+        assets.append(await _store(world, task, channel, n, report.outputs[n]))
     sizes = [(asset.width, asset.height) for asset in assets if asset.width and asset.height]
-    return assets, measured_outputs(sizes) if len(sizes) == len(assets) else {}
+    return tuple(assets), measured_outputs(sizes) if len(sizes) == len(assets) else {}
+
+
+async def forget_outputs(world: World, task: Task) -> None:
+    """Delete what was stored of a task that did not succeed: no row names it, so no sweep would ever find it."""
+    await world.objects.delete([asset_key(task.id, n) for n in range(IMAGES_MAX)])
+
+
+async def _kept(world: World, task: Task, count: int) -> list[Asset]:
+    """Give the first outputs as far as they are stored: one after the other, each whole or not at all."""
+    kept: list[Asset] = []
+    for n in range(count):
+        try:
+            stored = await _read_back(world, asset_key(task.id, n))
+        except ObjectMissing:
+            break
+        kept.append(_asset(world, task, n, stored))
+    return kept
+
+
+async def _read_back(world: World, key: str) -> Stored:
+    """Look at an object as `put` did. Raises `ObjectMissing`."""
+    found = await world.objects.get(key)
+    digest, head = hashlib.sha256(), bytearray()
+    async for chunk in found.chunks:
+        digest.update(chunk)
+        head += chunk[: HEAD_BYTES - len(head)]
+    return Stored(key=key, sha256=digest.hexdigest(), size=found.size, head=bytes(head))
 
 
 async def _store(world: World, task: Task, channel: Channel, n: int, output: Output) -> Asset:
@@ -65,6 +97,10 @@ async def _put(world: World, task: Task, n: int, chunks: AsyncIterator[bytes]) -
     world.failpoints.hit("asset.before_put")
     stored = await world.objects.put(asset_key(task.id, n), chunks, bytes_max=OUTPUT_BYTES_MAX)
     world.failpoints.hit("asset.after_put")
+    return _asset(world, task, n, stored)
+
+
+def _asset(world: World, task: Task, n: int, stored: Stored) -> Asset:
     size = image_size(stored.head)
     now = world.clock.now()
     return Asset(

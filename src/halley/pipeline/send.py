@@ -1,5 +1,7 @@
 """send: one channel after another until one takes the order. Never twice where the first may have taken it."""
 
+import math
+
 import msgspec
 
 from halley.kernel import faults
@@ -30,7 +32,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def send(world: World, submission: Submission, task: Task, attempts: list[Attempt], own: OwnInputs) -> Sent:
-    """Ask the channels in turn.
+    """Ask the channels in turn, passing over those that rest or are full: an order waits for nobody.
 
     Raises the caller's fault when a vendor refuses the order, else the last channel's when none took it: in both
     cases no vendor has it.
@@ -38,19 +40,27 @@ async def send(world: World, submission: Submission, task: Task, attempts: list[
     last: Fault | None = None
     tried = 0
     for attempt in attempts:
-        if not may_try(world, attempt.channel, SUBMIT):
+        channel, now_s = attempt.channel, world.clock.monotonic()
+        if not world.bounds.enter(channel, now_s):
+            last = _full(world, submission.order, channel, now_s)
+            continue
+        if not may_try(world, channel, SUBMIT):
+            world.bounds.give_back(channel, now_s)
             continue
         tried += 1
-        if attempt is not attempts[0]:
-            # Also where the first was passed over: the row names the one that was asked.
-            await _note_next(world, task.id, attempt, tried)
         try:
+            if attempt is not attempts[0]:
+                # Also where the first was passed over: the row names the one that was asked.
+                await _note_next(world, task.id, attempt, tried)
             accepted = await _ask(world, submission, task.id, attempt, own)
         except faults.OutcomeUnknown:
             accepted = None
         except faults.VendorFault as error:
             last = error
+            _let_rest(world, channel, error)
             continue
+        finally:
+            world.bounds.leave(channel.id)
         return Sent(attempt=attempt, accepted=accepted, first=attempt is attempts[0])
     raise last or _all_rest(submission.order)
 
@@ -65,6 +75,15 @@ def callback_url(world: World, task_id: TaskId, channel: Channel) -> str | None:
     if tasks_of(vendor).callbacks is None or not base.startswith(("https://", "http://127.0.0.1", "http://localhost")):
         return None
     return f"{base.rstrip('/')}/callbacks/{vendor.name}/{task_id}.{world.vault.mac('callback', task_id)}"
+
+
+def callback_urls(world: World, task_id: TaskId, channel: Channel) -> tuple[str, ...]:
+    """List all addresses that the vendor may have been given for a task: the gateway's secret may be another since."""
+    newest = callback_url(world, task_id, channel)
+    if newest is None:
+        return ()
+    unsigned = newest.rpartition(".")[0]
+    return tuple(f"{unsigned}.{mac}" for mac in world.vault.macs("callback", task_id))
 
 
 def read_directive(order: ImageOrder, request: RequestContext) -> Directive | None:
@@ -98,6 +117,17 @@ async def _ask(world: World, submission: Submission, task_id: TaskId, attempt: A
         raise faults.OutcomeUnknown(message) from error
     note_health(world, channel, SUBMIT, well=True)
     return accepted
+
+
+def _let_rest(world: World, channel: Channel, fault: Fault) -> None:
+    """Leave a channel alone for as long as its vendor asked."""
+    if fault.retry_after_s and not channel.simulated:
+        world.health.rest(channel.id, SUBMIT, world.clock.monotonic(), fault.retry_after_s)
+
+
+def _full(world: World, order: ImageOrder, channel: Channel, now_s: float) -> Fault:
+    message = f"All channels for `{order.model}` are busy; try again soon"
+    return faults.VendorBusy(message, retry_after_s=max(1, math.ceil(world.bounds.wait_s(channel, now_s))))
 
 
 def _all_rest(order: ImageOrder) -> Fault:

@@ -19,6 +19,7 @@ from halley.kernel.money import Nanos
 from halley.kernel.order import Failure, FailureCode
 from halley.pipeline.admit import confirm
 from halley.pipeline.lookup import Asked, Found, Written, lookup_of
+from halley.pipeline.outputs import forget_outputs
 from halley.pipeline.request import RequestContext
 from halley.pipeline.settle import End, end_in, quantities_of
 from halley.pipeline.vendor import call_vendor, same_site
@@ -237,6 +238,8 @@ async def resolve(
     written = await world.db.write("resolve", lambda tx: _resolve(tx, world, task, post, attach))
     if written is None:
         raise Conflict("The task moved at the same moment; look at it again")
+    if ended(written.state):
+        await forget_outputs(world, task)
     return written
 
 

@@ -9,8 +9,9 @@ from halley.kernel.clock import MICROSECONDS
 from halley.kernel.faults import Fault
 from halley.routing import Channel
 from halley.routing.headers import Header, open_headers
+from halley.upstream.address import parse_target
 from halley.upstream.client import UpstreamRequest
-from halley.upstream.errors import NotSent, UpstreamError
+from halley.upstream.errors import NotSent, Refused, UpstreamError
 from halley.vendors.contract import Vendor, VendorCall, VendorReply, tasks_of
 from halley.world import World
 from halley.world.figures import Count, Time
@@ -83,9 +84,15 @@ def note_health(world: World, channel: Channel, operation: str, *, well: bool) -
 
 
 def origin_of(url: str) -> str:
-    """Give scheme, host and port of a URL."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+    """Give scheme, host and port of a URL in the guard's one spelling, in which `http://A` is `http://a:80`.
+
+    A URL that the guard would refuse is left as it is spelled.
+    """
+    try:
+        return parse_target(url).origin
+    except Refused:
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.netloc}"
 
 
 def _request(world: World, way: _Way, call: VendorCall, base_url: str) -> UpstreamRequest:
@@ -159,9 +166,9 @@ def same_site(base_url: str, url: str) -> bool:
     if url.startswith(f"{base_url.rstrip('/')}/"):
         # What nearly all are, told without taking them apart.
         return True
-    base, target = urlsplit(base_url), urlsplit(url)
-    if (base.scheme, base.netloc) == (target.scheme, target.netloc):
+    if origin_of(base_url) == origin_of(url):
         return True
+    base, target = urlsplit(base_url), urlsplit(url)
     parent = (base.hostname or "").partition(".")[2]
     named = "." in parent and not parent.rpartition(".")[2].isdecimal()
     return named and target.scheme == base.scheme and (target.hostname or "").endswith(f".{parent}")

@@ -178,6 +178,16 @@ def release_all_leases(tx: Tx) -> None:
     tx.run("UPDATE tasks SET lease_until = 0 WHERE due_at IS NOT NULL AND lease_until > 0")
 
 
+def put_off_giving_up(tx: Tx, deadline_at: int) -> None:
+    """Let no task of unknown outcome have an older deadline than this: until it is given up counts from there."""
+    tx.run(
+        # The first condition says nothing new, but without it SQLite does not use its index of open tasks.
+        "UPDATE tasks SET deadline_at = :deadline WHERE state IN ('submitting', 'running', 'unknown')"
+        " AND state = 'unknown' AND deadline_at < :deadline",
+        {"deadline": deadline_at},
+    )
+
+
 def next_due(tx: Tx, which: Due, now: int) -> int | None:
     """When the next task that nobody has leased wants attention."""
     scope, params = _scope(which)

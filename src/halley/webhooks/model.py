@@ -1,6 +1,7 @@
 """One event on its way to a caller's URL."""
 
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -47,6 +48,13 @@ class Delivery(NewDelivery, frozen=True, kw_only=True):
     last_status: int | None
     last_error: str | None
     delivered_at: int | None
+
+
+class Waiting(NamedTuple):
+    """A delivery that is due, and whose it is."""
+
+    id: str
+    account_id: str
 
 
 class Backlog(msgspec.Struct, frozen=True, kw_only=True):

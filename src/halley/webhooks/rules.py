@@ -1,12 +1,17 @@
-"""When a webhook is tried again, and what a receiver's status means. The schedule is that of Standard Webhooks."""
+"""Whose webhook is sent next, when one is tried again, and what a receiver's status means.
+
+The schedule is that of Standard Webhooks.
+"""
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from email.utils import parsedate_to_datetime
 
 import msgspec
 
 from halley.kernel.clock import MICROSECONDS
-from halley.webhooks.model import DeliveryState
+from halley.webhooks.model import DeliveryState, Waiting
 
 _MINUTE_S, _HOUR_S = 60, 3_600
 SCHEDULE_S = (
@@ -38,6 +43,32 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     state: DeliveryState
     due_at: int | None = None
+
+
+class Places:
+    """Places for deliveries on their way, parted so that receivers who hang hold up their own account's only.
+
+    No account takes more of them than it leaves free: one has half, a second half of what is left, and so on.
+    """
+
+    def __init__(self, free: int, taken: Iterable[str]) -> None:
+        """`taken` names the account of each delivery that is on its way."""
+        self.free = free
+        self._taken = Counter(taken)
+
+    def give(self, waiting: Iterable[Waiting]) -> list[str]:
+        """Give places to those whose turn it is; their ids."""
+        given: list[str] = []
+        for each in waiting:
+            if self._taken[each.account_id] < self.free:
+                self._taken[each.account_id] += 1
+                self.free -= 1
+                given.append(each.id)
+        return given
+
+    def full(self) -> list[str]:
+        """Name the accounts that may have no more now."""
+        return [account for account, taken in self._taken.items() if taken >= self.free]
 
 
 def next_attempt(attempts: int, now: int, jitter: float = 0.0) -> int | None:

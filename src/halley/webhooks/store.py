@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from halley.db import Row, Tx
-from halley.webhooks.model import Backlog, Delivery, DeliveryState, NewDelivery
+from halley.webhooks.model import Backlog, Delivery, DeliveryState, NewDelivery, Waiting
 
 TOPIC = "webhooks"
 """Woken when a delivery has become due sooner than the worker knew."""
 HOLDS_BACK_ATTEMPTS = 3
 """An event waits for the earlier ones of its task until those have failed this often."""
 ERROR_LENGTH_MAX = 500
+HEAD_MAX = 256
+"""How much of the queue of due deliveries a worker looks at for its next leases."""
 
 _INSERT = """
 INSERT INTO outbox (id, task_id, account_id, project_id, livemode, dialect, event, url, secret, body, state, due_at,
@@ -20,8 +22,8 @@ VALUES (:id, :task_id, :account_id, :project_id, :livemode, :dialect, :event, :u
 ON CONFLICT (task_id, event) DO NOTHING
 """
 _DUE = """
-SELECT * FROM outbox
-WHERE due_at IS NOT NULL AND due_at <= :now AND NOT EXISTS (
+SELECT id, account_id FROM outbox
+WHERE due_at IS NOT NULL AND due_at <= :now{} AND NOT EXISTS (
     SELECT 1 FROM outbox AS earlier
     WHERE earlier.task_id = outbox.task_id AND earlier.id < outbox.id AND earlier.due_at IS NOT NULL
         AND earlier.attempts < :holds_back
@@ -29,7 +31,10 @@ WHERE due_at IS NOT NULL AND due_at <= :now AND NOT EXISTS (
 ORDER BY due_at, id LIMIT :limit
 """
 # A leased row is due again when its lease ends, so that one column tells when anything is to be done.
-_LEASE = "UPDATE outbox SET due_at = :until, fence = fence + 1 WHERE id = :id RETURNING *"
+_LEASE = """
+UPDATE outbox SET due_at = :until, fence = fence + 1
+WHERE id = (SELECT id FROM outbox WHERE id = :id AND due_at <= :now{}) RETURNING *
+"""
 _HELD = " WHERE id = :id AND fence = :fence AND state = 'pending'"
 
 
@@ -40,16 +45,23 @@ def enqueue(tx: Tx, delivery: NewDelivery) -> bool:
     return bool(tx.run(_INSERT, row | {"livemode": int(delivery.livemode)}))
 
 
-def lease(tx: Tx, *, now: int, lease_us: int, limit: int) -> list[Delivery]:
-    """Take due deliveries for a while, the longest due first. Who dies holding one loses it when the lease ends."""
+def due(tx: Tx, now: int, without: Sequence[str] = ()) -> list[Waiting]:
+    """List the first of what is due and not held back, the longest due first.
+
+    `without` are accounts whose deliveries are read past: the more those are, the longer it takes.
+    """
+    names = {f"without_{n}": account for n, account in enumerate(without)}
+    others = f" AND account_id NOT IN ({', '.join(f':{name}' for name in names)})" if names else ""
+    params = {"now": now, "holds_back": HOLDS_BACK_ATTEMPTS, "limit": HEAD_MAX, **names}
+    return [Waiting(row["id"], row["account_id"]) for row in tx.all(_DUE.format(others), params)]
+
+
+def lease(tx: Tx, delivery_ids: Sequence[str], *, now: int, lease_us: int) -> list[Delivery]:
+    """Take those of the deliveries that are still due. Who dies holding one loses it when the lease ends."""
     assert lease_us > 0
-    params = {"now": now, "holds_back": HOLDS_BACK_ATTEMPTS, "limit": limit}
-    leased: list[Delivery] = []
-    for row in tx.all(_DUE + tx.skip_locked, params):
-        taken = tx.one(_LEASE, {"id": row["id"], "until": now + lease_us})
-        assert taken is not None
-        leased.append(_delivery(taken))
-    return leased
+    query = _LEASE.format(tx.skip_locked)
+    rows = [tx.one(query, {"id": each, "now": now, "until": now + lease_us}) for each in delivery_ids]
+    return [_delivery(row) for row in rows if row is not None]
 
 
 def delivered(tx: Tx, delivery: Delivery, *, status: int, now: int) -> bool:

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from halley.db import DatabaseUnavailable
+from halley.db import DatabaseUnavailable, WriterOverloaded
 from halley.db.wakeups import BACKSTOP_S, Waiter
 from halley.world import World
 
@@ -54,9 +54,9 @@ class LeaseLoop(Generic[T]):
                 while not self._stopping.is_set():
                     try:
                         pause = await self._round(group, lease, work, next_due, woken=woken)
-                    except DatabaseUnavailable:
+                    except (DatabaseUnavailable, WriterOverloaded) as error:
                         # What runs goes on; the database is asked again in a moment.
-                        _log.warning("database_away", topic=self._topic)
+                        _log.warning("database_away", topic=self._topic, error=type(error).__name__)
                         pause = BACKSTOP_S
                     woken = await self._rest(waiter, pause)
                 await self._finish()

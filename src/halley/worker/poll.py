@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import structlog
 
-from halley.db import DatabaseUnavailable, Group
+from halley.db import DatabaseUnavailable, Group, WriterOverloaded
 from halley.kernel import faults
 from halley.kernel.clock import MICROSECONDS
 from halley.kernel.order import Failure, FailureCode, Report, ReportState
-from halley.pipeline.outputs import LinkDead, OutputUnreachable, mirror
-from halley.pipeline.send import callback_url
+from halley.pipeline.outputs import LinkDead, OutputUnreachable, forget_outputs, mirror
+from halley.pipeline.send import callback_urls
 from halley.pipeline.settle import End, end, quantities_of
 from halley.pipeline.task import ref
 from halley.pipeline.vendor import call_vendor
@@ -30,14 +30,16 @@ BEHIND_EVERY_S = 1.0
 BEHIND_PART = 0.05
 """Of the time, to look behind channels that have more to do than may be done at once."""
 UNKNOWN_GRACE_S = 3600
-"""How long after its deadline a task of unknown outcome is still shown as running."""
+"""How long after its deadline, or after it became unknown if that was later, a task is still shown as running."""
+SETTLE_S = 600
+"""Nothing is given up so soon after a start: nobody asked while we were away, and the network may come up after us."""
 UNKNOWN_EVERY_S = 30
 TROUBLE_EVERY_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 FIND_PAGES_MAX = 20
 FIND_SLACK_US = 60 * MICROSECONDS
 """How far the vendor's clock may be behind ours."""
-LINK_PATIENCE_S = 10
-LINK_PAUSE_S = 1.0
+LINK_PAUSES_S = (2.0, 8.0)
+"""Between the tries of an output whose link looks dead: a fresh link may take a moment to work."""
 _log = structlog.get_logger("halley.poll")
 
 
@@ -59,6 +61,8 @@ class Poller:
 
     async def run(self) -> None:
         """Poll until stopped."""
+        grace_from = self._world.clock.now() - (UNKNOWN_GRACE_S - SETTLE_S) * MICROSECONDS
+        await self._world.db.write("put_off", lambda tx: tasks.put_off_giving_up(tx, grace_from))
         await self._leases.run(self._lease, self._look, self._next_due)
         left = tuple(self._leases.held.values())
         if left:
@@ -110,7 +114,7 @@ class Poller:
                 await look(self._world, task)
         except TimeoutError:
             await _look_again(self._world, task, TROUBLE_EVERY_S[-1])
-        except DatabaseUnavailable:
+        except (DatabaseUnavailable, WriterOverloaded):
             raise
         except Exception:  # noqa: BLE001 - an edge: logged
             # Whatever is odd about this task, its deadline must still count.
@@ -120,9 +124,6 @@ class Poller:
 
 async def look(world: World, task: Task) -> None:
     """Do what is due for one leased task."""
-    if _overdue(world, task):
-        await _give_up(world, task)
-        return
     vendor, channel = world.vendors.get(task.vendor), world.channel(task.channel_id)
     if vendor is None or channel is None:
         _log.error("task_without_channel", task=task.id, vendor=task.vendor, channel=task.channel_id)
@@ -133,14 +134,24 @@ async def look(world: World, task: Task) -> None:
         await _poll(world, task, vendor, channel)
 
 
-async def _poll(world: World, task: Task, vendor: Vendor, channel: Channel) -> None:
+async def _poll(
+    world: World, task: Task, vendor: Vendor, channel: Channel, link_pauses_s: tuple[float, ...] = LINK_PAUSES_S
+) -> None:
     report = await _report(world, task, vendor, channel)
     if report is None:
         await _look_again(world, task, _pause(TROUBLE_EVERY_S, task.polls))
         return
     match report.state:
         case ReportState.SUCCEEDED:
-            await _succeed(world, task, channel, report)
+            try:
+                await _succeed(world, task, channel, report)
+            except LinkDead:
+                if not link_pauses_s:
+                    await _lose_output(world, task, report)
+                    return
+                # A fresh report may bring a better link.
+                await world.clock.sleep(link_pauses_s[0])
+                await _poll(world, task, vendor, channel, link_pauses_s[1:])
         case ReportState.FAILED | ReportState.CANCELLED:
             to = TaskState.FAILED if report.state == ReportState.FAILED else TaskState.CANCELLED
             await end(world, task, End(to=to, report=report, failure=report.failure))
@@ -165,44 +176,37 @@ async def _report(world: World, task: Task, vendor: Vendor, channel: Channel) ->
 
 
 async def _succeed(world: World, task: Task, channel: Channel, report: Report) -> None:
+    """Store the outputs and end the task. Raises `LinkDead`."""
     try:
         assets, counted = await mirror(world, task, channel, report)
     except OutputUnreachable as error:
         _log.warning("output_unreachable", task=task.id, reason=str(error))
         await _look_again(world, task, _pause(TROUBLE_EVERY_S, task.polls), report)
-    except LinkDead:
-        await _dead_link(world, task, report)
     else:
         quantities = quantities_of(task, counted, report.measured)
         await end(world, task, End(to=TaskState.SUCCEEDED, report=report, quantities=quantities, assets=assets))
 
 
-async def _dead_link(world: World, task: Task, report: Report) -> None:
-    """A fresh link may take a moment to work, and a poll may bring a better one; then the output is lost."""
-    since = report.ended_at or task.created_at
-    if world.clock.now() < since + LINK_PATIENCE_S * MICROSECONDS:
-        await _look_again(world, task, LINK_PAUSE_S, report)
-        return
+async def _lose_output(world: World, task: Task, report: Report) -> None:
     failure = Failure(
         code=FailureCode.OUTPUT_LOST, message="The vendor's link to the output was dead; you were not charged"
     )
     billed = report.vendor_cost or task.vendor_cost or task.held
-    await end(world, task, End(to=TaskState.FAILED, report=report, failure=failure, exposure=billed))
+    await _end_without(world, task, End(to=TaskState.FAILED, report=report, failure=failure, exposure=billed))
 
 
 async def _search(world: World, task: Task, vendor: Vendor, channel: Channel) -> None:
     """Look for an order whose reply was lost in the vendor's own list."""
-    url = callback_url(world, task.id, channel)
+    urls = () if tasks_of(vendor).find is None else callback_urls(world, task.id, channel)
     accepted = None
-    if tasks_of(vendor).find is not None and url is not None:
+    if urls:
         try:
-            accepted = await _find(world, task, vendor, channel, url)
+            accepted = await _find(world, task, vendor, channel, urls)
         except (faults.Fault, ValueError) as error:
             _log.info("find_failed", task=task.id, vendor=task.vendor, error=type(error).__name__)
     if accepted is None:
-        searchable = tasks_of(vendor).find is not None and url is not None
-        until_given_up = (task.deadline_at - world.clock.now()) / MICROSECONDS + UNKNOWN_GRACE_S
-        await _look_again(world, task, UNKNOWN_EVERY_S if searchable else until_given_up)
+        until_given_up_s = (_given_up_at(task) - world.clock.now()) / MICROSECONDS
+        await _look_again(world, task, UNKNOWN_EVERY_S if urls else until_given_up_s)
         return
     now = world.clock.now()
     columns = {
@@ -214,25 +218,33 @@ async def _search(world: World, task: Task, vendor: Vendor, channel: Channel) ->
     await world.db.write("found", lambda tx: tasks.move(tx, task, TaskState.RUNNING, **columns))
 
 
-async def _find(world: World, task: Task, vendor: Vendor, channel: Channel, url: str) -> Accepted | None:
+async def _find(world: World, task: Task, vendor: Vendor, channel: Channel, urls: tuple[str, ...]) -> Accepted | None:
     find = tasks_of(vendor).find
     assert find is not None
     call = find.write(task.created_at - FIND_SLACK_US)
     for _ in range(FIND_PAGES_MAX):
-        found = find.read(await call_vendor(world, channel, call, operation="find"), url)
-        if found.accepted is not None or found.next_url is None:
-            return found.accepted
-        call = type(call)(method="GET", url=found.next_url)
+        reply = await call_vendor(world, channel, call, operation="find")
+        pages = [find.read(reply, url) for url in urls]
+        accepted = next((page.accepted for page in pages if page.accepted is not None), None)
+        if accepted is not None or pages[0].next_url is None:
+            return accepted
+        call = type(call)(method="GET", url=pages[0].next_url)
     return None
 
 
 async def _look_again(world: World, task: Task, after_s: float, report: Report | None = None) -> None:
-    """Note what was heard and when to look next; past its deadline a task's outcome is unknown."""
+    """Note what was heard and when to look next.
+
+    Past its deadline a task's outcome is unknown; past the grace as well, this look was the last.
+    """
     now = world.clock.now()
     if now >= task.deadline_at and task.state == TaskState.RUNNING:
         await _doubt(world, task, now, report)
         return
     if task.state == TaskState.UNKNOWN:
+        if now >= _given_up_at(task):
+            await _give_up(world, task, report)
+            return
         after_s = max(after_s, UNKNOWN_EVERY_S)
     await world.db.write_together(_LOOK_AGAIN, together.looked(task, report, now + int(after_s * MICROSECONDS)))
 
@@ -243,26 +255,36 @@ async def _doubt(world: World, task: Task, now: int, report: Report | None) -> N
         columns |= {"report": report, "word": report.word, "started_at": report.started_at or task.started_at}
         columns["progress_ppm"] = None if report.progress is None else int(report.progress * together.PPM)
     columns |= {"due_at": now + UNKNOWN_EVERY_S * MICROSECONDS, "lease_until": 0, "polls": task.polls + 1}
+    # The grace counts from here: a deadline that passed while nobody asked says nothing of the vendor.
+    columns["deadline_at"] = now
     await world.db.write("to_unknown", lambda tx: tasks.move(tx, task, TaskState.UNKNOWN, **columns))
 
 
 _LOOK_AGAIN = Group("look_again", together.look_again)
 
 
-def _overdue(world: World, task: Task) -> bool:
-    return task.state == TaskState.UNKNOWN and world.clock.now() >= task.deadline_at + UNKNOWN_GRACE_S * MICROSECONDS
+def _given_up_at(task: Task) -> int:
+    return task.deadline_at + UNKNOWN_GRACE_S * MICROSECONDS
 
 
-async def _give_up(world: World, task: Task) -> None:
+async def _give_up(world: World, task: Task, report: Report | None) -> None:
     """Close a task whose outcome nobody learned: the caller gets the money back, the operator sees the exposure."""
-    lost = task.report is not None and task.report.state == ReportState.SUCCEEDED
+    last = report or task.report
+    lost = last is not None and last.state == ReportState.SUCCEEDED
     failure = Failure(
         code=FailureCode.OUTPUT_LOST if lost else FailureCode.OUTCOME_UNKNOWN,
         message="The output could not be fetched in time; you were not charged"
         if lost
         else "The vendor never said what became of this task; you were not charged",
     )
-    await end(world, task, End(to=TaskState.FAILED, failure=failure, quantities=task.estimate, exposure=task.held))
+    how = End(to=TaskState.FAILED, failure=failure, quantities=task.estimate, exposure=task.held)
+    await _end_without(world, task, how)
+
+
+async def _end_without(world: World, task: Task, how: End) -> None:
+    """End a task without its outputs, though some of them may be stored."""
+    if await end(world, task, how) is not None and task.vendor_task_id is not None:
+        await forget_outputs(world, task)
 
 
 def _pause(waits: tuple[float, ...], polls: int) -> float:

@@ -77,11 +77,13 @@ async def _strand(world: World) -> None:
 
     for task in await world.db.read(query):
         _log.warning("task_stranded", task=task.id, vendor=task.vendor)
-        due = world.clock.now() + FIND_AFTER_S * MICROSECONDS
+        now = world.clock.now()
+        # It may have been left days ago: the time to search for it begins now.
+        columns = {"due_at": now + FIND_AFTER_S * MICROSECONDS, "deadline_at": max(task.deadline_at, now)}
 
-        def unit(tx: Tx, task: Task = task, due: int = due) -> bool:
+        def unit(tx: Tx, task: Task = task, columns: dict[str, int] = columns) -> bool:
             tx.wake(tasks.DUE_TOPIC)
-            return tasks.move(tx, task, TaskState.UNKNOWN, due_at=due)
+            return tasks.move(tx, task, TaskState.UNKNOWN, **columns)
 
         await world.db.write("strand", unit)
 

@@ -9,7 +9,7 @@ from halley.api.call import Call
 from halley.api.cursors import read_cursor, write_cursor
 from halley.api.times import time_of
 from halley.kernel.codec import decode_object
-from halley.kernel.faults import BadRequest
+from halley.kernel.faults import BadRequest, Conflict
 from halley.kernel.money import dollars
 from halley.pipeline import call as orders
 from halley.pipeline import once, task
@@ -86,8 +86,16 @@ async def look_up(call: Call) -> Reply:
 
 
 async def webhook_secret(call: Call) -> Reply:
-    """Give the secret that signs this project's webhooks."""
-    return json_reply({"key": await task.webhook_secret(call.world, call.caller.project_id)})
+    """Give the secret that signs this project's webhooks. Raises `Conflict` when it cannot be read any more."""
+    try:
+        secret = await task.webhook_secret(call.world, call.caller.project_id)
+    except ValueError as error:
+        message = (
+            "The secret of this project's webhooks was sealed with a gateway secret that is lost;"
+            " the operator makes a new one with `halley webhooks rotate`"
+        )
+        raise Conflict(message) from error
+    return json_reply({"key": secret})
 
 
 def models_of(call: Call) -> tuple[ModelView, ...]:

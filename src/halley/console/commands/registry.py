@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, Command] = {
     "tasks.show": Command(args=tasks.ShowTask, run=tasks.show),
     "tasks.resolve": Command(args=world.ResolveTask, run=world.resolve, needs_world=True),
     "webhooks.redeliver": Command(args=webhooks.Redeliver, run=webhooks.redeliver),
+    "webhooks.rotate": Command(args=world.NewWebhookSecret, run=world.new_webhook_secret, needs_world=True),
     "reload": Command(args=world.Reload, run=world.reload, needs_world=True),
 }
 

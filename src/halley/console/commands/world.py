@@ -1,14 +1,19 @@
-"""Commands that need the whole gateway: resolve a task whose outcome is unknown, and read channels and prices again."""
+"""Commands that need the whole gateway.
+
+Resolve a task whose outcome is unknown, make a new secret for webhooks, and read channels and prices again.
+"""
 
 import os
 
 import msgspec
 
-from halley.console.commands.common import Args, audit
+from halley.accounts import store as accounts
+from halley.console.commands.common import Args, audit, named_account
 from halley.console.commands.tasks import ShowTask as _ShowTask
 from halley.console.commands.tasks import TaskDetails, known_task, show
 from halley.console.protocol import Progress
-from halley.kernel.faults import BadRequest
+from halley.db import Tx
+from halley.kernel.faults import BadRequest, NotFound
 from halley.kernel.money import Nanos
 from halley.pipeline import task as operators
 from halley.pipeline.reload import reload as reload_world
@@ -23,6 +28,19 @@ class ResolveTask(Args, frozen=True, kw_only=True):
     post: bool = False
     amount_nanos: int | None = None
     attach: str | None = None
+
+
+class NewWebhookSecret(Args, frozen=True, kw_only=True):
+    account: str
+    project: str = accounts.DEFAULT_PROJECT
+
+
+class WebhookSecretMade(msgspec.Struct, frozen=True, kw_only=True):
+    """What a project's webhooks are signed with from now on (`whsec_…`)."""
+
+    account: str
+    project: str
+    secret: str
 
 
 class Reload(Args, frozen=True, kw_only=True):
@@ -47,6 +65,24 @@ async def resolve(world: World, args: ResolveTask, progress: Progress) -> TaskDe
     said = {"void": args.void, "post_nanos": str(held) if args.post else None, "attach": args.attach}
     await world.db.write("tasks.resolve", lambda tx: audit(tx, world, "tasks.resolve", f"task_{task.id}", **said))
     return await show(world, _ShowTask(id=task.id), progress)
+
+
+async def new_webhook_secret(world: World, args: NewWebhookSecret, _progress: Progress) -> WebhookSecretMade:
+    """Replace what a project's webhooks are signed with, also where it cannot be read any more."""
+
+    def unit(tx: Tx) -> tuple[str, str]:
+        account = named_account(tx, args.account)
+        project = accounts.find_project_named(tx, account.id, args.project)
+        if project is None:
+            raise NotFound(f"The account `{account.name}` has no project `{args.project}`", param="project")
+        tx.run("UPDATE projects SET webhook_secret = NULL WHERE id = :id", {"id": project.id})
+        audit(tx, world, "webhooks.rotate", project.id, account=account.name, project=project.name)
+        return account.name, project.id
+
+    account, project_id = await world.db.write("webhooks.rotate", unit)
+    # Where there is none the next use makes one, be it this or that of a webhook that is sent just now.
+    secret = await operators.webhook_secret(world, project_id)
+    return WebhookSecretMade(account=account, project=args.project, secret=secret)
 
 
 async def reload(world: World, _args: Reload, _progress: Progress) -> Reloaded:
