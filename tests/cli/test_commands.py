@@ -165,3 +165,90 @@ def test_wrong_settings_are_told_at_once(halley: Halley):
     message = halley("keys", "list", code=2).stderr
     assert "did you mean `port`" in message
     assert "`HALLEY_DRAIN_S`: `long` will not do" in message
+
+
+def test_a_projects_webhooks_get_a_new_secret_and_the_doctor_tells_when_they_need_one(halley: Halley):
+    halley("accounts", "create", "acme")
+    halley.environ["HALLEY_SECRET"] = "of-the-first-start-" * 2
+    first = halley("webhooks", "rotate", "--account", "acme").stdout.strip()
+    assert first.startswith("whsec_")
+    assert "✓ webhook secrets" in halley("doctor", "--port", "0").stdout
+
+    halley.environ["HALLEY_SECRET"] = "of-the-second-start-" * 2
+    told = halley("doctor", "--port", "0", code=1).stdout
+    assert "1 of 1 cannot be opened: project `default` of `acme`" in told
+    assert "halley webhooks rotate" in told
+
+    made = json.loads(halley("webhooks", "rotate", "--account", "acme", "--json").stdout)
+    assert (made["account"], made["project"], made["secret"] != first) == ("acme", "default", True)
+    assert "✓ webhook secrets" in halley("doctor", "--port", "0").stdout
+
+
+def test_a_new_secret_is_for_a_project_that_there_is(halley: Halley):
+    halley("accounts", "create", "acme")
+    assert "no account `nobody`" in halley("webhooks", "rotate", "--account", "nobody", code=1).stderr
+    args = ("webhooks", "rotate", "--account", "acme", "--project", "none")
+    assert "has no project `none`" in halley(*args, code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (("accounts", "create", ""), "`NAME` will not do; give at least 1 characters"),
+        (("accounts", "create", "x" * 101), "`NAME` will not do; give at most 100 characters"),
+        (("accounts", "create", "a\x1b[31mred"), "`NAME` will not do; give a text without control characters"),
+        (("accounts", "credit", "acme", "0"), "give an amount above it"),
+        (("accounts", "credit", "acme", "1", "--note", "x" * 501), "`--note` will not do; give at most 500 characters"),
+        (("accounts", "credit", "acme", "2000000000"), "between $0 and $1152921504.606846976"),
+        (("keys", "create", "--account", "acme", "--name", "x" * 101), "`--name` will not do; give at most 100"),
+    ],
+    ids=["no name", "long name", "control characters", "nothing", "long note", "too much", "long name of a key"],
+)
+def test_an_argument_that_will_not_do_is_named_with_what_would(halley: Halley, args: tuple[str, ...], told: str):
+    halley("accounts", "create", "acme")
+    assert told in halley(*args, code=2).stderr
+
+
+@pytest.mark.parametrize("models", [("",), (" , ",), ("", "flux-*")], ids=str)
+def test_an_empty_list_of_models_makes_no_key(halley: Halley, models: tuple[str, ...]):
+    halley("accounts", "create", "acme")
+    options = [part for each in models for part in ("--models", each)]
+    assert "leave it out for all models" in halley("keys", "create", "--account", "acme", *options, code=2).stderr
+    assert json.loads(halley("keys", "list", "--json").stdout) == []
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("serve", "--data-dir", "file"),
+        ("serve", "--data-dir", "file/below"),
+        ("accounts", "list", "--data-dir", "file"),
+        ("restore", "archive", "--data-dir", "file"),
+    ],
+    ids=" ".join,
+)
+def test_a_data_folder_that_is_a_file_is_told(halley: Halley, args: tuple[str, ...]):
+    for name in ("file", "archive"):
+        (halley.folder / name).touch()
+    told = halley(*args, code=2).stderr
+    assert f"`HALLEY_DATA_DIR`: `{halley.folder / 'file'}` is a file, and a folder is needed there" in told
+    assert "HALLEY_OBJECTS_URL" not in told
+
+
+def test_a_folder_of_files_that_is_a_file_is_told(halley: Halley):
+    (halley.folder / "file").touch()
+    halley.environ["HALLEY_OBJECTS_URL"] = f"file://{halley.folder / 'file'}"
+    assert f"`HALLEY_OBJECTS_URL`: `{halley.folder / 'file'}` is a file" in halley("serve", code=2).stderr
+
+
+@pytest.mark.parametrize("command", [("serve",), ("simulate", "bfl")], ids=" ".join)
+def test_a_wrong_entry_of_the_guard_is_told_before_anything_runs(halley: Halley, command: tuple[str, ...]):
+    assert "`%%` in HALLEY_FETCH_ALLOW" in halley(*command, "--fetch-allow", "%%", code=2).stderr
+
+
+def test_what_simulators_remember_is_named_where_it_is_damaged(halley: Halley):
+    path = halley.data_dir / "simulators.db"
+    path.write_bytes(b"nonsense" * 1_000)
+    told = halley("serve", "--port", "0", code=1).stderr
+    assert f"`{path}` cannot be used: file is not a database" in told
+    assert "move it away" in told

@@ -80,3 +80,22 @@ def test_a_wrong_entry_of_the_guard_is_bad(tmp_path: Path):
 def test_a_public_url_without_tls_is_doubtful(tmp_path: Path):
     settings = Settings(data_dir=tmp_path, port=FREE, public_url="http://localhost:8000")
     assert find(settings, "public URL").finding is Finding.DOUBTFUL
+
+
+def test_what_simulators_remember_is_looked_at(data_dir: Path):
+    (data_dir / "simulators.db").write_bytes(b"nonsense" * 1_000)
+    check = find(Settings(data_dir=data_dir, port=FREE), "simulators")
+    assert (check.finding, "move it away" in check.remedy) == (Finding.BAD, True)
+
+
+def test_a_data_folder_that_is_a_file_is_bad(halley: Halley):
+    (halley.folder / "file").touch()
+    assert f"{halley.folder / 'file'} is a file" in halley("doctor", "--data-dir", "file", code=1).stdout
+
+
+def test_a_webhook_secret_sealed_with_an_older_secret_is_counted(halley: Halley):
+    halley("accounts", "create", "acme")
+    halley.environ["HALLEY_SECRET"] = "of-the-first-start-" * 2
+    halley("webhooks", "rotate", "--account", "acme")
+    halley.environ["HALLEY_SECRET"] = f"{'of-the-second-start-' * 2},{'of-the-first-start-' * 2}"
+    assert "1, 1 of them sealed with an older secret" in halley("doctor", "--port", "0").stdout

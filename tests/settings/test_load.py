@@ -216,6 +216,13 @@ def test_a_damaged_secret_file_is_an_error_and_is_not_replaced(tmp_path: Path, t
     assert secret_path(settings).read_text() == text
 
 
+def test_a_secret_file_that_is_no_text_is_told_in_words(tmp_path: Path):
+    settings = Settings(data_dir=tmp_path)
+    secret_path(settings).write_bytes(bytes(range(100, 200)))
+    with pytest.raises(SettingsError, match="is no ASCII text; restore it"):
+        open_secrets(settings)
+
+
 def test_a_reload_reads_channels_and_prices_and_nothing_else(tmp_path: Path):
     path = write(tmp_path, "port = 1")
     settings = load_settings({}, {}, tmp_path)

@@ -15,7 +15,7 @@ SUBCOMMANDS = {
     "accounts": ("halley.cli.accounts:accounts", "Make, credit and list accounts."),
     "prices": ("halley.cli.prices:prices", "List prices, and import them from a price map."),
     "tasks": ("halley.cli.tasks:tasks", "List, show and resolve tasks."),
-    "webhooks": ("halley.cli.webhooks:webhooks", "Send webhooks again."),
+    "webhooks": ("halley.cli.webhooks:webhooks", "Send webhooks again, and replace their secret."),
     "ledger": ("halley.cli.ledger:ledger", "Verify and show the books."),
     "simulate": ("halley.cli.simulate:simulate", "Run a vendor's simulator by itself."),
     "migrate": ("halley.cli.storage:migrate", "Bring the database up to this release."),

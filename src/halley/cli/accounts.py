@@ -1,11 +1,10 @@
 """`halley accounts`: made, credited, listed."""
 
 import click
-import msgspec
 
 from halley.cli import output
 from halley.cli.act import act
-from halley.cli.options import DOLLARS, as_json, common_settings
+from halley.cli.options import DOLLARS, arguments, as_json, common_settings
 from halley.console.commands.accounts import AccountRow, Books, CreateAccount, CreditAccount, Credited, ListAccounts
 from halley.settings import Settings
 
@@ -26,7 +25,7 @@ def accounts() -> None:
 def create(settings: Settings, *, name: str, prepaid: bool, limit: int | None, as_json: bool) -> None:
     """Make account NAME with a default project, and a test account of $1,000 beside it."""
     given = {"name": name, "kind": "prepaid" if prepaid else "postpaid", "limit_nanos": limit}
-    row = act(settings, "accounts.create", msgspec.convert(given, CreateAccount), AccountRow)
+    row = act(settings, "accounts.create", arguments(CreateAccount, given, {"name": "NAME"}), AccountRow)
     if as_json:
         output.print_json(row)
         return
@@ -45,7 +44,9 @@ def create(settings: Settings, *, name: str, prepaid: bool, limit: int | None, a
 @common_settings
 def credit(settings: Settings, *, name: str, amount: int, as_json: bool, **rest: object) -> None:
     """Book AMOUNT in US dollars to account NAME."""
-    args = msgspec.convert({"account": name, "amount_nanos": amount, **rest}, CreditAccount)
+    if amount == 0:
+        raise click.BadParameter("nothing is booked by `0`; give an amount above it", param_hint="'AMOUNT'")
+    args = arguments(CreditAccount, {"account": name, "amount_nanos": amount, **rest}, {"account": "NAME"})
     credited = act(settings, "accounts.credit", args, Credited)
     if as_json:
         output.print_json(credited)
@@ -64,7 +65,7 @@ def credit(settings: Settings, *, name: str, amount: int, as_json: bool, **rest:
 @common_settings
 def list_accounts(settings: Settings, *, as_json: bool, **given: object) -> None:
     """List accounts and what is left on them."""
-    rows = act(settings, "accounts.list", msgspec.convert(given, ListAccounts), list[AccountRow])
+    rows = act(settings, "accounts.list", arguments(ListAccounts, given), list[AccountRow])
     if as_json:
         output.print_json(rows)
         return

@@ -55,7 +55,9 @@ async def _run(settings: Settings, request: Request, progress: Progress) -> Any:
 
     await asyncio.to_thread(check_schema, settings)
     command = COMMANDS.get(request.command)
-    opened = _open_world(settings) if command is not None and command.needs_world else open_services(settings)
+    needs_world = command is not None and command.needs_world
+    # What it imports reads files for a while.
+    opened = await asyncio.to_thread(_open_world, settings) if needs_world else open_services(settings)
     async with opened as services:
         return msgspec.to_builtins(await run_command(services, request, progress))
 

@@ -10,16 +10,20 @@ import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
 
+from halley.cli.errors import damaged
 from halley.console.lock import current_holder
 from halley.console.schema import SchemaMismatch, check_schema
 from halley.db import migrate
 from halley.kernel.clock import SystemClock, parse_time, rfc3339
+from halley.kernel.vault import Vault
 from halley.settings import ChannelConfig, Settings, SettingsError, read_secrets, secret_path
 from halley.upstream.address import FetchPolicy, Policy
 from halley.vendors import load_vendors
@@ -34,12 +38,23 @@ BUILT_AT = "2026-11-01T00:00:00Z"
 """No sound clock is before this."""
 TIMEOUT_S = 3.0
 LOOKUP_TIMEOUT_S = 5.0
+NAMED_MAX = 3
+"""Of many things that are amiss in the same way, so many are named."""
 
 
 class Finding(StrEnum):
     GOOD = "good"
     DOUBTFUL = "doubtful"
     BAD = "bad"
+
+
+class _Sealed(NamedTuple):
+    """What the webhooks of a project are signed with, as it is stored."""
+
+    id: str
+    project: str
+    account: str
+    secret: bytes
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +78,8 @@ def check_all(settings: Settings, environ: Mapping[str, str]) -> list[Check]:
         lambda: _disk(settings.data_dir),
         lambda: _secret(settings),
         lambda: _database(settings),
+        lambda: _webhook_secrets(settings),
+        lambda: _simulators(settings),
         lambda: _objects(settings),
         lambda: _port(settings),
         lambda: _public_url(settings),
@@ -113,7 +130,9 @@ def _config(settings: Settings) -> Check:
 def _data_folder(folder: Path) -> Check:
     name = "data folder"
     nearest = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+    if not nearest.is_dir():
+        return _bad(name, f"{nearest} is a file", "move it away, or set `HALLEY_DATA_DIR`")
+    if not os.access(nearest, os.W_OK | os.X_OK):
         return _bad(name, f"{nearest} cannot be written", "give its owner the right, or set `HALLEY_DATA_DIR`")
     if not folder.exists():
         return _good(name, f"{folder} is made at the first start")
@@ -170,6 +189,61 @@ def _database_problem(settings: Settings) -> str | None:
     except (SchemaMismatch, sqlite3.Error, psycopg.Error) as error:
         return str(error).strip()
     return None
+
+
+def _webhook_secrets(settings: Settings) -> Check:
+    """Open what projects' webhooks are signed with: whoever loses `HALLEY_SECRET` loses these, and hears of it late."""
+    name, path = "webhook secrets", settings.database_path
+    if (path is not None and not path.exists()) or _database_problem(settings) is not None:
+        return _good(name, "not looked at: there is no database to ask")
+    sealed, vault = _sealed_secrets(settings), _vault(settings)
+    lost = [each for each in sealed if vault is None or not _opens(vault, each)]
+    if lost:
+        named = ", ".join(f"`{each.project}` of `{each.account}`" for each in lost[:NAMED_MAX])
+        more = f" and {len(lost) - NAMED_MAX} more" if len(lost) > NAMED_MAX else ""
+        remedy = "give the old secret behind the new one in `HALLEY_SECRET`, or run `halley webhooks rotate`"
+        return _bad(name, f"{len(lost)} of {len(sealed)} cannot be opened: project {named}{more}", remedy)
+    older = sum(vault is not None and not vault.is_current(each.secret) for each in sealed)
+    return _good(name, f"{len(sealed)}" + (f", {older} of them sealed with an older secret" if older else ""))
+
+
+def _sealed_secrets(settings: Settings) -> list[_Sealed]:
+    query = (
+        "SELECT projects.id, projects.name, accounts.name, webhook_secret FROM projects"
+        " JOIN accounts ON accounts.id = projects.account_id WHERE webhook_secret IS NOT NULL ORDER BY projects.id"
+    )
+    if settings.database_path is None:
+        import psycopg
+
+        with psycopg.connect(settings.database_url.reveal(), connect_timeout=int(TIMEOUT_S)) as connection:
+            return [_Sealed(*row) for row in connection.execute(query)]
+    with closing(sqlite3.connect(settings.database_path)) as connection:
+        return [_Sealed(*row) for row in connection.execute(query)]
+
+
+def _vault(settings: Settings) -> Vault | None:
+    """The vault of the secrets there are; None where there are none, or they cannot be read."""
+    try:
+        found = read_secrets(settings)
+    except (SettingsError, OSError):
+        return None
+    return Vault(secret.reveal().encode() for secret in found) if found else None
+
+
+def _opens(vault: Vault, sealed: _Sealed) -> bool:
+    try:
+        vault.open(sealed.secret, context=f"project:{sealed.id}")
+    except ValueError:
+        return False
+    return True
+
+
+def _simulators(settings: Settings) -> Check:
+    name, found = "simulators", damaged(settings)
+    if found is None or found[0] == settings.database_path:
+        return _good(name, "answer test keys" if settings.sandbox else "off")
+    path, problem, remedy = found
+    return _bad(name, f"{path}: {problem}", remedy)
 
 
 def _objects(settings: Settings) -> Check:

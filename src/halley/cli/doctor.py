@@ -14,7 +14,7 @@ MARKS = {Finding.GOOD: ("✓", "green"), Finding.DOUBTFUL: ("!", "yellow"), Find
 
 @click.command()
 @as_json
-@with_settings()
+@with_settings(usable=False)
 @click.pass_context
 def doctor(ctx: click.Context, settings: Settings, *, as_json: bool) -> None:
     """Check what the gateway needs, with a remedy for what it lacks; exit with 1 if something fails."""

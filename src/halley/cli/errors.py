@@ -1,17 +1,19 @@
 """Errors that an operator can mend, as one sentence and an exit code; everything else keeps its traceback."""
 
 import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import click
 
 from halley.console.address import PathTooLong
-from halley.console.archive import ArchiveError
+from halley.console.archive import SIMULATORS, ArchiveError
 from halley.console.client import ConnectionCut
 from halley.console.lock import DataFolderInUse
 from halley.console.protocol import CommandFailed
 from halley.console.schema import SchemaMismatch
 from halley.kernel.faults import Fault
-from halley.settings import SettingsError
+from halley.settings import Settings, SettingsError
 
 _KNOWN = (
     ArchiveError,
@@ -35,6 +37,21 @@ def shown(error: Exception) -> click.ClickException | None:
     if isinstance(error, sqlite3.DatabaseError):
         return click.ClickException(f"The database cannot be used: {error}. `halley doctor` looks closer")
     return _postgresql(error)
+
+
+def damaged(settings: Settings) -> tuple[Path, str, str] | None:
+    """Find the SQLite file that cannot be read: it, what is wrong, and what to do; None where each can be opened."""
+    simulators = settings.data_dir / SIMULATORS
+    for path in (settings.database_path, simulators):
+        if path is None or not path.is_file():
+            continue
+        try:
+            with closing(sqlite3.connect(path)) as connection:
+                connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.DatabaseError as error:
+            holds = "move it away: it holds what simulators did for test keys, and nothing else"
+            return path, str(error), holds if path == simulators else "restore a backup"
+    return None
 
 
 def _postgresql(error: Exception) -> click.ClickException | None:

@@ -1,12 +1,11 @@
 """`halley keys`: made, listed, changed, revoked."""
 
 import click
-import msgspec
 
 from halley.accounts.store import PER_MINUTE_MAX
 from halley.cli import output
 from halley.cli.act import act
-from halley.cli.options import DOLLARS, as_json, common_settings
+from halley.cli.options import DOLLARS, arguments, as_json, common_settings
 from halley.console.commands.keys import CreateKey, KeyMade, KeyRow, ListKeys, RevokeKey, UpdateKey
 from halley.settings import Settings
 
@@ -54,9 +53,9 @@ def create(
     **rest: object,
 ) -> None:
     """Make a key and print it: it is shown this once."""
-    patterns = tuple(each.strip() for text in models for each in text.split(",") if each.strip())
+    patterns = tuple(each for text in models for each in _patterns(text))
     given = {"budget_nanos": budget, "budget_period": period, "models": patterns or None, **rest}
-    made = act(settings, "keys.create", msgspec.convert(given, CreateKey), KeyMade)
+    made = act(settings, "keys.create", arguments(CreateKey, given), KeyMade)
     if as_json:
         output.print_json(made)
         return
@@ -74,7 +73,7 @@ def create(
 @common_settings
 def list_keys(settings: Settings, *, as_json: bool, **given: object) -> None:
     """List keys; their text is not kept, only its end."""
-    rows = act(settings, "keys.list", msgspec.convert(given, ListKeys), list[KeyRow])
+    rows = act(settings, "keys.list", arguments(ListKeys, given), list[KeyRow])
     if as_json:
         output.print_json(rows)
         return
@@ -96,7 +95,7 @@ def list_keys(settings: Settings, *, as_json: bool, **given: object) -> None:
 def update(settings: Settings, *, key: str, as_json: bool, **limits: int | None) -> None:
     """Change the limits of KEY, given by its id (`key_…`) or its text (`sk-…`); they hold within a second."""
     changes = {name: limit or None for name, limit in limits.items() if limit is not None}
-    row = act(settings, "keys.update", msgspec.convert({"key": key, **changes}, UpdateKey), KeyRow)
+    row = act(settings, "keys.update", arguments(UpdateKey, {"key": key, **changes}), KeyRow)
     if as_json:
         output.print_json(row)
         return
@@ -115,6 +114,15 @@ def revoke(settings: Settings, *, key: str, as_json: bool) -> None:
         output.print_json(row)
         return
     click.echo(f"Revoked {row.id} ({row.hint}) of account `{row.account}` at {row.revoked_at}")
+
+
+def _patterns(text: str) -> tuple[str, ...]:
+    found = tuple(each.strip() for each in text.split(",") if each.strip())
+    if not found:
+        # Think of a script's variable that is not set: that must not make a key for everything.
+        message = "an empty list would let the key use nothing; name a model or pattern, or leave it out for all models"
+        raise click.BadParameter(message, param_hint="'--models'")
+    return found
 
 
 def _cells(row: KeyRow) -> tuple[str | None, ...]:

@@ -1,15 +1,19 @@
 """Flags made from the table of settings, and the few that many commands share."""
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal, InvalidOperation
 from functools import wraps
 from typing import Any, TypeVar
 
 import click
+import msgspec
 
-from halley.settings import SETTINGS, Setting, load_settings
+from halley.settings import SETTINGS, Setting, Settings, SettingsError, load_settings
 
 R = TypeVar("R")
+S = TypeVar("S", bound=msgspec.Struct)
 COMMON = ("config", "data_dir", "database_url")
 """What every command that touches the data takes."""
 SETTING_PREFIX = "setting_"
@@ -17,15 +21,21 @@ SETTING_PREFIX = "setting_"
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts. Amounts are nano-dollars.")
 
 
-def with_settings(*keys: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Give a command its `settings`, from flags of these keys, environment and file; without keys, all flags."""
+def with_settings(*keys: str, usable: bool = True) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Give a command its `settings`, from flags of these keys, environment and file; without keys, all flags.
+
+    `usable`: see that the places they name can be used before the command runs.
+    """
     chosen = [setting for setting in SETTINGS if setting.flag and (not keys or setting.key in keys)]
 
     def decorate(command: Callable[..., R]) -> Callable[..., R]:
         @wraps(command)
         def call(**given: Any) -> R:
             flags = {setting.key: _text(given.pop(SETTING_PREFIX + setting.key)) for setting in chosen}
-            return command(settings=load_settings(flags, os.environ), **given)
+            settings = load_settings(flags, os.environ)
+            if usable and (problems := [*_problems(settings)]):
+                raise SettingsError(problems)
+            return command(settings=settings, **given)
 
         decorated: Callable[..., R] = call
         for setting in reversed(chosen):
@@ -38,6 +48,47 @@ def with_settings(*keys: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
 def common_settings(command: Callable[..., R]) -> Callable[..., R]:
     """Give a command its `settings`, with the flags that say which data is meant."""
     return with_settings(*COMMON)(command)
+
+
+def arguments(kind: type[S], given: Mapping[str, object], names: Mapping[str, str] | None = None) -> S:
+    """Make a command's arguments of what was given; `names` are those of arguments that are no option of their name."""
+    try:
+        return msgspec.convert(given, kind)
+    except msgspec.ValidationError as error:
+        field = (re.findall(r"`\$\.(\w+)", str(error)) or [""])[0]
+        shown = (names or {}).get(field, f"--{field.removesuffix('_nanos').replace('_', '-')}")
+        raise click.UsageError(f"`{shown}` will not do; give {_wanted(str(error))}") from error
+
+
+def _wanted(message: str) -> str:
+    """Say in words what msgspec wants."""
+    if "matching regex" in message:
+        return "a text without control characters"
+    if length := re.search(r"of length ([<>])= (\d+)", message):
+        return f"{'at least' if length[1] == '>' else 'at most'} {length[2]} characters"
+    if bound := re.search(r"`int` ([<>])= (-?\d+)", message):
+        return f"{'no less' if bound[1] == '>' else 'no more'} than {bound[2]}"
+    return message
+
+
+def _problems(settings: Settings) -> Iterator[str]:
+    """Tell what the settings themselves do not show: files where folders are needed, and places nobody can read."""
+    in_the_way: dict[str, str] = {}
+    for name, folder in (("HALLEY_DATA_DIR", settings.data_dir), ("HALLEY_OBJECTS_URL", settings.objects_path)):
+        if folder is None:
+            continue
+        nearest = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+        if not nearest.is_dir():
+            in_the_way.setdefault(str(nearest), name)
+    for path, name in in_the_way.items():
+        yield f"`{name}`: `{path}` is a file, and a folder is needed there; name another, or move it away"
+    if settings.fetch_allow:
+        from halley.upstream.address import FetchPolicy, Policy
+
+        try:
+            Policy(FetchPolicy(allow=settings.fetch_allow))
+        except ValueError as error:
+            yield str(error)
 
 
 def _option(setting: Setting) -> Callable[[Callable[..., R]], Callable[..., R]]:
@@ -63,14 +114,26 @@ class Dollars(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Read `12.50` or `$12.50`."""
-        from halley.kernel.money import nanos_from_dollars
-
         if isinstance(value, int):
             return value
         try:
-            return nanos_from_dollars(str(value).removeprefix("$").replace(",", ""))
+            return _nanos(str(value).removeprefix("$").replace(",", ""))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+def _nanos(text: str) -> int:
+    from halley.kernel.money import dollars, nanos_from_dollars
+    from halley.ledger.rules import AMOUNT_MAX
+
+    try:
+        # The books do not go as far as an amount may.
+        outside = not 0 <= Decimal(text) <= Decimal(AMOUNT_MAX).scaleb(-9)
+    except InvalidOperation:
+        outside = False
+    if outside:
+        raise ValueError(f"`{text}` is not an amount between $0 and ${dollars(AMOUNT_MAX)}")
+    return nanos_from_dollars(text)
 
 
 DOLLARS = Dollars()

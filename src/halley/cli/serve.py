@@ -2,11 +2,13 @@
 
 import asyncio
 import shlex
+import sqlite3
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from halley.cli.errors import damaged
 from halley.cli.options import with_settings
 from halley.settings import Settings
 
@@ -23,7 +25,7 @@ def serve(settings: Settings) -> None:
     """Serve the gateway until SIGTERM, then let running calls end."""
     from halley import app
 
-    _run(app.serve(settings, _greet))
+    _run(settings, app.serve(settings, _greet))
 
 
 @click.command()
@@ -32,7 +34,7 @@ def worker(settings: Settings) -> None:
     """Run a worker of its own, beside serving processes on PostgreSQL."""
     from halley import app
 
-    _run(app.run_worker(settings, lambda _: click.echo("Halley works on tasks and webhooks")))
+    _run(settings, app.run_worker(settings, lambda _: click.echo("Halley works on tasks and webhooks")))
 
 
 def print_welcome(base_url: str, *, test_key: str | None = None, setup_secret: str | None = None) -> None:
@@ -68,8 +70,15 @@ def _greet(welcome: "Welcome") -> None:
     )
 
 
-def _run(main: Coroutine[Any, Any, None]) -> None:
+def _run(settings: Settings, main: Coroutine[Any, Any, None]) -> None:
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main)
+        try:
+            runner.run(main)
+        except sqlite3.DatabaseError as error:
+            found = damaged(settings)
+            if found is None:
+                raise
+            path, problem, remedy = found
+            raise click.ClickException(f"`{path}` cannot be used: {problem}; {remedy}") from error

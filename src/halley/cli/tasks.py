@@ -1,11 +1,10 @@
 """`halley tasks`: listed, shown, and resolved where nobody knows what became of one."""
 
 import click
-import msgspec
 
 from halley.cli import output
 from halley.cli.act import act
-from halley.cli.options import DOLLARS, as_json, common_settings
+from halley.cli.options import DOLLARS, arguments, as_json, common_settings
 from halley.console.commands.tasks import LIST_MAX, ListTasks, ShowTask, TaskDetails, TaskRow
 from halley.settings import Settings
 from halley.tasks.states import TaskState
@@ -46,7 +45,7 @@ def tasks() -> None:
 @common_settings
 def list_tasks(settings: Settings, *, as_json: bool, **given: object) -> None:
     """List tasks of all accounts, newest first."""
-    rows = act(settings, "tasks.list", msgspec.convert(given, ListTasks), list[TaskRow])
+    rows = act(settings, "tasks.list", arguments(ListTasks, given), list[TaskRow])
     if as_json:
         output.print_json(rows)
         return

@@ -25,6 +25,8 @@ def read_secrets(settings: Settings) -> tuple[Secret, ...]:
         return settings.configured_secrets
     try:
         found = SECRETS.read(path.read_text(encoding="ascii"))
+    except UnicodeDecodeError as error:
+        raise SettingsError([f"`{path}` is no ASCII text; restore it from a backup, or set `HALLEY_SECRET`"]) from error
     except ValueError as error:
         raise SettingsError([f"`{path}` will not do; give {error}"]) from error
     if not found:
