@@ -5,10 +5,15 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from tests.wire.talk import FACTS
 
-from halley.kernel import faults
+from halley.kernel import codec, faults
+from halley.kernel.operation import Operation
+from halley.kernel.sse import frame
 from halley.pipeline.answers.flow import Flow
-from halley.pipeline.answers.pipe import Binary
+from halley.pipeline.answers.pipe import Binary, Translated
+from halley.wire.contract import StreamFault
+from halley.wire.formats import CHAT_FORMATS
 
 UNREADABLE = b"unreadable"
 PIECES = [b"%d" % n for n in range(9)]
@@ -133,3 +138,14 @@ async def test_a_piece_that_cannot_be_read_breaks_the_flow_there():
     assert [piece async for piece in flow.pieces()] == [b"0", b"OutcomeUnknown"]
     assert sink.taken == PIECES[1:5]
     assert isinstance(flow.broken, faults.OutcomeUnknown)
+
+
+async def test_what_came_with_a_part_that_cannot_be_told_goes_out_before_it_breaks():
+    pipe = Translated(
+        CHAT_FORMATS[Operation.CONTENT].read_stream(), CHAT_FORMATS[Operation.MESSAGES].write_stream(FACTS)
+    )
+    parts = [{"text": "spoken"}, {"inlineData": {"mimeType": "audio/wav", "data": "AAAA"}}]
+    told = {"candidates": [{"content": {"role": "model", "parts": parts}}]}
+    assert b"spoken" in pipe.take(frame(codec.encode(told)))
+    with pytest.raises(StreamFault, match="audio"):
+        pipe.take(b"")

@@ -70,6 +70,36 @@ async def test_a_folder_that_cannot_be_written_is_told_apart_from_a_stream_that_
     assert _files(folder) == [folder / "task"]
 
 
+@pytest.fixture
+async def refusing_bucket(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ObjectStore]:
+    """A bucket whose keeper refuses all."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    for name, value in {"ENDPOINT": endpoint, "ALLOW_HTTP": "true", "REGION": "x"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(f"AWS_{name}", "made-up")
+    yield open_objects("s3://bucket/prefix")
+    server.close()
+
+
+@pytest.mark.parametrize("size", [4, LARGE])
+async def test_a_bucket_that_refuses_is_told_apart_from_an_object_that_is_missing(
+    refusing_bucket: ObjectStore, size: int
+):
+    with pytest.raises(ObjectsUnavailable, match="403"):
+        await put_bytes(refusing_bucket, "task/0", bytes(size))
+    with pytest.raises(ObjectsUnavailable, match="403"):
+        await read_bytes(refusing_bucket, "task/0", bytes_max=size)
+
+
 async def test_put_replaces_what_was_there(objects: ObjectStore):
     await put_bytes(objects, "task/0", b"first")
     await put_bytes(objects, "task/0", b"second")

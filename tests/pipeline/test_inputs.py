@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from tests.app.rigs import Rig, opened_gateway
 
+from halley.assets import ObjectsUnavailable, Stored
 from halley.testing.gateway import settings_for
 
 LARGE = 70 * 1024
@@ -53,6 +54,18 @@ async def test_an_output_of_ours_is_an_input_again(rig: Rig, vendor: str) -> Non
     assert (await rig.ended(edited.json["id"])).state == "succeeded"
     # The caller is shown what they sent.
     assert (await rig.client.prediction(edited.json["id"])).json["input"]["input_image"] == sample
+
+
+async def test_a_large_order_that_finds_the_store_full_is_to_come_again_and_costs_nothing(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object, **__: object) -> Stored:
+        raise ObjectsUnavailable("No space left on device")
+
+    monkeypatch.setattr(rig.world.objects, "put", refuse)
+    refused = await rig.client.flux(prompt="a cat " * (LARGE // 6))
+    assert (refused.status, refused.headers["retry-after"]) == (503, "10")
+    assert await rig.open_holds() == 0
 
 
 async def test_a_file_of_somebody_else_is_refused_by_name(rig: Rig) -> None:

@@ -1,10 +1,11 @@
 """How faults look: in the format of the route that was asked for, with the headers that every error carries."""
 
+import logging
 from collections.abc import Mapping
 
 from halley.api.asgi import Reply, reply_of
 from halley.api.call import RenderFault
-from halley.assets import ObjectMissing, ObjectTooLarge
+from halley.assets import ObjectMissing, ObjectsUnavailable, ObjectTooLarge
 from halley.db import DatabaseUnavailable, WriterClosed, WriterOverloaded
 from halley.kernel.faults import (
     Draining,
@@ -24,6 +25,8 @@ QUOTA_STATUS = 429
 """OpenAI's vocabulary has no 402: its SDKs know an empty account as 429 `insufficient_quota`."""
 RETRY_SOON_S = 1
 RETRY_AFTER_RESTART_S = 5
+RETRY_STORING_S = 10
+_log = logging.getLogger("halley.api")
 
 
 def reply_to_fault(fault: Fault, request_id: str, render: RenderFault) -> Reply:
@@ -66,6 +69,9 @@ def known_fault(error: Exception) -> Fault | None:
             return Draining("The gateway is stopping; try again soon", retry_after_s=RETRY_AFTER_RESTART_S)
         case DatabaseUnavailable():
             return Draining("The database does not answer; try again soon", retry_after_s=RETRY_AFTER_RESTART_S)
+        case ObjectsUnavailable():
+            _log.error("a file could not be stored or read: %s", error)
+            return Draining("The store of files does not answer; try again soon", retry_after_s=RETRY_STORING_S)
         case ObjectMissing():
             return NotFound("The file is no longer there")
         case ObjectTooLarge():

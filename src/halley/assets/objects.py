@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import os
 import secrets
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -40,7 +40,7 @@ class ObjectTooLarge(Exception):
 
 
 class ObjectsUnavailable(OSError):
-    """The store did not take it, be it that the disk is full; nothing was stored."""
+    """The store did not take or give it, be it that its disk is full or that it cannot be reached; nothing changed."""
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +74,7 @@ class ObjectStore(Protocol):
         ...
 
     async def get(self, key: str, *, start: int = 0, end: int | None = None) -> Found:
-        """Open an object, or a part of it. Raises `ObjectMissing`."""
+        """Open an object, or a part of it. Raises `ObjectMissing`, or `ObjectsUnavailable`."""
         ...
 
     async def delete(self, keys: Sequence[str]) -> None:
@@ -162,7 +162,7 @@ class _BucketObjects:
         first = await anext(parts)
         if len(first) < PART_BYTES:
             # One request instead of the three of a multipart upload.
-            await self._bucket.put_async(key, first, use_multipart=False)
+            await _reached(self._bucket.put_async(key, first, use_multipart=False))
         else:
             await self._put_parts(key, first, parts)
         return meter.stored()
@@ -183,11 +183,11 @@ class _BucketObjects:
         from obstore import open_writer_async
 
         writer = open_writer_async(self._bucket, key, buffer_size=PART_BYTES, max_concurrency=PARTS_IN_FLIGHT_MAX)
-        await writer.write(first)
+        await _reached(writer.write(first))
         async for part in rest:
-            await writer.write(part)
+            await _reached(writer.write(part))
         # Only this makes the object appear; a writer that is dropped before has done nothing that can be seen.
-        await writer.close()
+        await _reached(writer.close())
 
 
 class _FolderObjects:
@@ -235,7 +235,7 @@ async def _found(bucket: "Bucket", key: str, start: int, end: int | None) -> Fou
     assert start >= 0
     assert end is None or end > start
     try:
-        result = await bucket.get_async(key, options=_options(start, end))
+        result = await _reached(bucket.get_async(key, options=_options(start, end)))
     except FileNotFoundError as error:
         message = f"Nothing is stored under `{key}`"
         raise ObjectMissing(message) from error
@@ -249,6 +249,18 @@ def _options(start: int, end: int | None) -> "GetOptions | None":
         return {"range": (start, end)}
     # An open range of an empty object is an error in the library, and a whole read needs none.
     return {"range": {"offset": start}} if start else None
+
+
+async def _reached(work: Awaitable[T]) -> T:
+    """Await the store's own work. What the stream itself raises is none of the store's errors."""
+    from obstore.exceptions import BaseError
+
+    try:
+        return await work
+    except FileNotFoundError:
+        raise
+    except (BaseError, OSError) as error:
+        raise ObjectsUnavailable(str(error)) from error
 
 
 async def _in_thread(work: Callable[[], T]) -> T:

@@ -26,7 +26,7 @@ def nanos_from_dollars(dollars: str | Decimal | int) -> Nanos:
         message = f"`{dollars}` is not an amount in US dollars"
         raise ValueError(message) from error
     if not amount.is_finite() or not 0 <= amount <= _DOLLARS_MAX:
-        message = f"`{dollars}` is not an amount in US dollars between 0 and 9 billion"
+        message = f"`{dollars}` is not an amount in US dollars between 0 and {_DOLLARS_MAX:,}"
         raise ValueError(message)
     nanos = Fraction(amount) * NANOS_PER_DOLLAR
     if nanos.denominator != 1:

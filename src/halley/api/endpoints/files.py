@@ -8,7 +8,6 @@ from base64 import b64decode, b64encode
 from typing import Any
 
 import msgspec
-import structlog
 
 from halley.accounts import store as accounts
 from halley.api.asgi import Reply, json_reply, reply_of
@@ -16,12 +15,12 @@ from halley.api.call import Call
 from halley.api.cursors import read_cursor, write_cursor
 from halley.api.endpoints.downloads import Download, not_found, send
 from halley.api.multipart import Multipart, PartHead
-from halley.assets import File, ObjectsUnavailable, ObjectTooLarge, Stored, store
+from halley.assets import File, ObjectTooLarge, Stored, store
 from halley.assets.rules import file_key, safe_name
 from halley.db import Tx
 from halley.kernel import codec
 from halley.kernel.clock import MICROSECONDS
-from halley.kernel.faults import BadRequest, Draining, NotFound, TooLarge
+from halley.kernel.faults import BadRequest, NotFound, TooLarge
 from halley.pipeline import once
 from halley.vendors.contract import Answer, FileView
 
@@ -33,12 +32,9 @@ FORM_BYTES_MAX = 1024 * 1024
 METADATA_BYTES_MAX = 16 * 1024
 NAME_BYTES_MAX = 255
 PAGE_SIZE = 100
-RETRY_S = 10
-"""When to come again with a file that could not be stored."""
 DAY_US = 24 * 60 * 60 * MICROSECONDS
 OCTET_STREAM = "application/octet-stream"
 
-_log = structlog.get_logger("halley.files")
 _TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,100}/[A-Za-z0-9!#$&^_.+-]{1,100}", re.ASCII)
 _FIELDS = {"filename": NAME_BYTES_MAX, "type": 1_024, "metadata": METADATA_BYTES_MAX}
 _EXPIRY = re.compile(r"[0-9]{1,11}", re.ASCII)
@@ -157,10 +153,6 @@ async def _store(call: Call, file_id: str, form: Multipart) -> Stored:
         return await call.world.objects.put(file_key(file_id), form.content(), bytes_max=FILE_BYTES_MAX)
     except ObjectTooLarge as error:
         raise TooLarge(f"Files must be at most {FILE_BYTES_MAX:,} bytes", param="content") from error
-    except ObjectsUnavailable as error:
-        # As when the database cannot be written: come again.
-        _log.error("upload_not_stored", error=str(error))
-        raise Draining("The file cannot be stored now; try again soon", retry_after_s=RETRY_S) from error
 
 
 def _upload(stored: Stored, head: PartHead, fields: dict[str, str]) -> _Upload:

@@ -181,7 +181,7 @@ class Flow:
 def open_flow(world: World, ask: Ask, attempt: Attempt, stream: UpstreamStream, facts: AnswerFacts) -> Flow:
     """Give the flow of a stream; nothing of it has been read."""
     content_type = stream.headers.get("content-type", _EVENTS)
-    if ask.kind in _UNFRAMED and not content_type.startswith(_EVENTS):
+    if ask.kind in _UNFRAMED and not content_type.lower().startswith(_EVENTS):
         return Flow(world, ask, stream, Binary(), content_type)
     pipe: Pipe
     if attempt.operation is ask.operation:
@@ -194,7 +194,7 @@ def open_flow(world: World, ask: Ask, attempt: Attempt, stream: UpstreamStream, 
 
 
 def _whole(ask: Ask, attempt: Attempt, data: bytes, content_type: str, facts: AnswerFacts) -> Whole:
-    if ask.kind in _UNFRAMED and not content_type.startswith(_JSON):
+    if ask.kind in _UNFRAMED and not content_type.lower().startswith(_JSON):
         return Whole(body=data, content_type=content_type, usage=None, raw=data)
     if attempt.operation is ask.operation:
         try:

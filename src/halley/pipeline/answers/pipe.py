@@ -251,16 +251,18 @@ class Translated:
         self._halves = Halves()
         self.usage_is_last = False
         self._texts: list[str] = []
-        self._error: StreamFault | ValueError | None = None
+        self._error: StreamFault | ValueError | Fault | None = None
 
     def take(self, data: bytes) -> bytes:
         if self._error is not None:
             raise self._error
         out: list[bytes] = []
         try:
-            for raw, frame in self._splitter.feed(data):
-                out += () if frame is None else (self._frame(raw, frame),)
-        except (StreamFault, ValueError) as error:
+            for _, frame in self._splitter.feed(data):
+                if frame is not None:
+                    # What was told before a piece that cannot be is in `out` by then.
+                    out.extend(map(self._delta, self._deltas(frame)))
+        except (StreamFault, ValueError, Fault) as error:
             if not any(out):
                 raise
             self._error = error
@@ -285,10 +287,13 @@ class Translated:
         return self._texts
 
     def _frame(self, _raw: bytes, frame: Frame) -> bytes:
+        return b"".join(self._delta(delta) for delta in self._deltas(frame))
+
+    def _deltas(self, frame: Frame) -> Iterable[Delta]:
         data, meant = frame.data, frame
         if data[-1:] in _BLANKS or b"\\ud" in data or b"\\uD" in data:
             meant = _meant(frame, self._halves)
-        return b"" if meant is None else b"".join(self._delta(delta) for delta in self._reader.feed(meant))
+        return () if meant is None else self._reader.feed(meant)
 
     def _delta(self, delta: Delta) -> bytes:
         match delta:
