@@ -1,4 +1,5 @@
 import asyncio
+import logging
 import os
 import shutil
 import threading
@@ -7,6 +8,7 @@ from pathlib import Path
 from traceback import format_exception
 
 import pytest
+import structlog
 from click.testing import CliRunner, Result
 from tests.database import postgres_server, sqlite_template
 
@@ -27,6 +29,18 @@ def _umask_stays() -> Iterator[None]:
     os.umask(before)
     yield
     os.umask(before)
+
+
+@pytest.fixture(autouse=True)
+def _logs_stay() -> Iterator[None]:
+    """`halley serve` says how the process logs; other tests of this process must not notice."""
+    root, config = logging.getLogger(), structlog.get_config()
+    level = root.level
+    yield
+    structlog.configure(**config)
+    root.setLevel(level)
+    for handler in [one for one in root.handlers if isinstance(one.formatter, structlog.stdlib.ProcessorFormatter)]:
+        root.removeHandler(handler)
 
 
 @pytest.fixture
