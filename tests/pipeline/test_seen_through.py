@@ -4,6 +4,7 @@ import asyncio
 import threading
 
 import pytest
+from tests.answers.house import soon
 from tests.app.rigs import Rig
 
 from halley.db import Tx
@@ -120,13 +121,14 @@ async def test_an_order_whose_caller_leaves_while_its_hold_is_written_is_sent(ri
         begun.set()
         gate.wait(10)
 
+    async def queued() -> bool:
+        return rig.world.db.waiting > 0
+
     async with asyncio.TaskGroup() as group:
         writing = group.create_task(rig.world.db.write("slow", slow))
         assert await asyncio.to_thread(begun.wait, 10)
         ordering = group.create_task(_ordered(rig))
-        async with asyncio.timeout(10):
-            while not rig.world.db.waiting:
-                await rig.turn(0.01)
+        await soon(queued)
         ordering.cancel()
         await asyncio.wait((ordering,))
         gate.set()

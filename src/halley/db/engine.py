@@ -165,6 +165,7 @@ class Database:
         self._driver = driver
         self._writer = Writer(driver, wakeups, failpoints or Failpoints())
         self._readers = ThreadPoolExecutor(driver.readers_max, thread_name_prefix="halley-reader")
+        self._reading = 0
         driver.listen(wakeups)
 
     async def write(self, name: str, unit: Callable[[Tx], T]) -> T:
@@ -197,19 +198,27 @@ class Database:
 
     async def read(self, query: Callable[[Tx], T]) -> T:
         """Run a query that changes nothing, on one snapshot, that has all that was to be written later before."""
-        if self._writer.is_behind:
-            await self._writer.settle_later()
+        self._reading += 1
         try:
+            if self._writer.is_behind:
+                await self._writer.settle_later()
             return await self.wakeups.loop.run_in_executor(self._readers, self._driver.read, query)
         except Exception as error:
             if self._driver.unavailable(error):
                 raise DatabaseUnavailable from error
             raise
+        finally:
+            self._reading -= 1
 
     @property
     def waiting(self) -> int:
-        """Units queued and not yet committed."""
+        """Units queued; those that are being written are none of them."""
         return self._writer.waiting
+
+    @property
+    def at_work(self) -> bool:
+        """Whether anything is being read or written, or waits for it."""
+        return self._reading > 0 or self._writer.at_work
 
     @property
     def lingering(self) -> int:

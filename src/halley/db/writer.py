@@ -130,6 +130,11 @@ class Writer:
         """Those of them that go with the next commit."""
         return len(self._later)
 
+    @property
+    def at_work(self) -> bool:
+        """Whether anything is being written, or is queued."""
+        return self.waiting > 0 or (not self._asleep and self._thread.is_alive())
+
     def run(self, name: str, unit: "Callable[[Tx], T]") -> "asyncio.Future[T]":
         """Queue a unit; what is given is done once it is on disk."""
         return self._queue(_Job(name, None, unit, future := self._loop.create_future()), future)

@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 import msgspec
 
@@ -23,6 +25,7 @@ class FakeClock:
         self._lock = threading.Lock()
         self._start = self._now = parse_time(start)
         self._sleepers: list[_Sleeper] = []
+        self._held_by: list[Callable[[], bool]] = []
 
     def now(self) -> int:
         """Microseconds since 1970 in UTC."""
@@ -57,6 +60,20 @@ class FakeClock:
         """Return when that many sleep on this clock: then its subject waits, and moving the clock will wake it."""
         while len(self._sleepers) < sleepers:  # noqa: ASYNC110 - sleepers come from any loop and thread
             await asyncio.sleep(0)
+
+    @contextmanager
+    def holding(self, is_busy: Callable[[], bool]) -> Generator[None]:
+        """While inside, ask this of one who shares the clock: whether anything is under way that time must wait for."""
+        self._held_by.append(is_busy)
+        try:
+            yield
+        finally:
+            self._held_by.remove(is_busy)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether anything is under way; who moves the clock waits for it."""
+        return any(is_busy() for is_busy in self._held_by)
 
     @property
     def sleepers(self) -> int:

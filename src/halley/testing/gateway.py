@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 
@@ -28,9 +29,12 @@ from halley.vendors.simulate.journal import Journal
 from halley.world import World, load_config
 
 T = TypeVar("T")
+P = ParamSpec("P")
 ANSWER_TIMEOUT_S = 0.4
 TURN_S = 0.003
 """How long the loop turns, in real time, before the clock is moved again."""
+QUIET_TURNS = 5
+"""Of the loop, in which nothing is under way: who was told of something has gone on by then."""
 STEP_S = 0.25
 STEP_S_MAX = 20.0
 STEP_GROWTH = 1.1
@@ -92,11 +96,16 @@ class Rig:
     # time
 
     async def turn(self, seconds: float = 0.0) -> None:
-        """Move the clock by that much and let the loop turn; nothing moves while a call is on the way."""
-        for _ in range(int(REAL_S_MAX / TURN_S)):
-            if not self.wire.busy and not self.world.db.waiting:
-                break
-            await asyncio.sleep(TURN_S)
+        """Move the clock by that much and let the loop turn.
+
+        Nothing moves while anything is under way, be it a call, a thread or the database, in any gateway on this clock.
+        """
+        async with asyncio.timeout(REAL_S_MAX):
+            quiet = 0
+            while quiet < QUIET_TURNS:
+                is_held = self.clock.is_held
+                quiet = 0 if is_held else quiet + 1
+                await asyncio.sleep(TURN_S if is_held else 0)
         self.clock.advance(seconds)
         await asyncio.sleep(TURN_S)
 
@@ -282,7 +291,26 @@ async def opened_rig(
         key = key or gateway.welcome.test_key or (settings.bootstrap_key.reveal() if settings.bootstrap_key else "")
         rig = kind(gateway, clock, wire, key)
         await stack.enter_async_context(rig.client)
+        threads = CountedThreads()
+        asyncio.get_running_loop().set_default_executor(threads)
+        stack.enter_context(clock.holding(lambda: bool(wire.busy or threads.jobs) or gateway.world.db.at_work))
         yield rig
+
+
+class CountedThreads(ThreadPoolExecutor):
+    """What a loop hands blocking work to, and what of it is not done."""
+
+    def __init__(self) -> None:
+        super().__init__(thread_name_prefix="halley-test")
+        self.jobs: set[Future[Any]] = set()
+        """Those that are not done."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Count a job until it is done."""
+        future = super().submit(fn, *args, **kwargs)
+        self.jobs.add(future)
+        future.add_done_callback(self.jobs.discard)
+        return future
 
 
 async def _stop(gateway: Gateway, clock: FakeClock) -> None:
