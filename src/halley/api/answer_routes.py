@@ -5,11 +5,10 @@ from typing import Any
 
 from halley.api.call import Entry, RenderFault
 from halley.api.endpoints import answers, images, responses
+from halley.api.errors import render_anthropic, render_gemini
 from halley.kernel.faults import Fault
 from halley.kernel.operation import Operation
 from halley.vendors.contract import Action, Answer, Route
-from halley.wire.anthropic.errors import render_fault as anthropic_fault
-from halley.wire.gemini.errors import render_fault as gemini_fault
 from halley.wire.openai.errors import render_fault as openai_fault
 
 OPENAI, ANTHROPIC, GEMINI = "OpenAI", "Anthropic", "Gemini"
@@ -19,16 +18,6 @@ _HELLO = [{"role": "user", "content": "Say hello in one word"}]
 def render_openai(fault: Fault, request_id: str) -> Answer:
     """Show a fault in OpenAI's shape."""
     return _rendered(openai_fault, fault, request_id)
-
-
-def render_anthropic(fault: Fault, request_id: str) -> Answer:
-    """Show a fault in Anthropic's shape."""
-    return _rendered(anthropic_fault, fault, request_id)
-
-
-def render_gemini(fault: Fault, request_id: str) -> Answer:
-    """Show a fault in Google's shape."""
-    return _rendered(gemini_fault, fault, request_id)
 
 
 def answer_entries() -> tuple[Entry, ...]:

@@ -42,6 +42,8 @@ DRAIN_RETRY_S = 5
 CLIENT_LEFT = 499
 """Logged for a caller who hung up; nothing is sent."""
 UNKNOWN_ROUTE = "unknown"
+SHARED_SEGMENT = "v1"
+"""Below it SDKs of several formats ask."""
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 _EXPOSED = (
@@ -288,11 +290,18 @@ class Api:
         wanted = "GET" if sight.method == "HEAD" else sight.method
         sight.match = self._dispatch.find(wanted, path)
         if sight.match is not None:
-            sight.render = sight.match.entry.render_fault
+            entry = sight.match.entry
+            sight.render = entry.render_fault
+            if entry.shared:
+                sight.render = errors.render_shared(sight.headers, sight.render)
             return
         entries = self._dispatch.entries(path)
         sight.allowed = _methods(entries)
-        sight.render = entries[0].render_fault if entries else self._renders.get(first_segment(path), sight.render)
+        renders = {entry.render_fault for entry in entries}
+        usual = self._renders.get(first_segment(path), sight.render) if not renders else sight.render
+        sight.render = renders.pop() if len(renders) == 1 else usual
+        if first_segment(path) == SHARED_SEGMENT:
+            sight.render = errors.render_shared(sight.headers, sight.render)
 
     def _refusal(self, visit: _Visit, error: Exception) -> Reply:
         fault = errors.known_fault(error)
@@ -447,7 +456,7 @@ def _renders(entries: Iterable[Entry]) -> dict[str, "RenderFault"]:
     return {
         segment: entry.render_fault
         for entry in mine
-        if entry.model_pattern is None and (segment := first_segment(entry.path)) != "v1"
+        if entry.model_pattern is None and (segment := first_segment(entry.path)) != SHARED_SEGMENT
     }
 
 

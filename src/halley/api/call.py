@@ -48,6 +48,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Content type of a success."""
     listed: bool = True
     """Whether the API reference names it."""
+    shared: bool = False
+    """Whether SDKs of several formats ask it, and are answered each in its own."""
 
     @property
     def method(self) -> str:

@@ -20,6 +20,8 @@ from halley.kernel.faults import (
 from halley.limits import rate_headers
 from halley.pipeline.admit import OverLimit
 from halley.vendors.contract import Answer
+from halley.wire.anthropic.errors import render_fault as anthropic_fault
+from halley.wire.gemini.errors import render_fault as gemini_fault
 
 QUOTA_STATUS = 429
 """OpenAI's vocabulary has no 402: its SDKs know an empty account as 429 `insufficient_quota`."""
@@ -51,6 +53,35 @@ def render_openai(fault: Fault, request_id: str) -> Answer:
 def openai_status(kind: type[Fault]) -> int:
     """Give a fault's status in OpenAI's vocabulary."""
     return QUOTA_STATUS if issubclass(kind, OutOfFunds) else kind.status
+
+
+def render_anthropic(fault: Fault, request_id: str) -> Answer:
+    """Show a fault in Anthropic's shape."""
+    status, body = anthropic_fault(fault, request_id)
+    return Answer(status=status, body=body)
+
+
+def render_gemini(fault: Fault, request_id: str) -> Answer:
+    """Show a fault in Google's shape."""
+    status, body = gemini_fault(fault, request_id)
+    return Answer(status=status, body=body)
+
+
+def is_anthropics(headers: Mapping[str, str]) -> bool:
+    """Whether Anthropic's SDK asks, where the path does not tell."""
+    return "anthropic-version" in headers
+
+
+def is_googles(headers: Mapping[str, str]) -> bool:
+    """Whether Google's SDK asks, where the path does not tell: no other sends its key like this."""
+    return "x-goog-api-key" in headers
+
+
+def render_shared(headers: Mapping[str, str], usual: RenderFault) -> RenderFault:
+    """Give what shows faults of a path that SDKs of several formats ask: each tells itself by its headers."""
+    if is_anthropics(headers):
+        return render_anthropic
+    return render_gemini if is_googles(headers) else usual
 
 
 def render_plain(fault: Fault, request_id: str) -> Answer:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import halley
 from halley.api import errors
-from halley.api.answer_routes import answer_entries, render_gemini
+from halley.api.answer_routes import answer_entries
 from halley.api.asgi import Reply
 from halley.api.call import Access, Call, Entry, Handler
 from halley.api.endpoints import account, downloads, files, models, orders, own_tasks, system
@@ -145,8 +145,8 @@ def _account() -> tuple[Entry, ...]:
         reply=models.ModelCard,
     )
     return (
-        _own(listing, models.list_models, ACCOUNT),
-        _own(model, models.get_model, ACCOUNT),
+        _own(listing, models.list_models, ACCOUNT, shared=True),
+        _own(model, models.get_model, ACCOUNT, shared=True),
         *_gemini_models(),
         _quota("/user/quota", listed=True),
         _quota("/user/quota/", listed=False),
@@ -165,7 +165,7 @@ def _gemini_models() -> tuple[Entry, ...]:
         method="GET", path="/v1beta/models/{model}", action=Action.LOOKUP, summary="Look up a model, in Google's shape"
     )
     return tuple(
-        Entry(route=route, handler=handler, render_fault=render_gemini, tag=ACCOUNT)
+        Entry(route=route, handler=handler, render_fault=errors.render_gemini, tag=ACCOUNT)
         for route, handler in ((listing, models.list_gemini), (model, models.get_gemini))
     )
 
@@ -241,8 +241,11 @@ def _system() -> tuple[Entry, ...]:
     )
 
 
-def _own(route: Route, handler: Handler, tag: str, *, reply_type: str = "application/json") -> Entry:
-    return Entry(route=route, handler=handler, render_fault=errors.render_openai, tag=tag, reply_type=reply_type)
+def _own(
+    route: Route, handler: Handler, tag: str, *, reply_type: str = "application/json", shared: bool = False
+) -> Entry:
+    render = errors.render_openai
+    return Entry(route=route, handler=handler, render_fault=render, tag=tag, reply_type=reply_type, shared=shared)
 
 
 def _open(path: str, handler: Handler, summary: str, *, draining: bool = False, listed: bool = True) -> Entry:

@@ -7,19 +7,18 @@ import msgspec
 from halley.api.asgi import Reply, json_reply
 from halley.api.call import Call
 from halley.api.endpoints.orders import models_of
-from halley.api.errors import reply_to_fault
+from halley.api.errors import is_anthropics, is_googles
 from halley.catalogue import Model
 from halley.kernel.clock import MICROSECONDS, rfc3339
-from halley.kernel.faults import BadRequest, Fault, NotFound
+from halley.kernel.faults import BadRequest, NotFound
 from halley.kernel.operation import Kind
-from halley.vendors.contract import Answer, ModelView
-from halley.wire.anthropic.errors import render_fault as anthropic_fault
-from halley.wire.gemini.errors import render_fault as gemini_fault
+from halley.vendors.contract import ModelView
 
 MODELS_SINCE = 1_767_225_600
 """Clients want to know when a model was made; vendors do not say, so it is 2026-01-01 for all."""
 PAGE_DEFAULT = 1_000
 PAGE_MAX = 1_000
+GEMINI_PAGE_DEFAULT = 50
 _METHODS: dict[str, list[str]] = {
     Kind.CHAT: ["generateContent", "streamGenerateContent", "countTokens"],
     Kind.EMBEDDING: ["embedContent", "batchEmbedContents"],
@@ -51,22 +50,19 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
 async def list_models(call: Call) -> Reply:
     """List the models, in Anthropic's or Google's shape for their SDKs, else in OpenAI's."""
     views = models_of(call)
-    if _is_anthropic(call):
+    if is_anthropics(call.headers):
         return json_reply(_anthropic_page(call, views))
-    if _is_gemini(call):
+    if is_googles(call.headers):
         return json_reply(_gemini_page(call, views))
     return json_reply(ModelList(data=[_card(view.id) for view in views]))
 
 
 async def get_model(call: Call) -> Reply:
     """Give one model, in the same shapes."""
-    try:
-        view = _wanted(call)
-    except NotFound as fault:
-        return reply_to_fault(fault, call.id, lambda fault, request_id: _rendered(call, fault, request_id))
-    if _is_anthropic(call):
+    view = _wanted(call)
+    if is_anthropics(call.headers):
         return json_reply(_anthropic_card(call, view.id))
-    return json_reply(_gemini_card(call, view) if _is_gemini(call) else _card(view.id))
+    return json_reply(_gemini_card(call, view) if is_googles(call.headers) else _card(view.id))
 
 
 async def list_gemini(call: Call) -> Reply:
@@ -86,23 +82,6 @@ def _wanted(call: Call) -> ModelView:
     if found is None:
         raise ModelNotFound(f"There is no model `{named[:200]}`; `GET /v1/models` lists them", param="model")
     return found
-
-
-def _is_anthropic(call: Call) -> bool:
-    return "anthropic-version" in call.headers
-
-
-def _is_gemini(call: Call) -> bool:
-    """Whether Google's SDK asks under `/v1`, where the path does not tell; no other sends its key like this."""
-    return "x-goog-api-key" in call.headers
-
-
-def _rendered(call: Call, fault: Fault, request_id: str) -> Answer:
-    """Show a fault in the shape of the answer."""
-    if not (_is_anthropic(call) or _is_gemini(call)):
-        return call.entry.render_fault(fault, request_id)
-    status, body = (anthropic_fault if _is_anthropic(call) else gemini_fault)(fault, request_id)
-    return Answer(status=status, body=body)
 
 
 def _card(model: str) -> ModelCard:
@@ -131,6 +110,8 @@ def _anthropic_page(call: Call, views: tuple[ModelView, ...]) -> dict[str, Any]:
     ids = [view.id for view in views]
     after, before = call.query.get("after_id"), call.query.get("before_id")
     limit = min(_number(call, "limit", PAGE_DEFAULT), PAGE_MAX)
+    if limit == 0:
+        raise BadRequest("`limit` must be at least 1", param="limit")
     if after is not None:
         ids = [one for one in ids if one > after]
     if before is not None:
@@ -146,7 +127,7 @@ def _anthropic_page(call: Call, views: tuple[ModelView, ...]) -> dict[str, Any]:
 
 def _gemini_page(call: Call, models: tuple[ModelView, ...]) -> dict[str, Any]:
     views = [view for view in models if view.kind in _METHODS]
-    size = min(_number(call, "pageSize", 50), PAGE_MAX)
+    size = min(_number(call, "pageSize", 0) or GEMINI_PAGE_DEFAULT, PAGE_MAX)
     start = _number(call, "pageToken", 0)
     page: dict[str, Any] = {"models": [_gemini_card(call, view) for view in views[start : start + size]]}
     if start + size < len(views):
