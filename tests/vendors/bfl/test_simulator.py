@@ -134,6 +134,7 @@ async def test_flux_2_is_billed_by_the_megapixel(sandbox: Sandbox):
         ("flux-pro-1.1", {"webhook_url": "hook"}, "url_parsing", "webhook_url"),
         ("flux-pro-1.1", {"webhook_url": "https://a.example/" + "x" * 2083}, "url_too_long", "webhook_url"),
         ("flux-pro-1.1", {"prompt": "[[halley outcome=none]]"}, "value_error", "prompt"),
+        ("flux-pro-1.1", {"prompt": "[[halley outcome=cut_stream]]"}, "value_error", "prompt"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )

@@ -460,6 +460,7 @@ async def test_what_cannot_be_read_is_refused(sandbox: Sandbox, call: VendorCall
         ({"image_prompt": "iVBORw0KGgo="}, "Does not match format 'uri'"),
         ({"prompt_upsampling": 1}, "Invalid type. Expected: boolean, given: integer"),
         ({"prompt": "x [[halley outcome=boom]]"}, "unknown test outcome"),
+        ({"prompt": "x [[halley outcome=tool_call]]"}, "has no meaning for this call"),
     ],
 )
 async def test_bad_input_is_named(sandbox: Sandbox, given: dict[str, Any], complaint: str):

@@ -24,6 +24,7 @@ from halley.vendors.bfl.replies import FIRST_OUTPUT, FURTHER_OUTPUT, INPUT, MODE
 from halley.vendors.bfl.sizes import BadSize, Size, output_size
 from halley.vendors.bfl.wire import ROLES
 from halley.vendors.simulate import (
+    ANSWER_ONLY,
     AsgiApp,
     BadImage,
     CallbackRequest,
@@ -314,7 +315,7 @@ def _parsed(data: bytes) -> dict[str, Any]:
 def _directive(request: Request, body: dict[str, Any]) -> Directive:
     prompt = body.get("prompt")
     try:
-        return directive_for(request.raw_headers, prompt if isinstance(prompt, str) else None)
+        return directive_for(request.raw_headers, prompt if isinstance(prompt, str) else None, without=ANSWER_ONLY)
     except ValueError as error:
         raise Refusal(_complaint_reply("value_error", "prompt", f"Value error, {error}")) from error
 

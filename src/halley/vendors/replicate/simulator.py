@@ -20,6 +20,7 @@ from halley.vendors.replicate.reading import BAD_VERSION
 from halley.vendors.replicate.signature import signed_headers
 from halley.vendors.replicate.validation import envelope_complaints, input_complaints
 from halley.vendors.simulate import (
+    ANSWER_ONLY,
     AsgiApp,
     BadImage,
     CallbackRequest,
@@ -363,7 +364,7 @@ def _account(host: SimulatorHost, request: Request) -> str:
 
 def _directive(request: Request, given: dict[str, Any]) -> Directive:
     try:
-        return directive_for(request.raw_headers, as_text(given.get("prompt")))
+        return directive_for(request.raw_headers, as_text(given.get("prompt")), without=ANSWER_ONLY)
     except ValueError as error:
         _refuse_if([("input.prompt", str(error))])
         raise
