@@ -103,6 +103,8 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
 
     def body(self, bytes_max: int, *, whole_s: float = WHOLE_S) -> BodyReader:
         """Give access to the body; nothing of it has been read."""
+        if self.admitted is not None:
+            self.share.owner = self.admitted.key_id
         limits = {"idle_s": min(IDLE_S, whole_s), "whole_s": whole_s}
         reader = BodyReader(self.client.receive, self.headers, bytes_max=bytes_max, share=self.share, **limits)
         if (came := self.client.body) is not None:
