@@ -24,8 +24,10 @@ from tests.answers.house import (
 )
 from tests.answers.vendor import Exchange, answer, events, stream
 
+from halley.catalogue.prices import sync_prices
 from halley.kernel.money import Nanos, dollars
 from halley.pipeline.answers.meter import FILE_TOKENS
+from halley.pipeline.reload import reload
 from halley.settings import PriceConfig
 
 FULL_PRICE = {
@@ -326,10 +328,38 @@ async def test_an_order_of_a_task_is_held_for_and_charged_by_the_price_of_its_si
         assert (reply.status, reply.headers["halley-cost"]) == (200, dollars(Nanos(held)))
 
 
-async def test_a_task_whose_price_holds_for_other_sizes_only_is_not_sold(folder: Path) -> None:
-    price = PriceConfig(model="flux-pro-1.1", meters={"image@size=1024x1024": "0.50"})
+async def test_a_task_whose_price_counts_nothing_of_it_is_not_sold(folder: Path) -> None:
+    price = PriceConfig(model="flux-pro-1.1", meters={"output_token": "0.50"})
     async with opened(folder, sandbox=True, prices=(price,)) as house:
         key = await house.rig.make_key(livemode=False)
-        order = {"model": "flux-pro-1.1", "prompt": "cat", "size": "512x512"}
-        reply = await house.post("/v1/images/generations", order, key=key)
+        reply = await house.post("/v1/images/generations", {"model": "flux-pro-1.1", "prompt": "cat"}, key=key)
         assert reply.json["error"]["code"] == "model_price_missing"
+
+
+async def imported_before(house: House, model: str, meters: dict[str, int]) -> None:
+    """Let the database have a set of prices that no import makes any more."""
+    world = house.rig.world
+    wanted = {model: ("import:old.json", meters)}
+    await world.db.write("import", lambda tx: sync_prices(tx, wanted, world.ids, world.clock.now()))
+    await reload(world, {})
+
+
+async def test_a_call_that_no_case_of_an_old_price_holds_for_pays_the_dearest(folder: Path) -> None:
+    async with opened(folder, prices=()) as house:
+        tiers = {"flex": (500_000_000, 500_000_000), "priority": (1_000_000_000, 2_000_000_000)}
+        meters = {f"input_token@service_tier={tier}": price for tier, (price, _) in tiers.items()}
+        meters |= {f"output_token@service_tier={tier}": price for tier, (_, price) in tiers.items()}
+        await imported_before(house, MODEL, meters)
+        house.vendor.will(answer(completion()))
+        reply = await house.chat()
+        assert reply.headers["halley-cost"] == dollars(Nanos(100 * PER_INPUT + 20 * PER_OUTPUT))
+
+
+async def test_a_task_that_no_case_of_an_old_price_holds_for_pays_the_dearest(folder: Path) -> None:
+    async with opened(folder, sandbox=True, prices=()) as house:
+        meters = {"image@size=1024x1024": 500_000_000_000_000, "image@size=256x256": 10_000_000_000_000}
+        await imported_before(house, "flux-pro-1.1", meters)
+        key = await house.rig.make_key(livemode=False)
+        order = {"model": "flux-pro-1.1", "prompt": "cat", "size": "512x512"}
+        reply = await house.rig.while_ticking(house.post("/v1/images/generations", order, key=key))
+        assert (reply.status, reply.headers["halley-cost"]) == (200, "0.5")

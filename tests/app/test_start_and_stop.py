@@ -150,9 +150,10 @@ async def test_a_reload_takes_effect_for_the_next_order_and_not_for_those_before
         FILE.replace('vendor = "bfl"', 'vendor = "nobody"').replace("0.05", "0.07"),
         FILE.replace('call = "0.05"', 'parsec = "1"').replace('name = "main"', 'name = "other"'),
         FILE.replace("0.05", "-1").replace('name = "main"', 'name = "other"'),
+        FILE.replace("call =", '"call@quality=hd" =').replace('name = "main"', 'name = "other"'),
         "[[channels]\n",
     ],
-    ids=["vendor", "meter", "amount", "syntax"],
+    ids=["vendor", "meter", "amount", "conditions only", "syntax"],
 )
 async def test_a_file_with_a_mistake_changes_nothing_at_all(filed: Any, text: str) -> None:
     async with opened_gateway(filed, environ=ENVIRON) as rig:

@@ -65,7 +65,17 @@ def test_of_two_that_are_as_narrow_the_dearer_holds() -> None:
 
 
 def test_a_price_whose_conditions_do_not_hold_is_not_there() -> None:
-    assert at_size({"input_token@200000+": 4, "output_token": 1}, 10) == {"output_token": 1}
+    assert at_size({"cached_input_token@200000+": 4, "input_token": 5}, 10) == {"input_token": 5}
+
+
+def test_where_no_price_of_a_meter_holds_its_dearest_does() -> None:
+    tiers = {"input_token@service_tier=flex": 2, "input_token@service_tier=priority": 6, "output_token": 1}
+    assert at_size(tiers, 10) == {"input_token": 6, "output_token": 1}
+    assert at_size(tiers, 10, {"service_tier": "flex"}) == {"input_token": 2, "output_token": 1}
+    assert at_size({"output_token@9+": 4, "audio_output_token@9+": 8}, 1) == {
+        "output_token": 4,
+        "audio_output_token": 8,
+    }
 
 
 def test_prices_without_conditions_are_given_back_as_they_are() -> None:

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halley.catalogue.meters import METERS, dollars_per_unit, estimate, folded, measured_outputs, nanos_per_million
+from halley.catalogue.meters import (
+    METERS,
+    dollars_per_unit,
+    estimate,
+    folded,
+    measured_outputs,
+    nanos_per_million,
+    read_prices,
+)
 from halley.catalogue.units import FALLBACKS
 from halley.kernel.money import dollars, total
 from halley.kernel.order import ImageInput, ImageOrder, ImageRole
@@ -88,6 +96,36 @@ def test_a_price_is_spelled_as_it_is_written(meter: str, nanos: int) -> None:
 @pytest.mark.parametrize("key", ["input_token@200000+", "image@quality=hd,size=1024x1792"])
 def test_a_price_under_a_condition_is_read_like_any_other(key: str) -> None:
     assert nanos_per_million(key, "0.5") == nanos_per_million(key.partition("@")[0], "0.5")
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("input_token", "input_token@200000+"),
+        ("input_token", "cached_input_token@200000+"),
+        ("audio_output_token", "output_token@service_tier=priority"),
+        ("call", "input_token"),
+    ],
+    ids=["own", "of what it counts as", "either way", "no condition"],
+)
+def test_a_set_is_whole_where_every_meter_has_a_price_in_all_cases(keys: tuple[str, ...]) -> None:
+    assert read_prices(dict.fromkeys(keys, "2")) == {key: nanos_per_million(key, "2") for key in keys}
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("input_token@service_tier=priority",),
+        ("input_token@200000+", "input_token@service_tier=flex"),
+        ("call", "web_search@search_context_size=low"),
+        ("input_token@200000+", "cached_input_token", "output_token"),
+    ],
+    ids=["alone", "several", "beside others", "what counts as it"],
+)
+def test_a_price_under_conditions_alone_is_refused_as_all_else_would_be_free(keys: tuple[str, ...]) -> None:
+    meter = next(key for key in keys if "@" in key).partition("@")[0]
+    with pytest.raises(ValueError, match=rf"`{meter}` has a price under conditions only .*; give `{meter}` itself"):
+        read_prices(dict.fromkeys(keys, "2"))
 
 
 @pytest.mark.parametrize(

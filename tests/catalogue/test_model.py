@@ -97,6 +97,15 @@ def test_a_model_without_a_price_is_refused(tmp_path: Path, monkeypatch: pytest.
         load_catalogue([vendor_with(tmp_path, monkeypatch, "gamma", model(cost={"image": "1"}))])
 
 
+@pytest.mark.parametrize("field", ["price", "cost"])
+def test_a_price_under_conditions_alone_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    prices = {"price": {"image": "1"}, "cost": {"image": "1"}} | {field: {"image@quality=hd": "2"}}
+    with pytest.raises(ValueError, match="Model `tiny`: `image` has a price under conditions only"):
+        load_catalogue([vendor_with(tmp_path, monkeypatch, f"conditional_{field}", model(**prices))])
+
+
 def test_an_alias_of_two_models_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     both = model(aliases=["small"], price={"image": "1"}) + model(id="mini", aliases=["small"], price={"image": "1"})
     with pytest.raises(ValueError, match="`small` is an alias of both `tiny` and `mini`"):

@@ -162,8 +162,9 @@ def test_prices_for_batches_are_not_ours_and_not_named() -> None:
         ({"output_cost_per_image": 0.04}, "1024-x-1024/m", "one size only"),
         ({"input_cost_per_token": -1e-06}, "m", "is no price"),
         ({"input_cost_per_token": 1e-16}, "m", "at most 9 decimals"),
+        ({"input_cost_per_token_priority": 1e-06}, "m", "`input_token` has a price under conditions only"),
     ],
-    ids=["none", "zero", "variant", "variant alone", "negative", "too fine"],
+    ids=["none", "zero", "variant", "variant alone", "negative", "too fine", "conditions only"],
 )
 def test_an_entry_that_gives_no_prices_says_why(entry: dict[str, Any], key: str, problem: str) -> None:
     reading = read(entry, key)

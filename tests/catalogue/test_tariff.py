@@ -32,6 +32,15 @@ def test_a_tariff_charges_what_its_prices_say(
         )
 
 
+@given(PRICES, QUANTITIES, FACTS)
+def test_what_some_case_has_a_price_for_is_free_in_no_case(
+    prices: dict[str, int], quantities: dict[str, int], facts: dict[str, str]
+):
+    tariff = Tariff({key: price + 1 for key, price in prices.items()})
+    counted = {meter: count + 1 for meter, count in quantities.items()}
+    assert bool(tariff.price(counted, facts)) == bool(tariff.most(counted))
+
+
 def test_what_a_vendor_says_of_a_fact_is_not_kept():
     tariff = Tariff({"call": 1_000_000, "call@service_tier=priority": 2_000_000})
     for number in range(300):

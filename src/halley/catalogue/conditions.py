@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import msgspec
 
-from halley.catalogue.units import METERS
+from halley.catalogue.units import METERS, charged_as
 
 CONDITIONS_MAX = 4
 KEYS_REMEMBERED_MAX = 4_096
@@ -84,7 +84,8 @@ def at_size(
 ) -> Mapping[str, int]:
     """Give the prices that hold for a request: one a meter, without conditions.
 
-    Of several that hold, the one with the most conditions decides, then the highest size, then the dearest.
+    Of several that hold, the one with the most conditions decides, then the highest size, then the dearest. Where none
+    holds for a meter, nor for what it counts as, its dearest does: no set is made like that, but old ones may be.
     """
     if not any("@" in key for key in meters):
         return meters
@@ -93,7 +94,8 @@ def at_size(
         parsed = parse_key(key)
         if parsed.holds(input_tokens_total, facts):
             chosen[parsed.meter] = max(chosen.get(parsed.meter, ((-1, -1), 0)), (parsed.rank, price))
-    return {meter: price for meter, (_, price) in chosen.items()}
+    holding = {meter: price for meter, (_, price) in chosen.items()}
+    return {meter: price for meter, price in dearest(meters).items() if charged_as(meter, holding) is None} | holding
 
 
 def dearest(meters: Mapping[str, int]) -> dict[str, int]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 from halley.catalogue.conditions import parse_key
-from halley.catalogue.units import EACH, FALLBACKS, METERS
+from halley.catalogue.units import EACH, METERS, charged_as
 from halley.kernel.money import MILLION, NANOS_MAX, NANOS_PER_DOLLAR, Nanos, dollars, nanos_from_dollars
 from halley.kernel.order import ImageOrder
 
@@ -13,6 +13,23 @@ INPUT_PIXELS_UNMEASURED = 4 * MILLION
 """Held for each input image that nobody has measured yet."""
 OUTPUT_PIXELS_UNKNOWN = 4 * MILLION
 """Held for an output whose size the order leaves to the vendor."""
+
+
+def read_prices(prices: Mapping[str, str | Decimal]) -> dict[str, int]:
+    """Make a set of prices of what is written: dollars per unit of each meter, by price key. Raises `ValueError`.
+
+    It does also for a meter with a price under conditions only: wherever they do not hold it would cost nothing.
+    """
+    found: dict[str, int] = {key: nanos_per_million(key, price) for key, price in prices.items()}
+    for key in found:
+        meter = key.partition("@")[0]
+        if charged_as(meter, found) is None:
+            message = (
+                f"`{meter}` has a price under conditions only (`{key}`), which would leave it free otherwise;"
+                f" give `{meter}` itself a price too"
+            )
+            raise ValueError(message)
+    return found
 
 
 def nanos_per_million(key: str, price: str | Decimal) -> Nanos:
@@ -44,9 +61,8 @@ def folded(quantities: Mapping[str, int], prices: Mapping[str, int]) -> dict[str
     """
     counted: dict[str, int] = {}
     for meter, count in quantities.items():
-        if meter not in prices:
-            meter = next((each for each in FALLBACKS.get(meter, ()) if each in prices), meter)  # noqa: PLW2901 - the same count elsewhere
-        counted[meter] = counted.get(meter, 0) + count
+        charged = charged_as(meter, prices) or meter
+        counted[charged] = counted.get(charged, 0) + count
     return counted
 
 

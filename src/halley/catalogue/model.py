@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from halley.catalogue.meters import nanos_per_million
+from halley.catalogue.meters import read_prices
 from halley.catalogue.tariff import Tariff
 from halley.kernel.operation import Kind, Operation
 from halley.vendors.contract import ModelView, Vendor
@@ -157,7 +157,11 @@ def _model(vendor: str, sheet: Sheet, row: Row) -> Model:
     if not source or not checked:
         message = f"Model `{row.id}` at `{vendor}`: its prices need a `source` and the date `checked`, or the file does"
         raise ValueError(message)
-    price = _nanos(row, row.price)
+    try:
+        price, cost = read_prices(row.price), read_prices(row.cost)
+    except ValueError as error:
+        message = f"Model `{row.id}`: {error}"
+        raise ValueError(message) from error
     return Model(
         id=row.id,
         vendor=vendor,
@@ -173,16 +177,8 @@ def _model(vendor: str, sheet: Sheet, row: Row) -> Model:
         source=source,
         checked=checked,
         price=price,
-        cost=_nanos(row, row.cost) or price,
+        cost=cost or price,
     )
-
-
-def _nanos(row: Row, prices: Mapping[str, str]) -> dict[str, int]:
-    try:
-        return {key: nanos_per_million(key, price) for key, price in prices.items()}
-    except ValueError as error:
-        message = f"Model `{row.id}`: {error}"
-        raise ValueError(message) from error
 
 
 def _check_price(rows: tuple[Model, ...]) -> None:

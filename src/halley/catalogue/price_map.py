@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from halley.catalogue.meters import nanos_per_million
+from halley.catalogue.meters import read_prices
 from halley.catalogue.units import EACH, FALLBACKS, METERS
 
 ENTRIES_MAX = 100_000
@@ -211,11 +211,8 @@ def _exact(found: Mapping[str, Decimal]) -> tuple[dict[str, int], str]:
         return {}, "it has no price of a kind that is counted here"
     if not any(found.values()):
         return {}, "all its prices are 0, which may mean unknown; if it is free, say so under [[prices]]"
-    prices: dict[str, int] = {}
-    for key, amount in found.items():
-        each = METERS[key.partition("@")[0]] == EACH
-        try:
-            prices[key] = nanos_per_million(key, format(amount if each else amount.scaleb(6), "f"))
-        except ValueError as error:
-            return {}, str(error)
-    return prices, ""
+    each = {key for key in found if METERS[key.partition("@")[0]] == EACH}
+    try:
+        return read_prices({key: amount if key in each else amount.scaleb(6) for key, amount in found.items()}), ""
+    except ValueError as error:
+        return {}, str(error)

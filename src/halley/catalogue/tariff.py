@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from halley.catalogue.conditions import at_size, dearest, input_tokens, parse_key
-from halley.catalogue.units import FALLBACKS
+from halley.catalogue.units import charged_as
 from halley.kernel.money import Nanos, total_of
 
 CASES_REMEMBERED_MAX = 256
@@ -55,9 +55,7 @@ class _Rates:
         return tuple((meter, self._prices[meter]) for meter in meters if meter in self._prices)
 
     def _learn(self, meter: str) -> str:
-        charged = meter
-        if meter not in self._prices:
-            charged = next((each for each in FALLBACKS.get(meter, ()) if each in self._prices), meter)
+        charged = charged_as(meter, self._prices) or meter
         if len(self._charged_as) < METERS_REMEMBERED_MAX:
             self._charged_as[meter] = charged
         return charged

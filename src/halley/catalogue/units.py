@@ -1,6 +1,6 @@
 """The meters that there are, in which units each is counted and priced, and what one without a price counts as."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from halley.kernel.money import MILLION
 
@@ -41,15 +41,20 @@ FALLBACKS: Mapping[str, tuple[str, ...]] = {
     "cached_input_token": ("input_token",),
     "cache_write_token": ("input_token",),
     "cache_write_1h_token": ("cache_write_token", "input_token"),
-    "reasoning_token": ("output_token",),
+    "reasoning_token": ("output_token", "audio_output_token", "image_output_token"),
     "citation_token": ("input_token",),
     "audio_input_token": ("input_token",),
     "cached_audio_input_token": ("cached_input_token", "audio_input_token", "input_token"),
-    "audio_output_token": ("output_token",),
+    "audio_output_token": ("output_token", "image_output_token"),
     "image_input_token": ("input_token",),
     "cached_image_input_token": ("cached_input_token", "image_input_token", "input_token"),
-    "image_output_token": ("output_token",),
+    "image_output_token": ("output_token", "audio_output_token"),
     # Some models make sound or pictures only, and their replies do not say which kind of token was counted.
     "output_token": ("audio_output_token", "image_output_token"),
 }
 """Meter → those that it is charged as when it has no price of its own, first priced one first."""
+
+
+def charged_as(meter: str, priced: Container[str]) -> str | None:
+    """Give the meter whose price counts: its own, else that of the first it falls back to; None where none has one."""
+    return next((each for each in (meter, *FALLBACKS.get(meter, ())) if each in priced), None)

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from halley.accounts import store as accounts
-from halley.catalogue.meters import nanos_per_million
+from halley.catalogue.meters import read_prices
 from halley.catalogue.prices import TOPIC as PRICES_TOPIC
 from halley.catalogue.prices import sync_prices
 from halley.db import Tx
 from halley.kernel.ids import Ids
 from halley.routing import Channel, seal_headers
 from halley.routing import store as routing
-from halley.settings import ChannelConfig, PriceConfig, Settings, SettingsError, reload_file
+from halley.settings import ChannelConfig, Settings, SettingsError, reload_file
 from halley.world import World, load_config
 
 
@@ -57,16 +57,12 @@ def _wanted_prices(world: World, settings: Settings) -> dict[str, tuple[str, Map
     problems: list[str] = []
     for config in settings.prices:
         try:
-            wanted[world.catalogue.public_id(config.model)] = ("file", _meters(config))
+            wanted[world.catalogue.public_id(config.model)] = ("file", read_prices(config.meters))
         except ValueError as error:
             problems.append(f"[[prices]] of `{config.model}`: {error}")
     if problems:
         raise SettingsError(problems)
     return wanted
-
-
-def _meters(config: PriceConfig) -> dict[str, int]:
-    return {meter: nanos_per_million(meter, price) for meter, price in config.meters.items()}
 
 
 def _channel_configs(
