@@ -73,6 +73,17 @@ async def test_what_was_known_is_shown_beside_what_comes(services: OwnServices, 
     assert (row["outcome"], row["prices"], row["before"]) == ("changed", {"input_token": "3"}, {"input_token": "2.5"})
 
 
+async def test_a_price_that_the_map_lacks_is_not_lost(services: OwnServices, tmp_path: Path, ids: FakeIds) -> None:
+    wanted = {"o4-mini": ("catalogue", {"input_token": 1_100_000_000, "web_search": 10_000_000_000_000})}
+    now = services.clock.now()
+    await services.db.write("seed", lambda tx: sync_prices(tx, wanted, ids, now))
+    found = await run(services, "prices.import", path=price_map(tmp_path, **{"o4-mini": entry("openai", 1)}))
+    (row,) = found["rows"]
+    assert (row["outcome"], "`web_search`" in row["reason"]) == ("skipped", True)
+    (listed,) = await run(services, "prices.list", model="o4-mini")
+    assert listed["prices"] == {"input_token": "1.1", "web_search": "0.01"}
+
+
 async def test_prices_of_halley_toml_stay(
     services: OwnServices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

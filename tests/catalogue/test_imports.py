@@ -137,8 +137,21 @@ def test_of_two_entries_of_one_vendor_the_plain_name_counts() -> None:
     assert line.meters == {"input_token": 5}
 
 
-def test_a_fee_per_call_is_not_lost() -> None:
-    (line,) = run({"own": reading("host")}, prices={"own": {"call": 1, "input_token": 5}})
-    assert (line.outcome, line.reason[:24]) == (Outcome.SKIPPED, "it lacks the fee per cal")
-    (line,) = run({"own": reading("host")}, prices={"own": {"call": 0}})
-    assert line.outcome is Outcome.CHANGED
+@pytest.mark.parametrize(
+    ("before", "lost"),
+    [
+        ({"call": 1, "input_token": 5}, "`call`"),
+        ({"input_token": 5, "web_search": 1}, "`web_search`"),
+        (
+            {"input_token": 5, "output_token": 1, "web_search@search_context_size=low": 1},
+            "`output_token`, `web_search`",
+        ),
+        ({"cached_input_token": 1}, ""),
+        ({"call": 0}, ""),
+    ],
+    ids=["fee", "searches", "several", "charged as another", "free before"],
+)
+def test_a_price_that_holds_now_is_not_lost(before: dict[str, int], lost: str) -> None:
+    (line,) = run({"own": reading("host")}, prices={"own": before})
+    assert line.outcome is (Outcome.SKIPPED if lost else Outcome.CHANGED)
+    assert line.reason == (f"it lacks {lost}, priced until now; set all of it under [[prices]]" if lost else "")

@@ -101,6 +101,27 @@ def test_searches_of_several_sizes_become_conditions() -> None:
 
 
 @pytest.mark.parametrize(
+    ("sizes", "found"),
+    [
+        ({"low": 0.005, "high": 0.012}, {"web_search": "0.012", "web_search@search_context_size=low": "0.005"}),
+        ({"low": 0.005}, {"web_search": "0.005"}),
+        ({"high": 0.005, "low": "0.005"}, {"web_search": "0.005"}),
+        ({"high": None, "low": 0.005}, {"web_search": "0.005"}),
+        ({"high": "much", "low": 0.005}, {"web_search": "0.005"}),
+        ({"high": "much"}, {}),
+        ({}, {}),
+    ],
+    ids=["both", "one", "alike", "null", "one is no number", "no numbers", "none"],
+)
+def test_where_the_usual_size_of_a_search_has_no_price_the_dearest_counts(
+    sizes: dict[str, Any], found: dict[str, str]
+) -> None:
+    per_query = {f"search_context_size_{size}": price for size, price in sizes.items()}
+    reading = read({"input_cost_per_token": 1e-06, "search_context_cost_per_query": per_query})
+    assert dollars(reading) == {"input_token": "1"} | found
+
+
+@pytest.mark.parametrize(
     ("entry", "found"),
     [
         ({"mode": "audio_transcription", "input_cost_per_second": 0.0001}, {"audio_second": "0.0001"}),
@@ -110,6 +131,10 @@ def test_searches_of_several_sizes_become_conditions() -> None:
         ({"mode": "rerank", "input_cost_per_query": 0.002}, {"rerank_unit": "0.002"}),
         ({"mode": "search", "input_cost_per_query": 0.005}, {"web_search": "0.005"}),
         ({"mode": "chat", "input_cost_per_request": 0.005}, {"call": "0.005"}),
+        (
+            {"mode": "chat", "input_cost_per_token": 1e-06, "output_cost_per_image_token": 3e-05},
+            {"input_token": "1", "image_output_token": "30"},
+        ),
         ({"mode": "video_generation", "output_cost_per_second": 0.1}, {"video_second": "0.1"}),
     ],
     ids=lambda each: str(each.get("mode", "")),
@@ -161,10 +186,27 @@ def test_prices_for_batches_are_not_ours_and_not_named() -> None:
         ({"output_cost_per_image": 0.04}, "hd/1024-x-1024/m", "one size only"),
         ({"output_cost_per_image": 0.04}, "1024-x-1024/m", "one size only"),
         ({"input_cost_per_token": -1e-06}, "m", "is no price"),
+        (
+            {"input_cost_per_token": 1e-06, "search_context_cost_per_query": {"search_context_size_low": "NaN"}},
+            "m",
+            "`NaN` is no price",
+        ),
         ({"input_cost_per_token": 1e-16}, "m", "at most 9 decimals"),
         ({"input_cost_per_token_priority": 1e-06}, "m", "`input_token` has a price under conditions only"),
+        ({"mode": "chat", "input_cost_per_token": 1e-06}, "m", "no price for `output_token`"),
+        ({"mode": "responses", "output_cost_per_token": 1e-06}, "m", "no price for `input_token`"),
+        ({"mode": "completion", "output_cost_per_image": 1}, "m", "no price for `input_token`, `output_token`"),
+        (
+            {"mode": "chat", "input_cost_per_request": 1, "input_cost_per_token": 1e-06},
+            "m",
+            "no price for `output_token`",
+        ),
     ],
-    ids=["none", "zero", "variant", "variant alone", "negative", "too fine", "conditions only"],
+    ids=[
+        *("none", "zero", "variant", "variant alone", "negative", "size of searches", "too fine"),
+        *("conditions only", "no output"),
+        *("no input", "neither", "fee and input"),
+    ],
 )
 def test_an_entry_that_gives_no_prices_says_why(entry: dict[str, Any], key: str, problem: str) -> None:
     reading = read(entry, key)

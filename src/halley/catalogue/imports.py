@@ -7,6 +7,7 @@ import msgspec
 
 from halley.catalogue.model import Catalogue
 from halley.catalogue.price_map import Reading
+from halley.catalogue.units import charged_as
 
 _PLAIN, _PREFIXED, _ALIAS = 0, 1, 2
 """How an entry is named: as the model, as the model behind its vendor, by an alias."""
@@ -142,11 +143,18 @@ def _compared(model: str, offer: _Offer, current: Current) -> Line:
         outcome, reason = Outcome.SKIPPED, "halley.toml sets its price, which wins; take it out there first"
     elif dict(before) == offer.reading.prices:
         outcome = Outcome.SAME
-    elif before.get("call") and "call" not in offer.reading.prices:
-        outcome, reason = Outcome.SKIPPED, "it lacks the fee per call that holds now; set all of it under [[prices]]"
+    elif lost := _lost(before, offer.reading.prices):
+        lacking = ", ".join(f"`{meter}`" for meter in lost)
+        outcome, reason = Outcome.SKIPPED, f"it lacks {lacking}, priced until now; set all of it under [[prices]]"
     return Line(
         model=model, outcome=outcome, vendor=offer.vendor, reason=reason, meters=offer.reading.prices, before=before
     )
+
+
+def _lost(before: Mapping[str, int], after: Mapping[str, int]) -> list[str]:
+    """Name the meters that cost something and would be free."""
+    meters = {key.partition("@")[0] for key, price in before.items() if price}
+    return sorted(meter for meter in meters if charged_as(meter, after) is None)
 
 
 def _home(model: str, names: Names) -> str | None:

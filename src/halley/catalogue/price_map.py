@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from halley.catalogue.meters import read_prices
-from halley.catalogue.units import EACH, FALLBACKS, METERS
+from halley.catalogue.units import EACH, FALLBACKS, METERS, charged_as
 
 ENTRIES_MAX = 100_000
 EXAMPLE = "sample_spec"
@@ -48,6 +48,8 @@ _IDLE = frozenset({"input_cost_per_token_cache_hit", "output_cost_per_second"})
 _SUFFIX = re.compile(r"(?:_above_(\d+)k_tokens)?(?:_(priority|flex))?$")
 _SIZE = re.compile(r"\d\+")
 _MODES_WITHOUT_OUTPUT = frozenset({"embedding", "rerank", "moderation", "image_generation", "audio_transcription"})
+_SIDES = ("input_token", "output_token")
+_MODES_OF_TEXT = frozenset({"chat", "completion", "responses"})
 _BATCH = re.compile(r"_batches$")
 """Nobody can order batches here."""
 _PRICE = re.compile(r"cost|pricing")
@@ -97,6 +99,7 @@ def read_entry(key: str, entry: Mapping[str, Any]) -> Reading:
             else:
                 found[price_key] = amount
     prices, problem = _exact(_without_echoes(_without_alternatives(found), mode))
+    problem = problem or _lacking(prices, mode)
     if _VARIANT.match(key):
         problem = "it prices one size only; set it under [[prices]] as `image@size=…`"
     return Reading(
@@ -141,18 +144,17 @@ def _tiers(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _searches(value: Any) -> Iterator[tuple[str, Any]]:
-    """Give the price of one search, and those of other sizes where they differ."""
+    """Give the price of one search, of the usual size or else of the dearest, and those of other sizes."""
     try:
         sizes = msgspec.convert(value, dict[str, Any])
     except msgspec.ValidationError:
         yield "search_context_cost_per_query", value
         return
-    base = sizes.get("search_context_size_medium")
-    yield "web_search_cost", base
+    amounts = [amount for each in sizes.values() if (amount := _decimal(each)) is not None and amount.is_finite()]
+    usual = sizes.get("search_context_size_medium")
+    yield "web_search_cost", max(amounts, default=None) if usual is None else usual
     for size in ("low", "high"):
-        other = sizes.get(f"search_context_size_{size}")
-        if other != base:
-            yield f"web_search_cost@search_context_size={size}", other
+        yield f"web_search_cost@search_context_size={size}", sizes.get(f"search_context_size_{size}")
 
 
 def _price_key(field: str, mode: str) -> str | None:
@@ -216,3 +218,12 @@ def _exact(found: Mapping[str, Decimal]) -> tuple[dict[str, int], str]:
         return read_prices({key: amount if key in each else amount.scaleb(6) for key, amount in found.items()}), ""
     except ValueError as error:
         return {}, str(error)
+
+
+def _lacking(prices: Mapping[str, int], mode: str) -> str:
+    """Tell what a model that reads and writes text has no price for; with a fee per call neither side needs one."""
+    lacking = [meter for meter in _SIDES if charged_as(meter, prices) is None]
+    paid_at_once = len(lacking) == len(_SIDES) and prices.get("call")
+    if not lacking or mode not in _MODES_OF_TEXT or paid_at_once:
+        return ""
+    return f"it has no price for {', '.join(f'`{meter}`' for meter in lacking)}; set all of it under [[prices]]"
