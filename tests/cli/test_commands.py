@@ -1,6 +1,7 @@
 import json
 import tarfile
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from tests.cli.conftest import Halley
@@ -81,6 +82,23 @@ def test_a_postgresql_that_is_away_is_one_line(halley: Halley):
     message = halley("accounts", "list", code=1).stderr
     assert message.startswith("Error: PostgreSQL cannot be used: ")
     assert "hidden" not in message
+
+
+@pytest.mark.postgres
+def test_a_migration_reads_the_url_as_the_gateway_does(halley: Halley, postgres_server: PostgresServer):
+    name = postgres_server.new_empty()
+    folder = postgres_server.url(name).partition("?host=")[2]
+    halley.environ["DATABASE_URL"] = f"postgresql://postgres@{quote(folder, safe='')}:1,{quote(folder, safe='')}/{name}"
+    assert "at this release" in halley("migrate").stdout
+    assert "There are no accounts" in halley("accounts", "list").stderr
+
+
+@pytest.mark.parametrize("command", [("doctor",), ("migrate",), ("serve",), ("keys", "list")], ids=" ".join)
+def test_a_password_that_breaks_the_url_is_not_shown(halley: Halley, command: tuple[str, ...]):
+    halley.environ["DATABASE_URL"] = "postgresql://bob:hun%ZZter2@127.0.0.1:1/none"
+    shown = halley(*command, code=2).output
+    assert "`DATABASE_URL`: the value given will not do" in shown
+    assert "ter2" not in shown
 
 
 def test_differences_in_the_books_are_told_and_exit_with_one(halley: Halley):

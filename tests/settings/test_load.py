@@ -1,6 +1,7 @@
 import stat
 from ipaddress import ip_network
 from pathlib import Path
+from traceback import format_exception
 
 import msgspec
 import pytest
@@ -128,6 +129,48 @@ def test_a_wrong_secret_is_not_repeated(tmp_path: Path, name: str, value: str):
     message = problems(tmp_path, {name: value})
     assert name in message
     assert value not in message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://bob:hun%ZZter2secret@db/x",
+        "postgresql://bob:hunter2 secret@db/x",
+        "postgresql://bob:hunter2secret@[::1/x",
+        "postgresql://bob:hun/ter2secret@db/x",
+        "postgresql://bob:123/hunter2secret@db/x",
+        "postgresql://bob:hun@ter2secret@db/x",
+        "postgresql://bob:hun#ter2@secret@db/x",
+        "postgresql://bob@db:hunter2secret/x",
+        "postgresql://bob@db:99999/x",
+        "postgresql://bob@db/x?hunter2secret=1",
+        "postgresql://bob@db/x?port=secret",
+    ],
+)
+def test_a_database_url_that_cannot_be_read_is_told_without_any_part_of_it(tmp_path: Path, url: str):
+    with pytest.raises(SettingsError) as caught:
+        load_settings({}, {"HALLEY_DATABASE_URL": url}, tmp_path)
+    message = str(caught.value)
+    assert message.startswith("`HALLEY_DATABASE_URL`: the value given will not do; give a URL such as `postgresql://")
+    assert "percent-encoded" in message
+    traceback = "".join(format_exception(caught.value))
+    assert [part for part in ("hun", "ter2", "secret", "bob", "99999") if part in traceback.replace("%2F", "")] == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://",
+        "postgres://bob:hun%25ter2@db:5432/x?sslmode=require",
+        "postgresql://bob:a#b?c@db/x",
+        "postgresql:///x?host=/var/run/postgresql",
+        "postgresql://%2Fvar%2Frun/x",
+        "postgresql://bob@[::1]:5432/x",
+        "postgresql://bob@one:1,two:2/x",
+    ],
+)
+def test_a_database_url_may_be_spelled_as_postgresql_reads_it(tmp_path: Path, url: str):
+    assert load_settings({}, {"DATABASE_URL": url}, tmp_path).database_url.reveal() == url
 
 
 def test_a_misspelt_name_in_the_environment_is_an_error_that_knows_better(tmp_path: Path):

@@ -2,6 +2,10 @@
 
 import sqlite3
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psycopg
 
 PAGE_BYTES = 2048
 """Of a new SQLite file. A commit writes each page that it touches, whole: with half the usual size a call at one
@@ -28,7 +32,11 @@ def upgrade(url: str) -> None:
     _prepare_sqlite(url)
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
-    engine = create_engine(_sqlalchemy_url(url))
+    if url.startswith("sqlite"):
+        engine = create_engine(url)
+    else:
+        # SQLAlchemy reads such a URL otherwise than the driver does, and repeats what it cannot read.
+        engine = create_engine("postgresql+psycopg://", creator=lambda: _connect(url))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -61,9 +69,7 @@ def _current_sqlite(url: str) -> str | None:
 
 
 def _current_postgresql(url: str) -> str | None:
-    import psycopg
-
-    with psycopg.connect(url, connect_timeout=10) as connection:
+    with _connect(url) as connection:
         exists = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
         if exists is None or exists[0] is None:
             return None
@@ -71,6 +77,7 @@ def _current_postgresql(url: str) -> str | None:
     return str(row[0]) if row else None
 
 
-def _sqlalchemy_url(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return f"postgresql+psycopg://{rest}" if scheme.startswith("postgres") else url
+def _connect(url: str) -> "psycopg.Connection":
+    import psycopg
+
+    return psycopg.connect(url, connect_timeout=10)

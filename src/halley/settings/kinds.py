@@ -16,10 +16,13 @@ FALSE = frozenset({"0", "false", "no", "off"})
 SIZES = {"": 1, "k": 1_000, "m": 1_000_000, "g": 10**9, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}
 SECRET_LENGTH_MIN = 32
 ITEMS_MAX = 1_000
+PORT_MAX = 65_535
 
 _SIZE = re.compile(r"(\d{1,15})\s*(?:([kmg]i?)b?|b)?", re.IGNORECASE)
 _KEY = re.compile(r"sk-[!-~]{13,197}")
 _HOST = re.compile(r"[A-Za-z0-9.:_-]{1,253}")
+_POSTGRESQL = re.compile(r"postgres(?:ql)?://(?:[^@/\s]*@)?[^@/\s]*(?:/[^@/\s]*)?(?:\?\S*)?")
+"""A second `@` or `/` is one of a password: the driver would take what is behind the first for a host or database."""
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,9 +101,30 @@ def _read_public_url(text: str) -> str:
 def _read_database_url(text: str) -> Secret:
     if text.startswith("sqlite:///") and len(text) > len("sqlite:///"):
         return Secret(text)
-    if text.startswith(("postgresql://", "postgres://")):
-        return Secret(text)
-    raise ValueError("a URL that begins with `sqlite:///` or `postgresql://`")
+    if not text.startswith(("postgresql://", "postgres://")):
+        raise ValueError("a URL that begins with `sqlite:///` or `postgresql://`")
+    if not _is_postgresql_url(text):
+        raise ValueError(
+            "a URL such as `postgresql://user:password@host:5432/name`; in a password (and user) each"
+            " `%`, `@`, `/`, `:` and space must be percent-encoded: `%25`, `%40`, `%2F`, `%3A`, `%20`"
+        )
+    return Secret(text)
+
+
+def _is_postgresql_url(text: str) -> bool:
+    """Whether the driver can read it as it was meant: what it says of one that it cannot may hold the password."""
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        ports = str(conninfo_to_dict(text).get("port", "")).split(",")
+    except ProgrammingError:
+        return False
+    return bool(_POSTGRESQL.fullmatch(text)) and all(not port or _is_port(port) for port in ports)
+
+
+def _is_port(text: str) -> bool:
+    return bool(re.fullmatch(r"\d{1,5}", text)) and 1 <= int(text) <= PORT_MAX
 
 
 def _read_objects_url(text: str) -> str:

@@ -69,7 +69,7 @@ SETTINGS: tuple[Setting, ...] = (
         field="configured_database",
         kind=kinds.DATABASE,
         default="`halley.db` in the data folder",
-        help="`sqlite:///path` or `postgresql://user:password@host/name`.",
+        help="`sqlite:///path` or `postgresql://user:password@host/name`, user and password percent-encoded.",
         aliases=("DATABASE_URL",),
     ),
     Setting(
