@@ -1,5 +1,7 @@
 import json
+import sqlite3
 import tarfile
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -8,6 +10,23 @@ from tests.cli.conftest import Halley
 from tests.database import PostgresServer
 
 from halley.console.lock import DataLock
+
+LEANING = """
+[[channels]]
+name = "one"
+vendor = "openai"
+api_key = "${OA_KEY}"
+
+[[channels]]
+name = "two"
+vendor = "bfl"
+base_url = "os.environ/BFL_URL"
+
+[[channels]]
+name = "three"
+vendor = "bfl"
+headers = { x-team = "${TEAM}-eu" }
+"""
 
 
 def test_accounts_and_keys_without_a_server(halley: Halley):
@@ -101,10 +120,54 @@ def test_a_password_that_breaks_the_url_is_not_shown(halley: Halley, command: tu
     assert "ter2" not in shown
 
 
-def test_differences_in_the_books_are_told_and_exit_with_one(halley: Halley):
-    import sqlite3
-    from contextlib import closing
+def leaning_on_the_service(halley: Halley) -> None:
+    """Write a file whose channels take from the environment of the service, which this shell does not have."""
+    (halley.folder / "halley.toml").write_text(LEANING)
+    (halley.folder / "map.json").write_text("{}")
 
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("keys list", "accounts list", "tasks list", "ledger verify", "prices list", "migrate", "backup b.tar"),
+        *("prices import map.json", "webhooks rotate --account acme", "accounts credit acme 1"),
+    ],
+)
+def test_a_command_that_opens_no_channel_needs_no_vendors_key(halley: Halley, command: str):
+    halley("accounts", "create", "acme")
+    leaning_on_the_service(halley)
+    halley(*command.split())
+
+
+@pytest.mark.parametrize(("command", "code"), [("serve", 2), ("reload", 1)])
+def test_what_opens_channels_names_all_that_the_environment_lacks(halley: Halley, command: str, code: int):
+    leaning_on_the_service(halley)
+    before = list(halley.data_dir.iterdir())
+    told = halley(command, code=code).stderr
+    assert "`[[channels]]` number 1 in `halley.toml`: `api_key` wants `OA_KEY` from the environment" in told
+    assert "number 2 in `halley.toml`: `base_url` wants `BFL_URL` from the environment" in told
+    assert "number 3 in `halley.toml`: `headers.x-team` wants `TEAM` from the environment" in told
+    assert command == "reload" or list(halley.data_dir.iterdir()) == before
+
+
+def test_the_doctor_tells_what_the_environment_lacks(halley: Halley):
+    leaning_on_the_service(halley)
+    told = halley("doctor", "--port", "0", code=1).stdout
+    assert told.count("✗ channels") == 3
+    assert "`api_key` wants `OA_KEY` from the environment" in told
+
+
+def test_a_command_by_itself_leaves_the_channels_as_they_are(halley: Halley):
+    halley("accounts", "create", "acme")
+    halley.environ["BFL_API_KEY"] = "k"
+    assert "Channels: bfl-environment" in halley("reload").stdout
+    del halley.environ["BFL_API_KEY"]
+    halley("webhooks", "rotate", "--account", "acme")
+    with closing(sqlite3.connect(halley.data_dir / "halley.db")) as connection:
+        assert connection.execute("SELECT name, state FROM channels").fetchall() == [("bfl-environment", "enabled")]
+
+
+def test_differences_in_the_books_are_told_and_exit_with_one(halley: Halley):
     halley("accounts", "create", "acme")
     with closing(sqlite3.connect(halley.data_dir / "halley.db")) as connection:
         connection.execute("UPDATE ledger_accounts SET credits_posted = credits_posted + 1")

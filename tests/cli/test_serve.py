@@ -81,6 +81,16 @@ def test_a_reload_takes_prices_from_the_file_or_refuses_all(served: subprocess.P
     assert "Prices changed: 0" in alone.stdout
 
 
+def test_a_server_uses_its_own_environment_for_what_a_shell_without_it_asks(tmp_path: Path, halley: Halley):
+    (tmp_path / "halley.toml").write_text('[[channels]]\nname = "main"\nvendor = "bfl"\napi_key = "${SERVICE_KEY}"')
+    environ = os.environ | halley.environ | {"HALLEY_PORT": "0", "SERVICE_KEY": "k"}
+    with subprocess.Popen([*COMMAND, "serve"], cwd=tmp_path, env=environ, text=True, stdout=subprocess.PIPE) as process:
+        key = re.findall(r"sk-test-\w+", read_until(process, "curl "))[0]
+        assert "Revoked" in halley("keys", "revoke", key).stdout
+        assert "Channels: main" in halley("reload").stdout
+        process.terminate()
+
+
 def test_a_real_server_takes_commands_and_ends_on_a_signal(served: subprocess.Popen[str], halley: Halley):
     shown = read_until(served, "curl ")
     url = re.search(r"http://127\.0\.0\.1:\d+", shown)

@@ -295,5 +295,5 @@ def test_the_bound_address_is_a_url_that_works_from_here(host: str, url: str):
 
 def test_each_setting_has_one_place():
     assert len({setting.env for setting in SETTINGS}) == len({setting.field for setting in SETTINGS}) == len(SETTINGS)
-    fields = set(Settings.__struct_fields__) - {"channels", "prices"}
+    fields = set(Settings.__struct_fields__) - {"channels", "prices", "unset"}
     assert {setting.field for setting in SETTINGS} == fields

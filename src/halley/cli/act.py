@@ -65,4 +65,5 @@ async def _run(settings: Settings, request: Request, progress: Progress) -> Any:
 def _open_world(settings: Settings) -> Any:
     from halley.app import open_world
 
-    return open_world(settings)
+    # Channels stay as the service wrote them: this shell may lack what the service's environment has.
+    return open_world(settings, sync=False)

@@ -85,7 +85,7 @@ def check_all(settings: Settings, environ: Mapping[str, str]) -> list[Check]:
         lambda: _public_url(settings),
         lambda: _fetch_allow(settings),
     )
-    return [*(look() for look in looks), *_channels(settings.channels, vendors, environ)]
+    return [*(look() for look in looks), *_channels(settings, vendors, environ)]
 
 
 def _good(name: str, detail: str) -> Check:
@@ -322,17 +322,18 @@ def _fetch_allow(settings: Settings) -> Check:
     return _good("fetch allow", ", ".join(settings.fetch_allow) or "public addresses only")
 
 
-def _channels(
-    channels: tuple[ChannelConfig, ...], vendors: Mapping[str, Vendor], environ: Mapping[str, str]
-) -> Iterator[Check]:
-    for channel in channels:
+def _channels(settings: Settings, vendors: Mapping[str, Vendor], environ: Mapping[str, str]) -> Iterator[Check]:
+    for channel in settings.channels:
         yield _channel(channel, vendors)
-    configured = {channel.vendor for channel in channels}
+    for problem in settings.unset:
+        yield _bad("channels", problem, "run this with the environment of the service, and see that it has the name")
+    configured = {channel.vendor for channel in settings.channels}
     for vendor in vendors.values():
         name = next((each for each in vendor.environment if environ.get(each)), None)
         if name is not None and vendor.name not in configured:
             yield _good(f"channel {vendor.name}", f"lit up by `{name}`")
-    if not channels and not any(environ.get(each) for vendor in vendors.values() for each in vendor.environment):
+    named = settings.channels or settings.unset
+    if not named and not any(environ.get(each) for vendor in vendors.values() for each in vendor.environment):
         names = ", ".join(f"`{vendor.environment[0]}`" for vendor in vendors.values() if vendor.environment)
         yield _doubtful("channels", "none: only test keys are answered, by simulators", f"set one of {names}")
 

@@ -21,10 +21,13 @@ SETTING_PREFIX = "setting_"
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts. Amounts are nano-dollars.")
 
 
-def with_settings(*keys: str, usable: bool = True) -> Callable[[Callable[..., R]], Callable[..., R]]:
+def with_settings(
+    *keys: str, usable: bool = True, opens_channels: bool = False
+) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Give a command its `settings`, from flags of these keys, environment and file; without keys, all flags.
 
-    `usable`: see that the places they name can be used before the command runs.
+    `usable`: see that the places they name can be used before the command runs. `opens_channels`: see that the
+    environment has what the channels of the file take from it.
     """
     chosen = [setting for setting in SETTINGS if setting.flag and (not keys or setting.key in keys)]
 
@@ -33,7 +36,8 @@ def with_settings(*keys: str, usable: bool = True) -> Callable[[Callable[..., R]
         def call(**given: Any) -> R:
             flags = {setting.key: _text(given.pop(SETTING_PREFIX + setting.key)) for setting in chosen}
             settings = load_settings(flags, os.environ)
-            if usable and (problems := [*_problems(settings)]):
+            problems = [*(settings.unset if opens_channels else ()), *(_problems(settings) if usable else ())]
+            if problems:
                 raise SettingsError(problems)
             return command(settings=settings, **given)
 

@@ -20,7 +20,7 @@ EXAMPLE_BODY = '{"prompt": "a lighthouse at dawn", "width": 1024, "height": 768}
 
 
 @click.command()
-@with_settings()
+@with_settings(opens_channels=True)
 def serve(settings: Settings) -> None:
     """Serve the gateway until SIGTERM, then let running calls end."""
     from halley import app

@@ -51,7 +51,13 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     values: dict[str, Any] = {}
     channels: tuple[ChannelConfig, ...] = ()
     prices: tuple[PriceConfig, ...] = ()
+    unset: tuple[str, ...] = ()
+    """What else would be wrong with it for who opens its channels: the environment lacks what they name."""
     problems: tuple[str, ...] = ()
+
+
+class _Unset(ValueError):
+    """A name that is not in the environment, which only the process that opens the channels needs to have."""
 
 
 def read_file(path: Path, environ: Mapping[str, str]) -> File:
@@ -61,15 +67,25 @@ def read_file(path: Path, environ: Mapping[str, str]) -> File:
     except (OSError, ValueError) as error:
         return File(path=path, problems=(f"`{path}` cannot be read: {error}",))
     problems = _unknown_keys(path, document)
-    channels = _entries(path, document, "channels", lambda entry: _channel(entry, environ), problems)
-    prices = _entries(path, document, "prices", _price, problems)
+    unset: list[str] = []
+    channels = _entries(path, document, "channels", lambda entry: _channel(entry, environ), problems, unset)
+    prices = _entries(path, document, "prices", _price, problems, unset)
     problems += _repeated(path, "channels", "name", [channel.name for channel in channels])
     problems += _repeated(path, "prices", "model", [price.model for price in prices])
     values = {setting.key: document[setting.key] for setting in SETTINGS if setting.in_file and setting.key in document}
-    return File(path=path, values=values, channels=channels, prices=prices, problems=tuple(problems))
+    found = File(path=path, values=values, channels=channels, prices=prices)
+    return msgspec.structs.replace(found, unset=tuple(unset), problems=tuple(problems))
 
 
 def reload_file(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """Do as `read_again` for who opens the channels: what the environment lacks for them raises `SettingsError` too."""
+    again = read_again(settings, environ)
+    if again.unset:
+        raise SettingsError(again.unset)
+    return again
+
+
+def read_again(settings: Settings, environ: Mapping[str, str]) -> Settings:
     """Give the settings with the channels and prices that the file holds now; the rest takes a new start.
 
     A file that has come since the start counts too. Raises `SettingsError`: the settings of before are still good.
@@ -80,7 +96,7 @@ def reload_file(settings: Settings, environ: Mapping[str, str]) -> Settings:
     file = read_file(path, environ)
     if file.problems:
         raise SettingsError(file.problems)
-    return msgspec.structs.replace(settings, config=path, channels=file.channels, prices=file.prices)
+    return msgspec.structs.replace(settings, config=path, channels=file.channels, prices=file.prices, unset=file.unset)
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -96,7 +112,12 @@ def _unknown_keys(path: Path, document: Mapping[str, Any]) -> list[str]:
 
 
 def _entries(
-    path: Path, document: Mapping[str, Any], key: str, read: Callable[[dict[str, Any]], T], problems: list[str]
+    path: Path,
+    document: Mapping[str, Any],
+    key: str,
+    read: Callable[[dict[str, Any]], T],
+    problems: list[str],
+    unset: list[str],
 ) -> tuple[T, ...]:
     entries = document.get(key, [])
     if not isinstance(entries, list) or len(entries) > ENTRIES_MAX:  # pyright: ignore[reportUnknownArgumentType] - TOML is untyped
@@ -107,7 +128,8 @@ def _entries(
         try:
             found.append(read(_table(entry, key)))
         except ValueError as error:
-            problems.append(f"`[[{key}]]` number {number} in `{path}`: {error}")
+            wrong = unset if isinstance(error, _Unset) else problems
+            wrong.append(f"`[[{key}]]` number {number} in `{path}`: {error}")
     return tuple(found)
 
 
@@ -192,7 +214,7 @@ def _resolved(text: str, key: str, environ: Mapping[str, str]) -> str:
 def _from_environment(name: str, key: str, environ: Mapping[str, str]) -> str:
     value = environ.get(name, "").strip()
     if not value:
-        raise ValueError(f"`{key}` wants `{name}` from the environment, which is not set there: export it")
+        raise _Unset(f"`{key}` wants `{name}` from the environment, which is not set there: export it")
     return value
 
 

@@ -26,7 +26,7 @@ def load_settings(flags: Mapping[str, str | None], environ: Mapping[str, str], f
     """Put the settings together. `flags` maps the keys of `SETTINGS` to text; None is a flag that was not given.
 
     `folder` is where `halley.toml` is looked for, by default the current one. Nothing is created. An empty value in
-    the environment counts as not given. Raises `SettingsError`.
+    the environment counts as not given. Raises `SettingsError`, but not for what channels lack: see `Settings.unset`.
     """
     path, problems = _find_config(flags, environ, folder or Path())
     file = read_file(path, environ) if path else File()
@@ -38,7 +38,7 @@ def load_settings(flags: Mapping[str, str | None], environ: Mapping[str, str], f
             _read(setting, given, values, problems)
     if problems:
         raise SettingsError(problems)
-    values.update(config=path, channels=file.channels, prices=file.prices)
+    values.update(config=path, channels=file.channels, prices=file.prices, unset=file.unset)
     return Settings(**values)
 
 

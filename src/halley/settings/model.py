@@ -102,6 +102,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_format: LogFormat = "auto"
     channels: tuple[ChannelConfig, ...] = ()
     prices: tuple[PriceConfig, ...] = ()
+    unset: tuple[str, ...] = ()
+    """Channels that are left out as the environment lacks what they name, in words: who opens channels refuses."""
 
     @property
     def database_url(self) -> Secret:

@@ -32,7 +32,7 @@ trusted_proxies = ["10.0.0.0/8"]
 name = "main"                        # unique
 vendor = "example"                   # those built in are in the README
 base_url = "https://api.example.com" # default: the vendor's own
-api_key = "${EXAMPLE_API_KEY}"       # or "os.environ/EXAMPLE_API_KEY"; the name must be set
+api_key = "${EXAMPLE_API_KEY}"       # or "os.environ/EXAMPLE_API_KEY"; set where `halley serve` runs
 models = ["flux-*"]                  # default: all that the vendor has
 model_map = { "flux-dev" = "my-dev" } # the vendor's own names on this channel; served whatever `models` says
 priority = 0                         # higher is asked first
@@ -46,6 +46,7 @@ model = "flux-pro-1.1"
 call = "0.04"                        # US dollars per call; other meters by their names, tokens per million
 ```
 
+What channels take from the environment is needed where `halley serve` or `doctor` runs; other commands do without it.
 Bounds hold in each serving process by itself. A call that a channel has no room for goes to the next one. Headers are
 kept encrypted, as keys are.
 

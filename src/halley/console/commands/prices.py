@@ -19,7 +19,7 @@ from halley.console.protocol import Progress
 from halley.console.services import Services
 from halley.db import Tx
 from halley.kernel.faults import BadRequest, NotFound
-from halley.settings import Settings, reload_file
+from halley.settings import Settings, read_again
 from halley.vendors import load_vendors
 
 FILE_BYTES_MAX = 64 * 1024 * 1024
@@ -142,7 +142,7 @@ def _names(only: tuple[str, ...]) -> Names:
 
 
 def _in_file(settings: Settings, names: Names) -> frozenset[str]:
-    prices = reload_file(settings, os.environ).prices
+    prices = read_again(settings, os.environ).prices
     return frozenset(names.catalogue.public_id(price.model) for price in prices)
 
 
