@@ -46,6 +46,13 @@ def test_accounts_and_keys_without_a_server(halley: Halley):
     assert "The books are sound" in halley("ledger", "verify").stdout
 
 
+def test_a_model_given_by_another_name_is_told_by_its_id(halley: Halley):
+    halley("accounts", "create", "acme")
+    made = halley("keys", "create", "--account", "acme", "--models", "gpt-4o-2024-11-20,house-model")
+    assert "`gpt-4o-2024-11-20` is another name of `gpt-4o`, which the key may use" in made.stderr
+    assert "house-model" not in made.stderr
+
+
 @pytest.mark.usefixtures("serving")
 def test_commands_run_in_the_server_while_it_runs(halley: Halley):
     halley("accounts", "create", "acme", "--postpaid", "--limit", "3")

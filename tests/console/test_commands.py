@@ -82,6 +82,15 @@ async def test_a_key_is_shown_once_and_stands_for_its_caller(operator: Operator)
     assert (listed[0]["project"], made["key"] in str(listed)) == ("app", False)
 
 
+async def test_models_of_a_key_are_kept_by_the_ids_that_calls_are_held_against(operator: Operator):
+    await operator("accounts.create", name="acme", kind="prepaid")
+    models = ["gpt-4o-2024-11-20", "gpt-4o", "house-model", "black-forest-labs/flux-*"]
+    made = await operator("keys.create", account="acme", models=models)
+    assert made["row"]["models"] == ["gpt-4o", "house-model", "black-forest-labs/flux-*"]
+    assert made["resolved"] == {"gpt-4o-2024-11-20": "gpt-4o"}
+    assert (await operator("keys.create", account="acme"))["resolved"] == {}
+
+
 async def test_a_test_key_looks_like_one(operator: Operator):
     await operator("accounts.create", name="acme", kind="prepaid")
     assert (await operator("keys.create", account="acme"))["key"].startswith("sk-test-")

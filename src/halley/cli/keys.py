@@ -36,7 +36,7 @@ def keys() -> None:
     "--models",
     multiple=True,
     metavar="PATTERN",
-    help="Models it may use, e.g. `flux-*`; part them by commas or repeat it. [default: all]",
+    help="Models it may use, by name or as `flux-*`; part them by commas or repeat it. [default: all]",
 )
 @click.option("--requests-per-minute", type=_PER_MINUTE, metavar="N", help="Most calls. [default: no limit]")
 @click.option("--tokens-per-minute", type=_PER_MINUTE, metavar="N", help="Most tokens, in and out. [default: no limit]")
@@ -59,6 +59,8 @@ def create(
     if as_json:
         output.print_json(made)
         return
+    for name, model in made.resolved.items():
+        output.note(f"`{name}` is another name of `{model}`, which the key may use.")
     kind = "live" if made.row.livemode else "test"
     output.note(f"A {kind} key of account `{made.row.account}`, id {made.row.id}. Keep it: it is not shown again.")
     click.echo(made.key)

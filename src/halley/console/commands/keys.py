@@ -1,5 +1,6 @@
 """Keys: made, listed, changed, revoked. A key's text leaves this module once, in the answer to its making."""
 
+import asyncio
 from typing import Annotated
 
 import msgspec
@@ -7,12 +8,14 @@ import msgspec
 from halley.accounts import rules
 from halley.accounts import store as accounts
 from halley.accounts.model import BudgetPeriod, Key, NewKey, Project
+from halley.catalogue import load_catalogue
 from halley.console.commands.common import NAME_LENGTH_MAX, ROWS_MAX, Args, amount, audit, moment, named_account
 from halley.console.protocol import Progress
 from halley.console.services import Services
 from halley.db import Tx
 from halley.kernel.faults import BadRequest, Conflict, NotFound
 from halley.kernel.money import Nanos
+from halley.vendors import load_vendors
 
 Name = Annotated[str, msgspec.Meta(max_length=NAME_LENGTH_MAX)]
 PerMinute = Annotated[int, msgspec.Meta(ge=1, le=accounts.PER_MINUTE_MAX)]
@@ -79,6 +82,8 @@ class KeyMade(msgspec.Struct, frozen=True, kw_only=True):
 
     key: str
     row: KeyRow
+    resolved: dict[str, str] = {}
+    """Models that were given by another name → the ids that the key is for."""
 
 
 async def create(services: Services, args: CreateKey, _progress: Progress) -> KeyMade:
@@ -86,13 +91,19 @@ async def create(services: Services, args: CreateKey, _progress: Progress) -> Ke
     if args.budget_period is not None and args.budget_nanos is None:
         raise BadRequest("A period needs a budget; give `--budget` too", param="budget")
     text = rules.new_key_text(services.ids, livemode=args.livemode)
+    resolved = await asyncio.to_thread(_resolved, args.models or ())
+    if args.models is not None:
+        args = msgspec.structs.replace(
+            args, models=tuple(dict.fromkeys(resolved.get(each, each) for each in args.models))
+        )
 
     def unit(tx: Tx) -> KeyMade:
         account = named_account(tx, args.account)
         project = _project(tx, services, account.id, args.project)
         key = accounts.create_key(tx, _new_key(services, args, project, text))
         audit(tx, services, "keys.create", key.id, account=account.name, project=project.name, livemode=key.livemode)
-        return KeyMade(key=text, row=_row(key, account.name, project.name, services.clock.now()))
+        row = _row(key, account.name, project.name, services.clock.now())
+        return KeyMade(key=text, row=row, resolved=resolved)
 
     return await services.db.write("keys.create", unit)
 
@@ -145,6 +156,14 @@ def _found(tx: Tx, given: str) -> Key:
         shown = given if given.startswith("key_") else rules.hint(given)
         raise NotFound(f"There is no key `{shown}`; `halley keys list` shows those there are", param="key")
     return key
+
+
+def _resolved(models: tuple[str, ...]) -> dict[str, str]:
+    """Find the ids of models that were given by another name: calls are held against ids. Patterns are none."""
+    if not models:
+        return {}
+    catalogue = load_catalogue(load_vendors().values())
+    return {name: found for name in models if (found := catalogue.public_id(name)) != name}
 
 
 def _project(tx: Tx, services: Services, account_id: str, name: str) -> Project:
