@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from tests.answers.house import MODEL, PRICES, channel, chunk, completion, one, opened, two
 from tests.answers.vendor import (
+    NESTED,
     Exchange,
     Script,
     Vendor,
@@ -55,6 +56,7 @@ LOST: dict[str, Script] = {
     "reset": reset,
     "silence": silent,
     "garbage": answer(b'{"choices": ['),
+    "nested too deeply": answer(NESTED),
     "a page": nonsense,
 }
 
@@ -100,6 +102,8 @@ LOST_STREAMS: dict[str, Script] = {
     "no head": silent,
     "head alone": head_alone,
     "malformed first frame": stream(BAD_FRAME),
+    "first frame nested too deeply": stream(b"data: " + NESTED + b"\n\n"),
+    "no stream, nested too deeply": answer(NESTED),
     "a page": nonsense,
 }
 

@@ -24,7 +24,7 @@ from tests.answers.house import (
     two,
     usage_chunk,
 )
-from tests.answers.vendor import Exchange, Script, answer, cut, events, named_events, reset, stream
+from tests.answers.vendor import NESTED, Exchange, Script, answer, cut, events, named_events, reset, stream
 
 from halley.kernel.sse import DONE, Splitter
 from halley.settings import PriceConfig
@@ -280,6 +280,33 @@ async def test_an_error_field_beside_an_answer_is_the_vendors_business(folder: P
         whole = {"data": [{"url": "https://example.com/a.png"}], "error": {"code": None}}
         house.vendor.will(answer(whole))
         assert (await house.post("/v1/images/generations", KINDS["/v1/images/generations"])).json == whole
+
+
+async def nested(exchange: Exchange) -> None:
+    await exchange.piece(b"data: " + NESTED + b"\n\n")
+    await exchange.end()
+
+
+@pytest.mark.parametrize("path", [CHAT, MESSAGES, RESPONSES, CONTENT % MODEL])
+async def test_an_answer_that_is_nested_too_deeply_is_one_that_cannot_be_read(house: House, path: str) -> None:
+    whole, errors = path.replace(":streamGenerateContent?alt=sse", ":generateContent"), list[dict[str, Any]]()
+    for count, body in enumerate((b'{"choices": [', NESTED), 1):
+        house.vendor.will(answer(body))
+        reply = await house.post(whole, body_for(path, streams=False))
+        errors.append({**reply.json["error"], "status": reply.status, "request_id": "", "details": ()})
+        usage = await house.usage(count)
+        assert (usage.outcome, usage.price_nanos) == ("lost", 0)
+        assert usage.exposure_nanos > 0
+    assert errors[0] == errors[1]
+    assert errors[0]["status"] >= 500
+
+
+@pytest.mark.parametrize("path", [CHAT, MESSAGES, CONTENT % MODEL])
+async def test_a_frame_that_is_nested_too_deeply_ends_a_stream_with_an_error(house: House, path: str) -> None:
+    received = await told(house, path, *events(chunk("Hello "), done=False), then=nested)
+    assert values_of(received)[-1]["error"]["code"] in ("outcome_unknown", 504)
+    usage = await house.usage()
+    assert (usage.outcome, usage.meters["output_token"]) == ("cut", 2)
 
 
 # --- pictures -----------------------------------------------------------------------------------------------

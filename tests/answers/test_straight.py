@@ -22,7 +22,7 @@ from tests.answers.house import (
     soon,
     two,
 )
-from tests.answers.vendor import Exchange, Script, Vendor, answer, cut, hang, refuse, reset
+from tests.answers.vendor import NESTED, Exchange, Script, Vendor, answer, cut, hang, refuse, reset
 
 from halley.kernel.money import dollars
 from halley.settings import ChannelConfig
@@ -208,6 +208,7 @@ REPLIES: dict[str, Script] = {
     "empty": answer(b""),
     "a list": answer([1, 2]),
     "garbage": answer(b'{"choices": ['),
+    "nested too deeply": answer(NESTED),
     "a page": answer(b"<html><p>Sign in</p></html>", content_type="text/html"),
     "the caller's fault": refuse(400, "Unknown field"),
     "bad key": refuse(401),

@@ -15,6 +15,8 @@ JSON = "application/json"
 EVENTS = "text/event-stream"
 LOOK_S = 0.003
 """How often it looks whether the gateway is still there."""
+NESTED = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
+"""JSON that is deeper than anybody reads."""
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):

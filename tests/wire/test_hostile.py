@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from halley.kernel.codec import encode
 from halley.kernel.faults import BadRequest
+from halley.kernel.operation import Operation
 from halley.kernel.sse import Frame
-from halley.wire import embedding_openai
+from halley.wire import embedding_openai, watch
 from halley.wire.anthropic import MESSAGES
 from halley.wire.anthropic import counting as anthropic_counting
 from halley.wire.anthropic import errors as anthropic_errors
 from halley.wire.contract import ChatFormat, StreamFault
+from halley.wire.formats import CHAT_FORMATS
 from halley.wire.gemini import CONTENT
 from halley.wire.gemini import counting as gemini_counting
 from halley.wire.gemini import embedding as gemini_embedding
@@ -43,6 +45,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
     max_leaves=20,
 )
 bodies = st.dictionaries(st.sampled_from(NAMES), json_values, max_size=8)
+NESTED = b"[" * 100_000 + b"]" * 100_000
 FORMATS = [pytest.param(MESSAGES, id="anthropic"), pytest.param(CONTENT, id="gemini")]
 
 
@@ -88,6 +91,18 @@ def test_a_stream_is_read_or_a_value_error_or_its_own_fault(form: ChatFormat, fr
     with suppress(ValueError, StreamFault):  # the two errors that are meant
         for frame in frames:
             list(stream.feed(Frame(encode(frame))))
+
+
+@pytest.mark.parametrize("operation", Operation)
+def test_what_is_nested_too_deeply_tells_nothing_and_ends_nothing(operation: Operation):
+    words = b'"type":"message_stop","x":{"finish_reason":"","finishReason":"","usage":{},"usageMetadata":{}}'
+    frame = Frame(b"{" + words + b',"y":' + NESTED + b"}")
+    with pytest.raises(ValueError, match="nested too deeply"):
+        watch.marks(frame)
+    assert watch.facts(frame) == {}
+    ends, form = watch.ends_of(operation), CHAT_FORMATS.get(operation)
+    assert ends is None or not ends(frame)
+    assert form is None or form.read_usage(frame.data) is None
 
 
 @given(status=st.integers(300, 599), body=json_values, wait=st.text(max_size=5))

@@ -59,11 +59,14 @@ ENDS_ALL = 4
 
 
 def marks(frame: Frame) -> int:
-    """Give the marks of a frame. Raises `ValueError` for one that is not JSON."""
+    """Give the marks of a frame. Raises `ValueError` for one that is not JSON, or too deep to be read."""
     data = frame.data
     if data == DONE:
         return ENDS_ALL
-    _sound.decode(data)
+    try:
+        _sound.decode(data)
+    except RecursionError as error:
+        raise ValueError("the frame is nested too deeply") from error
     found = 0
     if b'"error"' in data or frame.event == "error":
         found = FAULT
@@ -79,7 +82,7 @@ def facts(frame: Frame) -> dict[str, str]:
     """Give what the frame tells that a price may depend on."""
     try:
         told = _tier.decode(frame.data)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, RecursionError):
         return {}
     tier = told.service_tier or (told.response.service_tier if told.response else None)
     return {"service_tier": tier} if isinstance(tier, str) else {}
@@ -138,7 +141,7 @@ def _read(data: bytes) -> _Told:
     """Read a frame; one of another shape says nothing of an end."""
     try:
         return _told.decode(data)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, RecursionError):
         return _Told()
 
 

@@ -59,7 +59,7 @@ def read_usage(data: bytes) -> ChatUsage | None:
         return None
     try:
         carrier = _carrier.decode(data)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
     usage = carrier.usage or (carrier.message.usage if carrier.message else None)
     return counted(usage) if usage else None

@@ -55,7 +55,7 @@ def read_usage(data: bytes) -> ChatUsage | None:
     try:
         usage = _carrier.decode(data).usage_metadata
         searches = _searches(_grounded.decode(data)) if b'"webSearchQueries"' in data else 0
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
     return msgspec.structs.replace(_counted(usage), searches=searches) if usage else None
 

@@ -99,15 +99,21 @@ _plain = msgspec.json.Decoder(_Plain)
 
 
 def read_outline(data: bytes) -> Outline:
-    """Read a whole reply or a frame once, for all that is asked of it. Raises `ValueError` for no JSON object."""
-    return _outline.decode(data)
+    """Read a whole reply or a frame once, for all that is asked of it.
+
+    Raises `ValueError` for what is no JSON object, or too deep to be read.
+    """
+    try:
+        return _outline.decode(data)
+    except RecursionError as error:
+        raise ValueError("the reply is nested too deeply") from error
 
 
 def outline_of(data: bytes) -> Outline:
     """The same; an empty one of what is no JSON object."""
     try:
-        return _outline.decode(data)
-    except (ValueError, RecursionError):
+        return read_outline(data)
+    except ValueError:
         return NO_OUTLINE
 
 
@@ -123,7 +129,7 @@ def read_counts(data: bytes) -> Counts | None:
         return None
     try:
         return counts_in(read_outline(data))
-    except (msgspec.DecodeError, RecursionError):
+    except ValueError:
         return None
 
 
