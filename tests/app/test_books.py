@@ -21,14 +21,18 @@ from tests.answers.house import (
     chunk,
     completion,
     opened,
+    soon,
+    usage_chunk,
 )
 from tests.answers.vendor import Exchange, Vendor, answer, events, hang, stream
 from tests.app.rigs import opened_gateway
 
 from halley.app import gateway
 from halley.db import sqlite
+from halley.pipeline.answers import settle
 from halley.settings import Secret, Settings
 from halley.testing.gateway import settings_for
+from halley.worker.sweep import sweep
 
 WORDS = 50
 PATIENCE_S = 5.0
@@ -115,3 +119,39 @@ async def test_an_answer_is_charged_once_whoever_has_locked_the_database_is_done
         row = await house.usage()
         expected = USAGE["prompt_tokens"] * PER_INPUT + USAGE["completion_tokens"] * PER_OUTPUT
         assert (row.outcome, row.price_nanos) == ("succeeded", expected)
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+async def test_an_answer_whose_hold_was_given_back_meanwhile_is_told_in_the_log(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *, streamed: bool
+) -> None:
+    monkeypatch.setattr(settle, "_log", structlog.get_logger())
+    asked, go = asyncio.Event(), asyncio.Event()
+    replies = stream(*events(chunk("Hi."), chunk(finish="stop"), usage_chunk())) if streamed else answer(completion())
+
+    async def slowly(exchange: Exchange) -> None:
+        asked.set()
+        await go.wait()
+        await replies(exchange)
+
+    with capture_logs() as lines:
+        async with opened(folder) as house:
+            house.vendor.will(slowly)
+            call = asyncio.gather(house.chat(stream=streamed))
+            await asked.wait()
+            # To whoever sweeps, a process that was frozen for long is one that died.
+            order = house.rig.world.answering.pop()
+            house.rig.clock.advance(10)
+            await sweep(house.rig.world)
+            lost = await house.usage()
+            go.set()
+            [reply] = await call
+            assert (reply.status, lost.outcome, lost.order_id) == (200, "lost", order)
+
+            async def told() -> bool:
+                return any(line["event"] == "answer_given_uncharged" for line in lines)
+
+            await soon(told)
+            assert await house.rig.differences() == ()
+    [line] = [line for line in lines if line["event"] == "answer_given_uncharged"]
+    assert (line["log_level"], line["order"], line["amount"]) == ("warning", order, "0.00014")

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import structlog
 
 from halley.accounts import store as accounts
 from halley.catalogue.tariff import Tariff
 from halley.catalogue.units import METERS
 from halley.db import Group, Tx
-from halley.kernel.money import ZERO, Nanos
+from halley.kernel.money import ZERO, Nanos, dollars
 from halley.ledger import store as ledger
 from halley.ledger import together
 from halley.ledger.model import HoldVoided, Settlement
@@ -26,6 +27,7 @@ from halley.world import World
 SETTLE = "settle_answer"
 NOTHING_USED: Mapping[str, int] = {}
 NOTHING_TOLD: Mapping[str, str] = {}
+_log = structlog.get_logger("halley.answers")
 _TOKENS = frozenset(name for name in METERS if name.endswith("_token"))
 
 
@@ -103,6 +105,8 @@ def _settle_alone(tx: Tx, closing: _Closing, also: Also | None = None) -> Nanos:
         paid = _close(tx, closing)
     except HoldVoided:
         # Somebody took us for dead and gave it back: the answer is listed as lost, and stays so.
+        assert closing.amount is not None, "a hold that is voided twice is voided once"
+        _log.warning("answer_given_uncharged", order=closing.order_id, amount=dollars(closing.amount))
         return ZERO
     if usage_rows.insert(tx, _usage(closing, paid)):
         # Only once, should the word of the first commit have been lost.
