@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from tests.app.rigs import Rig
 from tests.realtime.talking import Door, Talk, in_time
 from tests.realtime.test_channels import Vendor, begun, vendor
@@ -35,9 +36,14 @@ def done(name: str) -> str:
     return json.dumps({"type": "response.done", "response": response})
 
 
-async def asked(talk: Talk) -> None:
+def refused(code: str, event_id: Any) -> str:
+    error = {"type": "invalid_request_error", "code": code, "message": "No.", "param": None, "event_id": event_id}
+    return json.dumps({"type": "error", "event_id": "event_1", "error": error})
+
+
+async def asked(talk: Talk, **fields: Any) -> None:
     """Ask for an answer beside the conversation."""
-    await talk.tell("response.create", response={"conversation": "none"})
+    await talk.tell("response.create", response={"conversation": "none"}, **fields)
 
 
 async def key_for_one_turn(rig: Rig) -> str:
@@ -111,6 +117,52 @@ async def test_an_answer_that_the_vendor_refused_does_not_keep_its_hold_from_the
             await asked(talk)
             await talk.until("error")
             assert await rig.open_holds() == 1
+
+
+@pytest.mark.parametrize("named", [None, "mine", "another"])
+async def test_an_error_about_another_event_takes_back_no_answer(
+    door: Door, rig: Rig, vendor: Vendor, named: str | None
+) -> None:
+    async with door.talk(key=await key_for_one_turn(rig)) as talk:
+        await talk.until("session.created")
+        await asked(talk, event_id="mine")
+        vendor.script = [refused("unknown_event", named)]
+        await talk.tell("no.such.event", event_id="mine")
+        assert (await talk.until("error"))["error"]["event_id"] == named
+        await asked(talk)
+        assert (await talk.until("error"))["error"]["code"] == "insufficient_quota"
+    assert forwarded(vendor) == 1
+
+
+@pytest.mark.parametrize("fields", [{}, {"event_id": None}, {"event_id": "mi_ne"}], ids=["none", "null", "own"])
+async def test_an_answer_that_the_vendor_refused_by_its_event_leaves_its_hold_to_the_next(
+    door: Door, rig: Rig, vendor: Vendor, fields: dict[str, Any]
+) -> None:
+    async with door.talk(key=await key_for_one_turn(rig)) as talk:
+        await talk.until("session.created")
+        for n in range(1, 4):
+            await asked(talk, **fields)
+
+            async def came(n: int = n) -> bool:
+                return forwarded(vendor) == n
+
+            await in_time(came)
+            sent = json.loads(vendor.frames[-1])
+            vendor.script = [refused("invalid_value", sent["event_id"])]
+            await talk.tell("input_audio_buffer.clear")
+            own = fields.get("event_id")
+            assert await talk.until("error") == json.loads(refused("invalid_value", own))
+            assert await rig.open_holds() == 1
+            assert sent["response"] == {"conversation": "none"}
+
+
+async def test_an_event_id_that_is_no_text_is_refused(door: Door, vendor: Vendor) -> None:
+    async with door.talk() as talk:
+        await talk.until("session.created")
+        await asked(talk, event_id=7)
+        error = (await talk.until("error"))["error"]
+        assert (error["code"], error["param"]) == ("invalid_request", "event_id")
+    assert forwarded(vendor) == 0
 
 
 async def test_each_answer_that_breaks_off_with_the_session_is_a_row_of_its_own(door: Door, vendor: Vendor) -> None:

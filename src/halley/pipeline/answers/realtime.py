@@ -30,10 +30,12 @@ from halley.pipeline.answers.realtime_events import (
     read_caller_event,
     read_vendor_event,
     session_model,
+    with_error_about,
+    with_event_id,
     with_session_model,
 )
 from halley.pipeline.answers.realtime_meter import Context
-from halley.pipeline.answers.realtime_turns import TURNS_MAX, Turns
+from halley.pipeline.answers.realtime_turns import MARK_LENGTH, TURNS_MAX, Turns
 from halley.pipeline.answers.send import NoAnswer, ordered
 from halley.pipeline.answers.settle import End, settle
 from halley.upstream.errors import UpstreamError
@@ -96,7 +98,11 @@ async def open_session(world: World, ask: Ask, intent: str | None = None) -> "Se
 
 
 class Session:
-    """One connected session. Frames pass unchanged; beside them the turns are counted, booked and bounded."""
+    """One connected session. Frames pass; beside them the turns are counted, booked and bounded.
+
+    Of a caller's frame at most the model is changed, or the id of an event that asks for an answer; of an error the
+    latter is changed back.
+    """
 
     def __init__(self, world: World, ask: Ask, connected: Connected, books: Books) -> None:
         self._world = world
@@ -104,7 +110,7 @@ class Session:
         self._attempt = connected.attempt
         self._vendor = connected.socket
         self._books = books
-        self._turns = Turns(world.clock, ask.model)
+        self._turns = Turns(world.clock, ask.model, world.ids.secret(MARK_LENGTH))
         self._event_id = f"evt_{ask.request.id}"
         self._began_s = self._seen_s = world.clock.monotonic()
         self._telling = False
@@ -149,8 +155,7 @@ class Session:
             self._seen_s = self._world.clock.monotonic()
             kind, event_id = read_caller_event(frame)
             try:
-                frame = self._checked(kind, frame)
-                await self._hold_for(kind)
+                frame = await self._admitted(kind, event_id, frame)
             except CallerFault as fault:
                 if isinstance(fault, OutOfFunds) and not self._turns.expected:
                     raise
@@ -159,28 +164,33 @@ class Session:
             self._turns.told.take(kind, frame)
             await self._vendor.send(frame)
 
-    def _checked(self, kind: str, frame: str) -> str:
-        """Give the frame as the vendor gets it. Raises `OverLimit`, and `BadRequest` for another model."""
+    async def _admitted(self, kind: str, event_id: str | None, frame: str) -> str:
+        """Give the frame as the vendor gets it, once what it may begin is held for: the vendor may begin an answer.
+
+        Raises `OutOfFunds`, `OverLimit`, and `BadRequest` for another model.
+        """
         if kind == _ASKS:
-            if self._turns.expected >= TURNS_MAX:
-                raise BadRequest(f"{TURNS_MAX} answers are on their way; wait for one of them to end")
-            if self._asked:
-                limit(self._world, self._ask.caller, 1)
-            self._asked = True
-        elif kind == "session.update":
-            return self._own_model(frame)
+            return await self._asking(event_id, frame)
+        if kind == "session.update":
+            frame = self._own_model(frame)
+        await self._books.prepare(self._holds)
         return frame
 
-    async def _hold_for(self, kind: str) -> None:
-        """Hold for the answer that a frame asks for; for others hold at least for one, which the vendor may begin."""
-        if kind == _ASKS:
-            self._turns.ask()
+    async def _asking(self, event_id: str | None, frame: str) -> str:
+        """Do the same for a frame that asks for an answer, which has a hold of its own."""
+        if self._turns.expected >= TURNS_MAX:
+            raise BadRequest(f"{TURNS_MAX} answers are on their way; wait for one of them to end")
+        if self._asked:
+            limit(self._world, self._ask.caller, 1)
+        self._asked = True
+        known_as = self._turns.ask(event_id)
         try:
+            frame = with_event_id(frame, known_as)
             await self._books.prepare(self._holds)
         except BaseException:
-            if kind == _ASKS:
-                self._turns.refuse()
+            self._turns.refuse(known_as)
             raise
+        return frame
 
     def _holds(self) -> int:
         return max(1, self._turns.expected)
@@ -229,16 +239,20 @@ class Session:
             case "session.created" | "session.updated":
                 self._turns.learn(event)
             case "error":
-                # Most often about an answer that was asked for. Where not, its hold is looked for when it begins.
-                self._turns.refuse()
-                fault = about_operator(as_object(event.error))
-                if fault is not None:
-                    return error_event(fault, self._event_id)
+                return self._failed(as_object(event.error), frame)
             case kind if kind.startswith("response.") and kind.endswith(".delta"):
                 self._turns.hear(event)
             case _:
                 pass
         return frame
+
+    def _failed(self, error: dict[str, Any], frame: str) -> str:
+        self._turns.fail(error)
+        named = as_text(error.get("event_id"))
+        about, fault = self._turns.own_id(named), about_operator(error)
+        if fault is not None:
+            return error_event(fault, self._event_id, about)
+        return frame if (about or "") == named else with_error_about(frame, about)
 
     async def _book(self, used: Used, event: Event) -> None:
         await self._books.book(used, self._turns.expected)

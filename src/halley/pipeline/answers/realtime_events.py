@@ -1,6 +1,6 @@
 """The events of a realtime session, as far as a relay must understand them: read from frames, and written. Pure.
 
-Frames pass as they are. Of a caller's frame the type is always decoded, since a caller might spell it so that a search
+Of a caller's frame the type is always decoded, since a caller might spell it so that a search
 for its letters fails; of a vendor's only where the letters are found.
 """
 
@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 
 from halley.kernel import codec
-from halley.kernel.faults import CallerFault, Fault
+from halley.kernel.faults import BadRequest, CallerFault, Fault
 
 _FROM_VENDOR = ("response.done", "response.created", ".delta", "transcription.completed", "session.", '"error"')
 _SERVER_ERROR = "server_error"
+_NULL = msgspec.Raw(b"null")
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -78,6 +79,22 @@ def with_session_model(frame: str, model: str) -> str:
     session: dict[str, Any] = dict(_fields.decode(event["session"]))
     session["model"] = model
     event["session"] = session
+    return codec.encode(event).decode()
+
+
+def with_event_id(frame: str, event_id: str) -> str:
+    """Give the same event under another id. Raises `BadRequest` for one whose own is no text."""
+    event: dict[str, Any] = dict(_fields.decode(frame))
+    if not bytes(event.get("event_id", _NULL)).startswith((b'"', b"null")):
+        raise BadRequest("`event_id` must be a string", param="event_id")
+    event["event_id"] = event_id
+    return codec.encode(event).decode()
+
+
+def with_error_about(frame: str, about: str | None) -> str:
+    """Give the same `error` about the caller's event of that id."""
+    event: dict[str, Any] = dict(_fields.decode(frame))
+    event["error"] = dict(_fields.decode(event["error"])) | {"event_id": about}
     return codec.encode(event).decode()
 
 

@@ -1,7 +1,9 @@
 """The answers of a realtime session that have not ended, and what of them is known to be booked."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import Any
 
 from halley.kernel.clock import Clock
 from halley.kernel.loose import as_object, as_text
@@ -13,6 +15,10 @@ from halley.usage.model import Outcome
 
 TURNS_MAX = 32
 """Answers at once that may be asked for; of further ones only the vendor's own word is booked."""
+MARK_LENGTH = 16
+"""Characters that nobody can guess, by which the events of one session that ask for answers are known."""
+_ABOUT_ANSWERS = frozenset(("conversation_already_has_active_response",))
+"""Codes of errors that refuse an answer, also where they name no event."""
 _FAILED = "failed"
 _OUTCOMES = {_FAILED: Outcome.FAILED, "cancelled": Outcome.CUT}
 
@@ -20,12 +26,14 @@ _OUTCOMES = {_FAILED: Outcome.FAILED, "cancelled": Outcome.CUT}
 class Turns:
     """What was said and heard since the last answer, and in those that are on the way."""
 
-    def __init__(self, clock: Clock, model: str) -> None:
+    def __init__(self, clock: Clock, model: str, mark: str) -> None:
         self._clock = clock
         self._model = model
+        self._mark = f"evt_{mark}_"
         self._open: dict[str, Said] = {}
-        self._asked = 0
-        """Answers that were asked for and have not begun."""
+        self._asked: list[str] = []
+        """Answers that were asked for and have not begun, the oldest first: the numbers of their events."""
+        self._numbers = count()
         self._rates = Rates()
         self._transcriber: str | None = None
         self.told = Told()
@@ -38,15 +46,34 @@ class Turns:
     @property
     def expected(self) -> int:
         """How many answers are on the way or asked for, as far as we know: a vendor may begin one by itself."""
-        return len(self._open) + self._asked
+        return len(self._open) + len(self._asked)
 
-    def ask(self) -> None:
-        """The caller asks for an answer."""
-        self._asked += 1
+    def ask(self, own_id: str | None) -> str:
+        """The caller asks for an answer; give the id by which the vendor is to know the event.
 
-    def refuse(self) -> None:
-        """An answer that was asked for will not come."""
-        self._asked = max(0, self._asked - 1)
+        Nobody can guess it, so nothing else that the caller sends bears it: what is refused under it is this answer.
+        """
+        number = str(next(self._numbers))
+        self._asked.append(number)
+        return f"{self._mark}{number}_{own_id or ''}"
+
+    def own_id(self, event_id: str) -> str | None:
+        """Give the caller's own id of an event that the vendor knows by this one."""
+        return self._parted(event_id)[1] or None
+
+    def refuse(self, event_id: str) -> None:
+        """What was asked for by this event will not come."""
+        number, _ = self._parted(event_id)
+        if number in self._asked:
+            self._asked.remove(number)
+
+    def fail(self, error: Mapping[str, Any]) -> None:
+        """The vendor tells of an error: an answer that was asked for will not come, if it is about one."""
+        named = as_text(error.get("event_id"))
+        if named:
+            self.refuse(named)
+        elif as_text(error.get("code")) in _ABOUT_ANSWERS:
+            self._take_oldest()
 
     def learn(self, event: Event) -> None:
         """Take in the session's settings."""
@@ -55,7 +82,7 @@ class Turns:
 
     def begin(self, event: Event) -> None:
         """An answer begins: one that was asked for, if there is one."""
-        self._asked = max(0, self._asked - 1)
+        self._take_oldest()
         if len(self._open) < TURNS_MAX:
             self._open[_id(event)] = Said(began_at=self._clock.now())
 
@@ -77,7 +104,7 @@ class Turns:
             quantities = await self._counted(context, self.told, said)
         # Only now: should the session end while we count, `rest` must find it.
         if self._open.pop(_id(event), None) is None:
-            self.refuse()
+            self._take_oldest()
         self.told = Told()
         outcome = _OUTCOMES.get(as_text(response.get("status")), Outcome.SUCCEEDED)
         return _used(outcome, quantities, said)
@@ -99,6 +126,17 @@ class Turns:
             rest.append(_used(Outcome.CUT, await self._counted(context, told, said), said))
             told = Told()  # what the caller said is counted once
         return rest
+
+    def _take_oldest(self) -> None:
+        """A vendor names the answer that begins, but not the event that asked for it."""
+        del self._asked[:1]
+
+    def _parted(self, event_id: str) -> tuple[str, str]:
+        """Give number and own id of an event that asked for an answer; of any other an empty number and its id."""
+        if not event_id.startswith(self._mark):
+            return "", event_id
+        number, _, own_id = event_id.removeprefix(self._mark).partition("_")
+        return number, own_id
 
     async def _counted(self, context: Context, told: Told, said: Said) -> dict[str, int]:
         if said.first_at is None:
