@@ -98,6 +98,8 @@ async def test_a_bucket_that_refuses_is_told_apart_from_an_object_that_is_missin
         await put_bytes(refusing_bucket, "task/0", bytes(size))
     with pytest.raises(ObjectsUnavailable, match="403"):
         await read_bytes(refusing_bucket, "task/0", bytes_max=size)
+    with pytest.raises(ObjectsUnavailable, match="403"):
+        await refusing_bucket.delete(["task/0"])
 
 
 async def test_put_replaces_what_was_there(objects: ObjectStore):

@@ -1,12 +1,20 @@
 """What an operator does with a task whose outcome nobody knows."""
 
+from collections.abc import Sequence
+
 import pytest
+from structlog.testing import capture_logs
 from tests.app.rigs import Rig
 
-from halley.kernel.faults import Conflict, NotFound
+from halley.assets import ObjectStore, ObjectsUnavailable
+from halley.assets.objects import read_bytes
+from halley.db import Tx
+from halley.kernel.faults import Conflict, Draining, NotFound
 from halley.kernel.money import Nanos
 from halley.pipeline.task import resolve
 from halley.tasks import Task
+from halley.tasks import store as tasks
+from halley.testing.wire import Break
 
 
 async def _unknown(rig: Rig) -> Task:
@@ -15,6 +23,33 @@ async def _unknown(rig: Rig) -> Task:
     task = await rig.last_task()
     assert task.state == "unknown"
     return task
+
+
+async def _ordered(rig: Rig, vendor: str, prompt: str) -> str:
+    if vendor == "bfl":
+        return (await rig.client.flux(prompt=prompt)).json["id"]
+    made = await rig.client.replicate("black-forest-labs/flux-dev", "success", num_outputs=2, prompt=prompt)
+    return made.json["id"]
+
+
+async def _half_stored(rig: Rig, vendor: str) -> Task:
+    """A task whose job has ended, but not all of whose outputs could be fetched in time."""
+    cannot = ["out-1" if vendor == "replicate" else "/results/"]
+    rig.wire.fail(Break.BROKEN, lambda _, path: any(part in path for part in cannot), times=10_000)
+    await rig.serve_only(vendor)
+    task = await rig.reach(await _ordered(rig, vendor, "a red teapot"), "unknown", within_s=2_000)
+    cannot.clear()
+    return task
+
+
+class AwayObjects:
+    """A store of files from which nothing can be deleted just now."""
+
+    def __init__(self, inner: ObjectStore) -> None:
+        self.get, self.put, self.remove_unfinished = inner.get, inner.put, inner.remove_unfinished
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        raise ObjectsUnavailable(f"cannot be reached: {keys}")
 
 
 async def test_void_gives_the_money_back(rig: Rig) -> None:
@@ -39,6 +74,58 @@ async def test_attach_lets_the_task_run_on(rig: Rig) -> None:
     assert (await resolve(rig.world, task.id, attach=job.id)).state == "running"
     ended = await rig.ended(task.id)
     assert (ended.state, await rig.posted(ended)) == ("succeeded", 40_000_000)
+
+
+@pytest.mark.parametrize("vendor", ["replicate", "bfl"])
+async def test_a_task_that_goes_on_with_another_job_has_all_outputs_of_that_job(rig: Rig, vendor: str) -> None:
+    task = await _half_stored(rig, vendor)
+    other = await rig.ended(await _ordered(rig, vendor, "a blue whale"))
+    assert other.vendor_task_id is not None
+    await resolve(rig.world, task.id, attach=other.vendor_task_id)
+    assert (await rig.ended(task.id)).state == "succeeded"
+    files = await rig.stored_objects()
+    made = {key: await read_bytes(rig.world.objects, key, bytes_max=2**22) for key in files}
+    assert len(made) == (4 if vendor == "replicate" else 2)
+    for n in range(len(made) // 2):
+        assert made[f"{task.id}/{n}"] == made[f"{other.id}/{n}"]
+
+
+async def test_a_task_that_a_worker_looks_at_keeps_its_job_and_its_outputs(rig: Rig) -> None:
+    task = await _half_stored(rig, "replicate")
+    now = rig.world.clock.now()
+
+    def leased(tx: Tx) -> list[Task]:
+        tasks.make_due(tx, task.id, now)
+        return tasks.lease(tx, [task.id], now=now, lease_us=10**9)
+
+    [looked_at] = await rig.world.db.write("test", leased)
+    with pytest.raises(Conflict, match="try again in"):
+        await resolve(rig.world, task.id, attach="another")
+    assert await rig.stored_objects() == [f"{task.id}/0"]
+    assert await rig.world.db.write("test", lambda tx: tasks.release_lease(tx, looked_at))
+    assert (await resolve(rig.world, task.id, attach="another")).state == "running"
+
+
+async def test_a_task_keeps_its_job_while_the_outputs_of_it_cannot_be_deleted(rig: Rig) -> None:
+    task = await _half_stored(rig, "replicate")
+    rig.world.objects = AwayObjects(rig.world.objects)
+    with pytest.raises(Draining, match="store of files"):
+        await resolve(rig.world, task.id, attach="another")
+    after = await rig.last_task()
+    assert (after.state, after.vendor_task_id) == ("unknown", task.vendor_task_id)
+
+
+async def test_a_task_is_closed_also_while_its_outputs_cannot_be_deleted(
+    rig: Rig,
+) -> None:
+    task = await _half_stored(rig, "replicate")
+    rig.world.objects = AwayObjects(rig.world.objects)
+    with capture_logs() as lines:
+        closed = await resolve(rig.world, task.id, void=True)
+    assert (closed.state, await rig.open_holds()) == ("failed", 0)
+    assert [(line["event"], line["task"]) for line in lines if line["event"] == "outputs_left"] == [
+        ("outputs_left", task.id)
+    ]
 
 
 async def test_what_is_known_is_not_resolved(rig: Rig) -> None:

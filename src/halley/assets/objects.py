@@ -78,7 +78,7 @@ class ObjectStore(Protocol):
         ...
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Delete; what is not there counts as deleted."""
+        """Delete; what is not there counts as deleted. Raises `ObjectsUnavailable`."""
         ...
 
     async def remove_unfinished(self, before: int) -> int:
@@ -172,7 +172,7 @@ class _BucketObjects:
 
     async def delete(self, keys: Sequence[str]) -> None:
         if keys:
-            await self._bucket.delete_async(keys)
+            await _reached(self._bucket.delete_async(keys))
 
     async def remove_unfinished(self, before: int) -> int:
         """Leave it to the bucket's lifecycle rule."""
@@ -216,7 +216,7 @@ class _FolderObjects:
     async def delete(self, keys: Sequence[str]) -> None:
         for key in keys:
             try:
-                await self._bucket.delete_async(key)
+                await _reached(self._bucket.delete_async(key))
             except FileNotFoundError:
                 continue
 

@@ -3,7 +3,9 @@
 import hashlib
 from collections.abc import AsyncIterator
 
-from halley.assets import Asset, ObjectMissing, ObjectTooLarge, Stored
+import structlog
+
+from halley.assets import Asset, ObjectMissing, ObjectsUnavailable, ObjectTooLarge, Stored
 from halley.assets.objects import HEAD_BYTES
 from halley.assets.rules import asset_key, image_size, sniff
 from halley.catalogue.meters import measured_outputs
@@ -18,6 +20,7 @@ from halley.world import World
 OUTPUT_BYTES_MAX = 512 * 1024 * 1024
 DOWNLOAD_S_MAX = 90
 DAY_US = 24 * 3600 * MICROSECONDS
+_log = structlog.get_logger("halley.outputs")
 _OK = 200
 _DEAD = frozenset({400, 401, 403, 404, 410})
 
@@ -51,8 +54,16 @@ async def mirror(
 
 
 async def forget_outputs(world: World, task: Task) -> None:
-    """Delete what was stored of a task that did not succeed: no row names it, so no sweep would ever find it."""
+    """Delete what was stored of a task's job that did not succeed. Raises `ObjectsUnavailable`."""
     await world.objects.delete([asset_key(task.id, n) for n in range(IMAGES_MAX)])
+
+
+async def forget_outputs_of_ended(world: World, task: Task) -> None:
+    """Do so once the task has ended, which stands. No row names its outputs, so no sweep finds those that are left."""
+    try:
+        await forget_outputs(world, task)
+    except ObjectsUnavailable as error:
+        _log.error("outputs_left", task=task.id, keys=f"{asset_key(task.id, 0)} and on", error=str(error))
 
 
 async def _kept(world: World, task: Task, count: int) -> list[Asset]:

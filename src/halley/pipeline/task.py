@@ -1,5 +1,6 @@
 """What callers do with tasks once they are taken: fetch, wait, list, cancel; and what operators do: resolve."""
 
+import asyncio
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -9,17 +10,17 @@ import msgspec
 
 from halley.accounts import store as accounts
 from halley.accounts.model import Caller
-from halley.assets import Asset
+from halley.assets import Asset, ObjectsUnavailable
 from halley.assets import store as assets
 from halley.db import Tx
 from halley.kernel.clock import MICROSECONDS
-from halley.kernel.faults import CancelNotSupported, Conflict, NotFound, Unauthenticated
+from halley.kernel.faults import CancelNotSupported, Conflict, Draining, NotFound, Unauthenticated
 from halley.kernel.ids import TaskId, parse_task_id
 from halley.kernel.money import Nanos
 from halley.kernel.order import Failure, FailureCode
 from halley.pipeline.admit import confirm
 from halley.pipeline.lookup import Asked, Found, Written, lookup_of
-from halley.pipeline.outputs import forget_outputs
+from halley.pipeline.outputs import forget_outputs, forget_outputs_of_ended
 from halley.pipeline.request import RequestContext
 from halley.pipeline.settle import End, end_in, quantities_of
 from halley.pipeline.vendor import call_vendor, same_site
@@ -38,6 +39,7 @@ IDS_REMEMBERED_MAX = 8_192
 CANCEL_WAIT_S = 5.0
 """How long a cancel waits for the vendor's confirmation before it answers the state as it stands."""
 WEBHOOK_SECRET_BYTES = 32
+DELETE_S_MAX = 60
 
 
 async def fetch(
@@ -224,7 +226,8 @@ async def resolve(
     """Let an operator decide what became of a task whose outcome is unknown.
 
     `void` gives the money back, `post` charges that amount, `attach` names the vendor's id so that the task runs on.
-    Raises `NotFound`, or `Conflict` when its outcome is known or it moves at the same moment.
+    Raises `NotFound`, `Conflict` when its outcome is known or it moves at the same moment, and `Draining` when what is
+    stored of the job that it had before cannot be deleted.
     """
     assert [void, post is not None, attach is not None].count(True) == 1, "one of the three"
     known = parse_task_id(task_id)
@@ -235,11 +238,13 @@ async def resolve(
     if task.state != TaskState.UNKNOWN:
         message = f"The outcome of this task is not unknown: it is `{task.state}`"
         raise Conflict(message)
+    if attach is not None and task.vendor_task_id not in (None, attach):
+        task = await _without_outputs(world, task)
     written = await world.db.write("resolve", lambda tx: _resolve(tx, world, task, post, attach))
     if written is None:
         raise Conflict("The task moved at the same moment; look at it again")
     if ended(written.state):
-        await forget_outputs(world, task)
+        await forget_outputs_of_ended(world, task)
     return written
 
 
@@ -257,12 +262,40 @@ def _resolve(tx: Tx, world: World, task: Task, post: Nanos | None, attach: str |
         vendor = world.vendors[task.vendor]
         deadline = now + tasks_of(vendor).deadline_s * MICROSECONDS
         columns = {"vendor_task_id": attach, "due_at": now, "lease_until": 0, "deadline_at": deadline}
+        poll_url = task.poll_url if attach == task.vendor_task_id else None
         tx.wake(tasks.DUE_TOPIC)
-        return tasks.find_task(tx, task.id) if tasks.move(tx, task, TaskState.RUNNING, **columns) else None
+        moved = tasks.move(tx, task, TaskState.RUNNING, poll_url=poll_url, **columns)
+        return tasks.find_task(tx, task.id) if moved else None
     failure = Failure(code=FailureCode.OUTCOME_UNKNOWN, message="The outcome is unknown; the operator has closed it")
     return end_in(
         tx, world, task, End(to=TaskState.FAILED, failure=failure, charge=post, quantities=quantities_of(task))
     )
+
+
+async def _without_outputs(world: World, task: Task) -> Task:
+    """Delete what is stored of a task's job: outputs are known by their number, so the next job's would not be fetched.
+
+    The task is leased for it, so that no worker stores more of them, or ends it with them.
+    """
+    now = world.clock.now()
+
+    def lease(tx: Tx) -> list[Task]:
+        seen = tasks.find_task(tx, task.id)
+        if seen is None or seen.state != TaskState.UNKNOWN:
+            return []
+        tasks.make_due(tx, task.id, now)
+        return tasks.lease(tx, [task.id], now=now, lease_us=2 * DELETE_S_MAX * MICROSECONDS)
+
+    leased = await world.db.write("lease", lease)
+    if not leased:
+        raise Conflict("A worker looks at this task just now; try again in two minutes")
+    try:
+        async with asyncio.timeout(DELETE_S_MAX):
+            await forget_outputs(world, task)
+    except (ObjectsUnavailable, TimeoutError) as error:
+        message = "What is stored of the job before cannot be deleted, as the store of files does not answer; the task"
+        raise Draining(f"{message} stays as it is. Try again in {2 * DELETE_S_MAX // 60} minutes") from error
+    return leased[0]
 
 
 async def _find(world: World, caller: Caller, task_id: str) -> tuple[Task, tuple[Asset, ...]] | None:

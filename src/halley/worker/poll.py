@@ -10,7 +10,7 @@ from halley.db import DatabaseUnavailable, Group, WriterOverloaded
 from halley.kernel import faults
 from halley.kernel.clock import MICROSECONDS
 from halley.kernel.order import Failure, FailureCode, Report, ReportState
-from halley.pipeline.outputs import LinkDead, OutputUnreachable, forget_outputs, mirror
+from halley.pipeline.outputs import LinkDead, OutputUnreachable, forget_outputs_of_ended, mirror
 from halley.pipeline.send import callback_urls
 from halley.pipeline.settle import End, end, quantities_of
 from halley.pipeline.task import ref
@@ -284,7 +284,7 @@ async def _give_up(world: World, task: Task, report: Report | None) -> None:
 async def _end_without(world: World, task: Task, how: End) -> None:
     """End a task without its outputs, though some of them may be stored."""
     if await end(world, task, how) is not None and task.vendor_task_id is not None:
-        await forget_outputs(world, task)
+        await forget_outputs_of_ended(world, task)
 
 
 def _pause(waits: tuple[float, ...], polls: int) -> float:
