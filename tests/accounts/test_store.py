@@ -166,20 +166,23 @@ async def test_keys_are_listed_by_account_and_paged(books: Books):
     assert len(await books.db.read(accounts.list_keys)) == 3
 
 
-async def test_a_webhook_secret_is_made_once_and_replaced_on_demand(books: Books):
+async def test_a_webhook_secret_is_made_once_and_replaced_by_who_has_seen_it(books: Books):
     await books.open()
     project = f"proj_{CALLER}"
 
-    def set_secret(tx: Tx, secret: bytes, *, replace: bool = False) -> bytes:
-        return accounts.set_webhook_secret(tx, project_id=project, secret=secret, replace=replace)
+    def set_secret(tx: Tx, secret: bytes, *, seen: bytes | None = None) -> bytes:
+        return accounts.set_webhook_secret(tx, project_id=project, secret=secret, seen=seen)
 
     assert await books.db.read(lambda tx: accounts.webhook_secret(tx, project)) is None
     assert await books.db.write("secret", lambda tx: set_secret(tx, b"\0one")) == b"\0one"
     assert await books.db.write("secret", lambda tx: set_secret(tx, b"two")) == b"\0one"
-    assert await books.db.write("secret", lambda tx: set_secret(tx, b"two", replace=True)) == b"two"
+    assert await books.db.write("secret", lambda tx: set_secret(tx, b"two", seen=b"one")) == b"\0one"
+    assert await books.db.write("secret", lambda tx: set_secret(tx, b"two", seen=b"\0one")) == b"two"
     assert await books.db.read(lambda tx: accounts.webhook_secret(tx, project)) == b"two"
     with pytest.raises(NotFound):
-        await books.db.write("secret", lambda tx: accounts.set_webhook_secret(tx, project_id="x", secret=b"s"))
+        await books.db.write(
+            "secret", lambda tx: accounts.set_webhook_secret(tx, project_id="x", secret=b"s", seen=None)
+        )
 
 
 async def test_acts_are_listed_from_the_newest(books: Books):

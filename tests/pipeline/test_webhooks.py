@@ -3,10 +3,11 @@
 import asyncio
 import hashlib
 import hmac
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from standardwebhooks.webhooks import Webhook
@@ -18,6 +19,7 @@ from halley.db import Tx
 from halley.kernel.clock import MICROSECONDS
 from halley.kernel.ids import TaskId
 from halley.kernel.vault import Vault
+from halley.pipeline.task import webhook_secret
 from halley.testing.gateway import settings_for
 from halley.testing.receiver import Hook, Receiver, receiving
 from halley.webhooks import NewDelivery
@@ -88,6 +90,32 @@ async def test_a_webhook_whose_secret_was_lost_goes_out_with_a_new_one(told: Rig
     await _hooks(told, receiver, 1, within_s=3_600)
     [hook] = receiver.hooks
     assert hook.headers["webhook-signature"] == _signed(hook, made.secret)
+
+
+async def test_a_webhook_on_its_way_does_not_bring_back_a_secret_that_was_replaced(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, account = rig.world, NewWebhookSecret(account="default")
+    world.vault = Vault(b"o" * 32)
+    leaked = (await new_webhook_secret(world, account, lambda _: None)).secret
+    [project] = await world.db.read(lambda tx: tx.all("SELECT id FROM projects WHERE webhook_secret IS NOT NULL"))
+    world.vault = Vault((b"n" * 32, b"o" * 32))
+    write, begun, goes_on = world.db.write, asyncio.Event(), asyncio.Event()
+
+    async def write_late(name: str, unit: Callable[[Tx], Any]) -> Any:
+        begun.set()
+        await goes_on.wait()
+        return await write(name, unit)
+
+    async with asyncio.TaskGroup() as group:
+        with monkeypatch.context() as patched:
+            patched.setattr(world.db, "write", write_late)
+            on_its_way = group.create_task(webhook_secret(world, project["id"]))
+            await begun.wait()
+        made = (await new_webhook_secret(world, account, lambda _: None)).secret
+        goes_on.set()
+    assert {await on_its_way, await webhook_secret(world, project["id"])} == {made}
+    assert made != leaked
 
 
 async def test_only_the_events_that_were_asked_for_are_told(told: Rig, receiver: Receiver) -> None:

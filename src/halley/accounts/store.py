@@ -111,10 +111,11 @@ def webhook_secret(tx: Tx, project_id: str) -> bytes | None:
     return bytes(row["webhook_secret"]) if row and row["webhook_secret"] is not None else None
 
 
-def set_webhook_secret(tx: Tx, *, project_id: str, secret: bytes, replace: bool = False) -> bytes:
-    """Store the encrypted secret, unless there is one and it is not to be replaced; give the one that holds."""
-    sql = "UPDATE projects SET webhook_secret = :secret WHERE id = :id AND (webhook_secret IS NULL OR :replace = 1)"
-    tx.run(sql, {"id": project_id, "secret": secret, "replace": int(replace)})
+def set_webhook_secret(tx: Tx, *, project_id: str, secret: bytes, seen: bytes | None) -> bytes:
+    """Store the encrypted secret, unless there is one by now that was not the one seen; give the one that holds."""
+    sql = """UPDATE projects SET webhook_secret = :secret
+        WHERE id = :id AND (webhook_secret IS NULL OR webhook_secret = :seen)"""
+    tx.run(sql, {"id": project_id, "secret": secret, "seen": seen})
     stored = webhook_secret(tx, project_id)
     if stored is None:
         raise NotFound(f"There is no project `{project_id}`", param="project")

@@ -211,13 +211,17 @@ async def webhook_secret(world: World, project_id: str) -> str:
         return world.vault.open(sealed, context=context).decode()
     known = None if sealed is None else world.vault.open(sealed, context=context)
     # Made at its first use; sealed anew once the gateway's own secret was rotated, so that the old one can go.
-    text = known or b"whsec_" + b64encode(world.ids.secret(WEBHOOK_SECRET_BYTES).encode())
-    fresh, again = world.vault.seal(text, context=context), known is not None
+    fresh = world.vault.seal(known or make_webhook_secret(world), context=context)
     kept = await world.db.write(
         "webhook_secret",
-        lambda tx: accounts.set_webhook_secret(tx, project_id=project_id, secret=fresh, replace=again),
+        lambda tx: accounts.set_webhook_secret(tx, project_id=project_id, secret=fresh, seen=sealed),
     )
     return world.vault.open(kept, context=context).decode()
+
+
+def make_webhook_secret(world: World) -> bytes:
+    """Make what a project's webhooks may be signed with."""
+    return b"whsec_" + b64encode(world.ids.secret(WEBHOOK_SECRET_BYTES).encode())
 
 
 async def resolve(

@@ -69,20 +69,21 @@ async def resolve(world: World, args: ResolveTask, progress: Progress) -> TaskDe
 
 async def new_webhook_secret(world: World, args: NewWebhookSecret, _progress: Progress) -> WebhookSecretMade:
     """Replace what a project's webhooks are signed with, also where it cannot be read any more."""
+    secret = operators.make_webhook_secret(world)
 
-    def unit(tx: Tx) -> tuple[str, str]:
+    def unit(tx: Tx) -> str:
         account = named_account(tx, args.account)
         project = accounts.find_project_named(tx, account.id, args.project)
         if project is None:
             raise NotFound(f"The account `{account.name}` has no project `{args.project}`", param="project")
-        tx.run("UPDATE projects SET webhook_secret = NULL WHERE id = :id", {"id": project.id})
+        # Whatever is there now goes, and who read it cannot write it back.
+        sealed = world.vault.seal(secret, context=f"project:{project.id}")
+        tx.run("UPDATE projects SET webhook_secret = :sealed WHERE id = :id", {"id": project.id, "sealed": sealed})
         audit(tx, world, "webhooks.rotate", project.id, account=account.name, project=project.name)
-        return account.name, project.id
+        return account.name
 
-    account, project_id = await world.db.write("webhooks.rotate", unit)
-    # Where there is none the next use makes one, be it this or that of a webhook that is sent just now.
-    secret = await operators.webhook_secret(world, project_id)
-    return WebhookSecretMade(account=account, project=args.project, secret=secret)
+    account = await world.db.write("webhooks.rotate", unit)
+    return WebhookSecretMade(account=account, project=args.project, secret=secret.decode())
 
 
 async def reload(world: World, _args: Reload, _progress: Progress) -> Reloaded:
