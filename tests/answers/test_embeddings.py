@@ -3,11 +3,14 @@
 import base64
 from pathlib import Path
 from struct import pack
+from typing import Any
 
+import pytest
 from tests.answers.house import PRICE, opened, three
 from tests.answers.vendor import answer
 
 from halley.settings import PriceConfig
+from halley.tokens import count_text
 
 OPENAI, GEMINI = "text-embedding-3-small", "gemini-embedding-001"
 PRICES = tuple(PriceConfig(model=model, meters={"input_token": PRICE["input_token"]}) for model in (OPENAI, GEMINI))
@@ -66,3 +69,67 @@ async def test_geminis_format_before_openai(folder: Path) -> None:
         single = await house.post(f"/v1beta/models/{OPENAI}:embedContent", {"content": {"parts": [{"text": "one"}]}})
         assert single.json["embedding"]["values"] == VECTORS[0]
         assert (await house.usage(2)).price_nanos == 8_000
+
+
+PARTS = {"role": "user", "parts": [{"text": "a b c"}]}
+ASKED = {"model": f"models/{GEMINI}", "content": PARTS, "taskType": "RETRIEVAL_DOCUMENT", "title": "t"}
+SINGLE, BATCH = f"/v1beta/models/{GEMINI}:embedContent", f"/v1beta/models/{GEMINI}:batchEmbedContents"
+OF_ONE = {"embedding": {"values": VECTORS[0]}}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "vectors"),
+    [
+        pytest.param(SINGLE, ASKED, OF_ONE, id="one"),
+        pytest.param(BATCH, {"requests": [ASKED, ASKED]}, GEMINI_REPLY, id="many"),
+    ],
+)
+async def test_geminis_own_embeddings_are_charged_by_the_vendors_count(
+    folder: Path, path: str, body: dict[str, Any], vectors: dict[str, Any]
+) -> None:
+    async with opened(folder, three, prices=PRICES) as house:
+        house.vendor.will(answer(vectors | {"usageMetadata": {"promptTokenCount": 3}}))
+        assert (await house.post(path, body)).json["usageMetadata"] == {"promptTokenCount": 3}
+        assert house.vendor.last.json == body
+        assert (await house.usage()).meters == {"call": 1, "input_token": 3, "output_token": 0}
+
+
+async def test_geminis_embeddings_of_pictures_are_charged_as_such(folder: Path) -> None:
+    async with opened(folder, three, prices=PRICES) as house:
+        details = [{"modality": "TEXT", "tokenCount": 3}, {"modality": "IMAGE", "tokenCount": 258}]
+        house.vendor.will(answer(OF_ONE | {"usageMetadata": {"promptTokenCount": 261, "promptTokenDetails": details}}))
+        picture = {"inlineData": {"mimeType": "image/png", "data": "aGk="}}
+        await house.post(SINGLE, {"content": {"parts": [{"text": "a b c"}, picture]}})
+        meters = (await house.usage()).meters
+        assert (meters["input_token"], meters["image_input_token"]) == (3, 258)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "vectors", "texts"),
+    [
+        pytest.param(SINGLE, ASKED, OF_ONE, 1, id="one"),
+        pytest.param(BATCH, {"requests": [ASKED, ASKED]}, GEMINI_REPLY, 2, id="many"),
+        pytest.param(
+            "/v1/embeddings",
+            {"model": OPENAI, "input": ["a b c"], "encoding_format": "float", "user": "somebody else"},
+            {"data": [{"index": 0, "embedding": VECTORS[0]}]},
+            1,
+            id="openai's",
+        ),
+    ],
+)
+async def test_of_embeddings_that_nobody_counts_the_texts_alone_are_charged(
+    folder: Path, path: str, body: dict[str, Any], vectors: dict[str, Any], texts: int
+) -> None:
+    async with opened(folder, three, prices=PRICES) as house:
+        house.vendor.will(answer(vectors))
+        assert (await house.post(path, body)).status == 200
+        assert (await house.usage()).meters["input_token"] == count_text(GEMINI, "\n".join(["a b c"] * texts))
+
+
+@pytest.mark.parametrize(("path", "body"), [(SINGLE, ASKED), (BATCH, {"requests": [ASKED]})], ids=["one", "many"])
+async def test_geminis_reply_without_vectors_is_no_answer(folder: Path, path: str, body: dict[str, Any]) -> None:
+    async with opened(folder, three, prices=PRICES) as house:
+        house.vendor.will(answer({}))
+        assert (await house.post(path, body)).status == 500
+        assert (await house.usage()).price_nanos == 0

@@ -20,6 +20,11 @@ def read_order(operation: Operation, body: dict[str, Any]) -> EmbedOrder:
             return openai.read_order(body)
 
 
+def inputs(operation: Operation, body: dict[str, Any]) -> Any:
+    """Give what of a caller's body is to be embedded; nothing else in it is billed."""
+    return body.get("input") if operation is Operation.EMBEDDINGS else gemini.parts_of(body)
+
+
 def write_order(operation: Operation, order: EmbedOrder) -> dict[str, Any]:
     """Write a body for a vendor. Raises `NotConveyed`."""
     return openai.write_order(order) if operation is Operation.EMBEDDINGS else gemini.write_batch(order)

@@ -1,7 +1,7 @@
 """relay: the vendor's reply on its way to the caller, whole or piece by piece, its usage read on the way."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 
 import msgspec
@@ -24,10 +24,10 @@ from halley.pipeline.answers.translate import read_reply, texts, translate_embed
 from halley.upstream.client import UpstreamStream
 from halley.upstream.errors import NotSent, ReplyTooLarge, UpstreamError
 from halley.wire.contract import AnswerFacts, StreamFault, UnknownPart
-from halley.wire.formats import CHAT_FORMATS
+from halley.wire.formats import CHAT_FORMATS, USAGE_READERS
 from halley.wire.halves import without
 from halley.wire.openai.errors import read_error
-from halley.wire.openai.usage import NO_OUTLINE, Outline, counts_in, read_outline, read_usage
+from halley.wire.openai.usage import NO_OUTLINE, Outline, counts_in, read_outline
 from halley.world import World
 
 Sink = Callable[[bytes], bool]
@@ -40,6 +40,12 @@ _UNFRAMED = frozenset((Kind.SPEECH, Kind.TRANSCRIPTION))
 """Kinds whose answers may be neither JSON nor events. All others are read as such, however they are labelled."""
 _TEXTS = frozenset(("text", "srt", "vtt"))
 """Formats of a transcript that are no JSON."""
+_VECTORS: Mapping[Operation, str] = {
+    Operation.EMBEDDINGS: "data",
+    Operation.EMBED_CONTENT: "embedding",
+    Operation.EMBED_CONTENTS: "embeddings",
+}
+"""Where a reply has what was asked for, of the calls that ask for nothing else."""
 
 
 class Whole(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,12 +234,12 @@ def same_format(ask: Ask, attempt: Attempt, data: bytes) -> Whole:
     except ValueError:
         readable = without(data)
         outline = read_outline(readable)
-    chat = CHAT_FORMATS.get(ask.operation)
-    usage = chat.read_usage(readable) if chat and chat.read_usage is not read_usage else _told(outline)
+    read_usage = USAGE_READERS.get(ask.operation)
+    usage = read_usage(readable) if read_usage else _told(outline)
     generated: tuple[str, ...] = ()
     if usage is None:
         _see_an_answer(ask, outline)
-        generated = _texts(attempt, readable) if chat else ()
+        generated = _texts(attempt, readable) if ask.kind is Kind.CHAT else ()
     return Whole(body=data, content_type=_JSON, usage=usage, texts=generated, raw=data, outline=outline)
 
 
@@ -243,8 +249,9 @@ def _see_an_answer(ask: Ask, outline: Outline) -> None:
     error = None if data else outline.value("error")
     if error:
         raise read_error(error)
-    if ask.operation is Operation.EMBEDDINGS and not data:
-        raise ValueError("the reply has no `data`")
+    vectors = _VECTORS.get(ask.operation)
+    if vectors and not outline.value(vectors):
+        raise ValueError(f"the reply has no `{vectors}`")
 
 
 def _wants_text(ask: Ask) -> bool:

@@ -19,6 +19,7 @@ from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.contents import File, contents
 from halley.pipeline.answers.sound import recording, seconds_of
 from halley.tokens import audio_tokens, count_text
+from halley.wire import embedding
 from halley.wire.openai.usage import NO_OUTLINE, Outline, counts_in, outline_of, searches_in
 
 QUANTITY_MAX = 10**12
@@ -117,12 +118,18 @@ def _sent(ask: Ask) -> tuple[str, list[File]]:
     if isinstance(ask.body, FormBody):
         return "", []
     try:
-        body: dict[str, Any] = {name: value for name, value in ask.json.whole().items() if name != "model"}
+        body = ask.json.whole()
     except BadRequest:
         # It looked like JSON from outside, and a vendor answered it.
         return ask.json.data.decode("utf-8", "replace"), []
-    texts, files = contents(body)
+    texts, files = contents(_read_by_a_model(ask, body))
     return "\n".join(texts), files
+
+
+def _read_by_a_model(ask: Ask, body: dict[str, Any]) -> Any:
+    if ask.kind is Kind.EMBEDDING:
+        return embedding.inputs(ask.operation, body)
+    return {name: value for name, value in body.items() if name != "model"}
 
 
 def _beside(ask: Ask, outline: Outline) -> dict[str, int]:

@@ -17,14 +17,16 @@ from halley.kernel.chat import (
     StopReason,
     ToolCall,
 )
+from halley.kernel.embedding import EmbedReply
 from halley.kernel.faults import Fault, Refused
 from halley.kernel.loose import as_list, as_object, as_text
-from halley.kernel.operation import COUNTING, Operation
+from halley.kernel.operation import COUNTING, KINDS, Kind, Operation
 from halley.kernel.sse import DONE, Frame, Splitter
 from halley.pipeline.answers.pipe import text_of
 from halley.pipeline.answers.translate import texts
 from halley.testing.client import Reply
 from halley.testing.conformance.answer_cells import Mode
+from halley.wire import embedding
 from halley.wire.anthropic.errors import render_fault as anthropic_fault
 from halley.wire.contract import StreamFault
 from halley.wire.formats import CHAT_FORMATS
@@ -64,6 +66,8 @@ def read_whole(operation: Operation, reply: Reply) -> Heard:
     assert reply.headers["content-type"].startswith("application/json"), reply.headers
     if operation in CHAT_FORMATS:
         return _of_reply(CHAT_FORMATS[operation].read_reply(reply.json))
+    if KINDS[operation] is Kind.EMBEDDING:
+        return _of_vectors(embedding.read_reply(operation, reply.json))
     assert _has_content(operation, reply.json), reply.body[:400]
     return Heard(usage=read_usage(reply.body), complete=True)
 
@@ -124,6 +128,12 @@ def _shown(dialect: str, body: Mapping[str, Any]) -> dict[str, str]:
         "code": as_text(error.get("code")),
         "request_id": as_text((body if dialect == "anthropic" else error).get("request_id")),
     }
+
+
+def _of_vectors(reply: EmbedReply) -> Heard:
+    assert all(len(vector) > 1 for vector in reply.vectors)
+    assert reply.usage_input, "the vendor tells no usage, which every simulator does"
+    return Heard(usage=ChatUsage(input=reply.usage_input, output=0), complete=True)
 
 
 def _of_reply(reply: ChatReply) -> Heard:
@@ -194,8 +204,6 @@ def _has_content(operation: Operation, body: dict[str, Any]) -> bool:
         return (body.get("input_tokens") or body.get("totalTokens") or 0) > 0
     first = as_object(next(iter(as_list(body.get(_LISTS.get(operation, "data")))), None))
     match operation:
-        case Operation.EMBED_CONTENT:
-            return len(as_list(as_object(body.get("embedding")).get("values"))) > 1
         case Operation.TRANSCRIPTION | Operation.TRANSLATION:
             return bool(as_text(body.get("text")))
         case _:
@@ -206,6 +214,5 @@ _LISTS = {
     Operation.COMPLETION: "choices",
     Operation.MODERATION: "results",
     Operation.RERANK: "results",
-    Operation.EMBED_CONTENTS: "embeddings",
 }
-_CONTENTS = ("embedding", "b64_json", "url", "text", "categories", "relevance_score", "values")
+_CONTENTS = ("b64_json", "url", "text", "categories", "relevance_score")

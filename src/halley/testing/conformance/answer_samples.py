@@ -94,7 +94,7 @@ def _contents(_model: str) -> dict[str, Any]:
 
 
 def _embed(_model: str) -> dict[str, Any]:
-    return {"content": {"parts": [{"text": PROMPT}]}}
+    return {"content": {"parts": [{"text": PROMPT}]}, "taskType": "RETRIEVAL_DOCUMENT"}
 
 
 def _embed_batch(model: str) -> dict[str, Any]:

@@ -60,6 +60,12 @@ def _order(fields: Cursor, model: str) -> EmbedOrder:
     return EmbedOrder(model=model, inputs=(text,), dimensions=dimensions, extras=fields.extras | fields.rest())
 
 
+def parts_of(body: Json) -> list[Any]:
+    """Give what is to be embedded, of either body as its caller sent it."""
+    requests = as_list(body.get("requests")) or [body]
+    return [as_object(as_object(each).get("content")).get("parts") for each in requests]
+
+
 def write_batch(order: EmbedOrder) -> Json:
     """Write `batchEmbedContents`, for one text too. Raises `NotConveyed` for tokens instead of texts."""
     for name in order.extras:

@@ -23,6 +23,8 @@ class _Usage(msgspec.Struct, rename="camel"):
     tool_use_prompt_token_count: Count | None = None
     prompt_tokens_details: list[_Modality] | None = None
     candidates_tokens_details: list[_Modality] | None = None
+    prompt_token_details: list[_Modality] | None = None
+    """So embeddings spell it: https://ai.google.dev/api/embeddings#EmbeddingUsageMetadata."""
 
 
 class _Carrier(msgspec.Struct, rename="camel"):
@@ -73,13 +75,14 @@ def usage_of(value: Any) -> ChatUsage | None:
 
 def _counted(usage: _Usage) -> ChatUsage:
     thoughts = usage.thoughts_token_count or 0
+    sent = usage.prompt_tokens_details or usage.prompt_token_details
     return ChatUsage(
         input=(usage.prompt_token_count or 0) + (usage.tool_use_prompt_token_count or 0),
         output=(usage.candidates_token_count or 0) + thoughts,
         cached=usage.cached_content_token_count or 0,
         reasoning=thoughts,
-        audio_input=_of("AUDIO", usage.prompt_tokens_details),
-        image_input=_of("IMAGE", usage.prompt_tokens_details),
+        audio_input=_of("AUDIO", sent),
+        image_input=_of("IMAGE", sent),
         audio_output=_of("AUDIO", usage.candidates_tokens_details),
         image_output=_of("IMAGE", usage.candidates_tokens_details),
     )

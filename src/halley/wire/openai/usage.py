@@ -39,7 +39,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outline(msgspec.Struct, frozen=True):
-    """A reply in OpenAI's formats or a relative's: the fields that count or decide over a price, undecoded.
+    """A whole reply in any format: the fields that count, decide over a price or tell an answer from none, undecoded.
 
     All else is skipped, not built; but it is read, so what has an outline is JSON from its first byte to its last.
     """
@@ -50,6 +50,8 @@ class Outline(msgspec.Struct, frozen=True):
     meta: msgspec.Raw = _NULL
     output: msgspec.Raw = _NULL
     data: msgspec.Raw = _NULL
+    embedding: msgspec.Raw = _NULL
+    embeddings: msgspec.Raw = _NULL
     text: msgspec.Raw = _NULL
     duration: msgspec.Raw = _NULL
     quality: msgspec.Raw = _NULL
