@@ -22,6 +22,7 @@ Fault
 ├── NoChannel              503, nothing serves this model
 ├── NoPrice                503, the model has no price, so a live key may not use it
 ├── Draining               503, starting or stopping
+├── PictureNotReady        424, the wait is over and the task goes on
 ├── VendorFault            a vendor or the way to it failed
 │   ├── VendorUnreachable  nothing was sent
 │   ├── VendorBusy         its rate limit
@@ -214,6 +215,14 @@ class Draining(Fault):
     status = 503
     code = "not_ready"
     may_retry = True
+
+
+class PictureNotReady(Fault):
+    """The wait is over and the task goes on; ordering again would order another picture."""
+
+    # Of all statuses that fit, one that no client repeats by itself: these repeat 408, 409, 425, 429 and 5xx.
+    status = 424
+    code = "picture_not_ready"
 
 
 class VendorFault(Fault):

@@ -124,13 +124,13 @@ async def _see_through(
         await _note_sent(world, submission, task, None)
         raise
     noted = await _note_taken(world, submission, task, sent) if sent.first else None
-    view, answer = noted or await _note_sent(world, submission, task, sent)
+    view = noted or await _note_sent(world, submission, task, sent)
     if submission.order.wait_s:
         return await _wait(world, submission, view)
-    return answer
+    return submission.dialect.render_accepted(view)
 
 
-async def _note_taken(world: World, submission: Submission, task: Task, sent: Sent) -> tuple[TaskView, Answer] | None:
+async def _note_taken(world: World, submission: Submission, task: Task, sent: Sent) -> TaskView | None:
     """Write that the first vendor asked took the order: nearly always that is all, and goes with others in one write.
 
     None where there is more to write, or where somebody has moved the task meanwhile.
@@ -140,8 +140,7 @@ async def _note_taken(world: World, submission: Submission, task: Task, sent: Se
     running = _as_running(world, task, sent.attempt, sent.accepted)
     if not await write_to_the_end(world, _ACCEPT, together.taken(running)):
         return None
-    view = show(world, running, (), base_url=submission.request.base_url, body=submission.order.body)
-    return view, submission.dialect.render_accepted(view)
+    return show(world, running, (), base_url=submission.request.base_url, body=submission.order.body)
 
 
 def _accept(tx: Tx, taken: Sequence[Taken]) -> Sequence[bool]:
@@ -152,22 +151,21 @@ def _accept(tx: Tx, taken: Sequence[Taken]) -> Sequence[bool]:
 _ACCEPT: Group[Taken, bool] = Group("accept", _accept)
 
 
-async def _note_sent(world: World, submission: Submission, task: Task, sent: Sent | None) -> tuple[TaskView, Answer]:
+async def _note_sent(world: World, submission: Submission, task: Task, sent: Sent | None) -> TaskView:
     """Write what became of the sending, and keep the answer for a repeat of the request, as one unit."""
     request, order = submission.request, submission.order
 
-    def unit(tx: Tx) -> tuple[TaskView, Answer]:
+    def unit(tx: Tx) -> TaskView:
         seen = tasks.find_task(tx, task.id)
         assert seen is not None
         _move_sent(tx, world, seen, sent)
         written = tasks.find_task(tx, task.id)
         assert written is not None
         view = show(world, written, (), base_url=request.base_url, body=order.body)
-        answer = submission.dialect.render_accepted(view)
         tell(tx, world, written, view, WebhookEvent.START)
-        if not order.wait_s:
-            once.finish(tx, world, submission.caller, request, answer)
-        return view, answer
+        if not order.wait_s and request.idempotency_key is not None:
+            once.finish(tx, world, submission.caller, request, submission.dialect.render_accepted(view))
+        return view
 
     return await write_surely(world, "accept" if sent and sent.accepted else "lose", unit)
 
@@ -235,12 +233,25 @@ async def _wait(world: World, submission: Submission, view: TaskView) -> Answer:
         shown = waited if waited is not None and waited.ended else view
     finally:
         # Whatever ended the wait, the order was taken: a repeat gets this answer.
-        answer = submission.dialect.render_accepted(shown)
-        if shown.cost is not None:
-            answer = msgspec.structs.replace(answer, headers={**answer.headers, "halley-cost": dollars(shown.cost)})
         if request.idempotency_key is not None:
-            await write_surely(world, "finish", lambda tx: once.finish(tx, world, caller, request, answer))
-    return answer
+            kept = _kept(submission.dialect, shown)
+            await write_surely(world, "finish", lambda tx: once.finish(tx, world, caller, request, kept))
+    return _answer(submission.dialect, shown)
+
+
+def _kept(dialect: Dialect, view: TaskView) -> Answer | None:
+    """Give what a repeat is to be answered; None where it is to be told what has become of the task by then."""
+    try:
+        return _answer(dialect, view)
+    except Fault:
+        return None
+
+
+def _answer(dialect: Dialect, view: TaskView) -> Answer:
+    answer = dialect.render_accepted(view)
+    if view.cost is None:
+        return answer
+    return msgspec.structs.replace(answer, headers={**answer.headers, "halley-cost": dollars(view.cost)})
 
 
 def _check_webhook(world: World, order: ImageOrder, webhook: Webhook) -> None:

@@ -24,6 +24,7 @@ from halley.world.boots import living_boots
 FIRST_WAIT_S = 30
 """How long a repeat waits for the first to end."""
 REPLAYED = "idempotency-replayed"
+FAILED = 400
 
 
 async def run_once(
@@ -101,7 +102,10 @@ def begin(tx: Tx, world: World, caller: Caller, request: RequestContext, body: A
 
 
 def finish(tx: Tx, world: World, caller: Caller, request: RequestContext, answer: Answer | None) -> None:
-    """Keep the answer, in the transaction that made it true; None is one that is too large to be kept."""
+    """Keep the answer, in the transaction that made it true; None is one that is not kept.
+
+    Of a task a repeat is then told what has become of it.
+    """
     if request.idempotency_key is None:
         return
     kept = answer and Kept(status=answer.status, headers=tuple(answer.headers.items()), body=codec.encode(answer.body))
@@ -170,14 +174,17 @@ def _attempt(world: World, caller: Caller, request: RequestContext, body: Any) -
 async def _first_answer(
     world: World, request: RequestContext, existing: Existing, dialect: Dialect | None
 ) -> Answer | None:
-    if existing.too_large:
-        raise NotReplayable("The first answer to this `Idempotency-Key` was a stream or over 1 MB, and is not kept")
-    if existing.finished and existing.status is not None:
+    if existing.finished and not existing.too_large and existing.status is not None:
         headers = {**dict(existing.headers), REPLAYED: "true"}
+        if existing.status >= FAILED:
+            # What is kept stays as it is.
+            headers["x-should-retry"] = "false"
         return Answer(status=existing.status, body=codec.decode(existing.body or b"null"), headers=headers)
     if existing.task_id is None or dialect is None:
+        if existing.too_large:
+            raise NotReplayable("The first answer to this `Idempotency-Key` was a stream or over 1 MB, and is not kept")
         return None
-    task = await _taken_before(world, existing.task_id, existing.boot_id)
+    task = await _taken_before(world, existing)
     if task is None:
         return None
     view = await load(world, task, base_url=request.base_url, dialect=dialect)
@@ -185,11 +192,15 @@ async def _first_answer(
     return Answer(status=answer.status, body=answer.body, headers={**answer.headers, REPLAYED: "true"})
 
 
-async def _taken_before(world: World, task_id: str, boot_id: str) -> Task | None:
-    """Give a task that was taken by a call which nobody carries on: it stands for the answer that was never given."""
+async def _taken_before(world: World, existing: Existing) -> Task | None:
+    """Give a task that was taken by a call which nobody carries on: it stands for the answer that was not kept."""
+    task_id, boot_id = existing.task_id, existing.boot_id
+    assert task_id is not None
 
     def query(tx: Tx) -> Task | None:
-        if boot_id in living_boots(tx, world.boot_id, world.clock.now(), alone=world.db.kind == "sqlite"):
+        if not existing.finished and boot_id in living_boots(
+            tx, world.boot_id, world.clock.now(), alone=world.db.kind == "sqlite"
+        ):
             carried_on = boot_id != world.boot_id or task_id in world.submitting
             if carried_on:
                 return None

@@ -202,6 +202,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     read_order: Callable[[Incoming], ImageOrder]
     """Raises `BadRequest` with the field named. Unknown fields go to `extras`."""
     render_accepted: Callable[[TaskView], Answer]
+    """Of an order with `wait_s` it is asked only when the wait is over. In a format that knows no tasks it raises the
+    fault that a task without a result is."""
     render_task: Callable[[TaskView], Answer]
     render_missing: Callable[[str, str], Answer]
     """(id as asked, request id): the task is unknown or somebody else's."""

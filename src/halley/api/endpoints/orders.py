@@ -17,7 +17,6 @@ from halley.tasks import TaskFilter
 from halley.vendors.contract import Answer, Dialect, ModelView, Page, TaskView
 
 PAGE_SIZE = 100
-FAILED = 400
 CANCEL_BODY_BYTES_MAX = 64 * 1024
 
 
@@ -29,11 +28,7 @@ async def submit(call: Call) -> Reply:
         body = await call.body(call.world.settings.body_bytes_max).json()
     else:
         body = decode_object(data)
-    answer = await orders.submit(call.world, call.caller, call.dialect, call.incoming(body), context)
-    if answer.status >= FAILED:
-        # A kept refusal, given again: what is kept may not be repeated.
-        answer = msgspec.structs.replace(answer, headers={**answer.headers, "x-should-retry": "false"})
-    return reply_of(answer)
+    return reply_of(await orders.submit(call.world, call.caller, call.dialect, call.incoming(body), context))
 
 
 async def fetch(call: Call) -> Reply:

@@ -64,11 +64,11 @@ def read_order(incoming: Incoming) -> ImageOrder:
 
 
 def render_task(view: TaskView) -> Answer:
-    """Show the pictures, or why there are none."""
+    """Show the pictures. Raises the fault that says why there are none."""
     if view.state is ViewState.SUCCEEDED and view.assets and not view.outputs_expired:
         created = (view.ended_at or view.created_at) // MICROSECONDS
         return Answer(status=200, body={"created": created, "data": [{"url": asset.url} for asset in view.assets]})
-    return render_fault(_fault(view), "")
+    raise _fault(view)
 
 
 def render_missing(asked: str, request_id: str) -> Answer:
@@ -94,22 +94,16 @@ def _sign(_secret: str, _id: str, _seconds: int, _body: bytes) -> dict[str, str]
 def _fault(view: TaskView) -> Fault:
     if not view.ended:
         message = (
-            f"The picture was not ready within {WAIT_S:g} s. It goes on as task `{view.id}`:"
+            f"The picture is not ready yet; do not order it again. It goes on as task `{view.id}`:"
             f" `GET /v1/tasks/{view.id}` shows it, and it is charged once it is ready"
         )
-        return _NotReady(message)
+        return faults.PictureNotReady(message)
     failure = view.failure
-    message = failure.message if failure else "The picture could not be made, or is no longer kept"
-    if failure and failure.code in (FailureCode.REQUEST_MODERATED, FailureCode.CONTENT_MODERATED):
-        return faults.Moderated(message)
-    return faults.VendorBroken(message)
-
-
-class _NotReady(Fault):
-    """The task goes on."""
-
-    status = 504
-    code = "not_ready"
+    if failure is None:
+        return faults.NotFound("The picture was cancelled, or is no longer kept; order it again")
+    if failure.code in (FailureCode.REQUEST_MODERATED, FailureCode.CONTENT_MODERATED):
+        return faults.Moderated(failure.message)
+    return faults.VendorBroken(failure.message)
 
 
 def _images(body: dict[str, Any], name: str, role: ImageRole) -> tuple[ImageInput, ...]:
