@@ -1,9 +1,11 @@
-"""Pictures that vendors of tasks draw within one call: late, failed, asked for again."""
+"""Pictures that vendors of tasks draw within one call: late, failed, asked for again, left."""
 
+import asyncio
 import re
 
 from tests.app.rigs import Rig
 
+from halley.tasks import Task, TaskState
 from halley.testing.client import Reply, order_headers
 
 PICTURES = "/v1/images/generations"
@@ -56,3 +58,40 @@ async def test_a_refusal_that_is_kept_is_not_repeated(rig: Rig) -> None:
     again = await drawn(rig, "invalid", key="one")
     assert (again.status, again.headers["idempotency-replayed"]) == (refused.status, "true")
     assert again.headers["x-should-retry"] == refused.headers["x-should-retry"] == "false"
+
+
+async def left(rig: Rig, model: str, key: str = "") -> Task:
+    """Order, hang up once the vendor has the order, and see how it ends."""
+
+    async def running() -> bool:
+        return (await rig.last_task()).state is TaskState.RUNNING
+
+    async with asyncio.TaskGroup() as group:
+        body, headers = {"model": model, "prompt": "a red teapot"}, order_headers("success; delay=20", key)
+        ordering = group.create_task(rig.client.call("POST", PICTURES, body, headers=headers))
+        while not (await rig.jobs("bfl") or await rig.jobs("replicate")):
+            await rig.turn(0.05)
+        await rig.settle(running)
+        ordering.cancel()
+    return await rig.ended((await rig.last_task()).id)
+
+
+async def test_who_hangs_up_cancels_the_order_where_its_vendor_can_and_pays_nothing(rig: Rig) -> None:
+    task = await left(rig, "flux-schnell")
+    assert (task.vendor, task.state, await rig.posted(task)) == ("replicate", TaskState.CANCELLED, 0)
+    assert await rig.open_holds() == 0
+
+
+async def test_an_order_goes_on_without_its_caller_where_its_vendor_cannot_cancel(rig: Rig) -> None:
+    await rig.serve_only("bfl")
+    assert (await left(rig, "flux-pro-1.1")).state is TaskState.SUCCEEDED
+
+
+async def test_an_order_with_a_key_goes_on_without_its_caller_who_gets_it_by_a_repeat(rig: Rig) -> None:
+    task = await left(rig, "flux-schnell", key="one")
+    assert (task.vendor, task.state) == ("replicate", TaskState.SUCCEEDED)
+    body = {"model": "flux-schnell", "prompt": "a red teapot"}
+    headers = order_headers("success; delay=20", "one")
+    again = await rig.while_ticking(rig.client.call("POST", PICTURES, body, headers=headers))
+    assert (again.status, again.headers["idempotency-replayed"]) == (200, "true")
+    assert task.id in again.json["data"][0]["url"]

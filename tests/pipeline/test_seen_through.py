@@ -85,6 +85,21 @@ async def test_an_order_that_is_cut_off_while_its_vendor_is_asked_runs_on(rig: R
     assert task.state in (TaskState.RUNNING, TaskState.SUCCEEDED)
 
 
+async def test_a_picture_whose_caller_leaves_while_its_vendor_is_asked_is_cancelled_once_it_is_taken(
+    rig: Rig, vendor: SlowVendor
+) -> None:
+    body, headers = {"model": "flux-schnell", "prompt": "a"}, {"halley-test": "delay=60"}
+    async with asyncio.TaskGroup() as group:
+        ordering = group.create_task(rig.client.call("POST", "/v1/images/generations", body, headers=headers))
+        await vendor.asked.wait()
+        ordering.cancel()
+    assert (await rig.last_task()).state is TaskState.SUBMITTING
+    vendor.may_answer.set()
+    task = await rig.ended((await rig.last_task()).id)
+    assert (task.vendor, task.state) == ("replicate", TaskState.CANCELLED)
+    assert await rig.open_holds() == 0
+
+
 async def test_what_a_vendor_says_is_told_to_whoever_waits(rig: Rig, vendor: SlowVendor) -> None:
     await rig.serve_only("bfl")
     vendor.may_answer.set()

@@ -26,7 +26,7 @@ from halley.pipeline.persist import write_surely, write_to_the_end
 from halley.pipeline.request import RequestContext, Submission
 from halley.pipeline.reserve import reserve
 from halley.pipeline.send import Sent, read_directive, send
-from halley.pipeline.task import wait_ended
+from halley.pipeline.task import cancel, wait_ended
 from halley.pipeline.vendor import same_site
 from halley.pipeline.view import show
 from halley.routing import Channel
@@ -45,7 +45,8 @@ LOST_REPLY_LOOK_AFTER_S = 5
 async def submit(world: World, caller: Caller, dialect: Dialect, incoming: Incoming, request: RequestContext) -> Answer:
     """Take an order and answer in the caller's format; faults are raised.
 
-    An order whose hold is on disk is seen through even when the caller hangs up.
+    An order whose hold is on disk is seen through even when the caller hangs up. One that nobody wants then is
+    cancelled once its vendor has it.
     """
     order = dialect.read_order(incoming)
     model = world.catalogue.public_id(order.model)
@@ -231,6 +232,8 @@ async def _wait(world: World, submission: Submission, view: TaskView) -> Answer:
     try:
         waited = await wait_ended(world, caller, view.id, request, seconds=submission.order.wait_s or 0)
         shown = waited if waited is not None and waited.ended else view
+        if request.is_unwanted and not shown.ended:
+            await cancel(world, caller, view.id, request, shows_unchanged=True)
     finally:
         # Whatever ended the wait, the order was taken: a repeat gets this answer.
         if request.idempotency_key is not None:

@@ -1,5 +1,7 @@
 """What the pipeline knows of a call: the HTTP request, who makes it, in which format, for what."""
 
+import asyncio
+
 import msgspec
 
 from halley.accounts.model import Caller
@@ -31,6 +33,13 @@ class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str | None = None
     directive: str | None = None
     """The `Halley-Test` header."""
+    unwanted: asyncio.Event | None = None
+    """Set once the caller of an order has hung up and cannot ask for it again: it is cancelled where its vendor can."""
+
+    @property
+    def is_unwanted(self) -> bool:
+        """Whether nobody wants what was ordered any more."""
+        return self.unwanted is not None and self.unwanted.is_set()
 
     @property
     def identity(self) -> str:

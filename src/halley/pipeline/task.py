@@ -92,7 +92,10 @@ async def wait_ended(
     seconds: float,
     dialect: Dialect | None = None,
 ) -> TaskView | None:
-    """Show a task once it has ended, or as it stands when the time is over, and no longer than its key is good."""
+    """Show a task once it has ended, or as it stands when the time is over or nobody wants it any more.
+
+    A wait is no longer than its key is good.
+    """
     known = _known_id(task_id)
     if known is None:
         return None
@@ -102,7 +105,7 @@ async def wait_ended(
         while True:
             found = await _find(world, caller, known)
             left = until - world.clock.monotonic()
-            if found is None or ended(found[0].state) or left <= 0 or world.draining:
+            if found is None or ended(found[0].state) or left <= 0 or world.draining or request.is_unwanted:
                 break
             if confirmed != world.callers.epoch:
                 # Some key was revoked since we looked: a call that is held open must not outlive its own.

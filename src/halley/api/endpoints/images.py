@@ -1,11 +1,12 @@
 """Pictures in one call: by a vendor that answers at once, or by one that takes tasks, which are waited for."""
 
+import asyncio
 from base64 import b64encode
 from typing import Any
 
 import msgspec
 
-from halley.api.asgi import Reply, reply_of
+from halley.api.asgi import ClientLeft, Reply, reply_of
 from halley.api.call import Call
 from halley.api.endpoints.answers import DEFAULT_MODELS, public_model, read_body, relay_body
 from halley.assets import store as assets
@@ -32,11 +33,23 @@ async def draw(call: Call) -> Reply:
     if operation is Operation.IMAGE_VARIATIONS or not _by_task(call.world, public_model(call.world, named)):
         return await relay_body(call, operation, body)
     fields: dict[str, object] = {**_fields(body), "model": named}
-    work = orders.submit(call.world, call.caller, call.world.dialects[DIALECT], call.incoming(fields), call.context())
-    answer = await call.client.while_there(work)
+    answer = await _ordered(call, fields)
     if answer.status == _OK and fields.get("response_format") == "b64_json":
         answer = await _inlined(call, answer)
     return reply_of(answer)
+
+
+async def _ordered(call: Call, fields: dict[str, object]) -> Answer:
+    """Order, and wait. Who hangs up wants no picture, but for one with a key, who can ask for the same again."""
+    context, unwanted = call.context(), asyncio.Event()
+    if context.idempotency_key is None:
+        context = msgspec.structs.replace(context, unwanted=unwanted)
+    work = orders.submit(call.world, call.caller, call.world.dialects[DIALECT], call.incoming(fields), context)
+    try:
+        return await call.client.while_there(work)
+    except ClientLeft:
+        unwanted.set()
+        raise
 
 
 def _by_task(world: World, model: str) -> bool:
