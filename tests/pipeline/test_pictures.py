@@ -2,11 +2,14 @@
 
 import asyncio
 import re
+from base64 import b64encode
 
+import aiohttp
 from tests.app.rigs import Rig
 
 from halley.tasks import Task, TaskState
 from halley.testing.client import Reply, order_headers
+from halley.testing.conformance.drive import PNG
 
 PICTURES = "/v1/images/generations"
 LONGER_THAN_THE_WAIT = "success; delay=400"
@@ -95,3 +98,16 @@ async def test_an_order_with_a_key_goes_on_without_its_caller_who_gets_it_by_a_r
     again = await rig.while_ticking(rig.client.call("POST", PICTURES, body, headers=headers))
     assert (again.status, again.headers["idempotency-replayed"]) == (200, "true")
     assert task.id in again.json["data"][0]["url"]
+
+
+async def test_a_stream_of_an_edit_is_refused_before_anything_is_held(rig: Rig) -> None:
+    form = aiohttp.FormData({"model": "flux-kontext-pro", "prompt": "a fox", "stream": "true"})
+    form.add_field("image", PNG, filename="a.png", content_type="image/png")
+    refused = await rig.while_ticking(rig.client.call("POST", "/v1/images/edits", data=form))
+    assert (refused.status, refused.json["error"]["param"]) == (400, "stream")
+
+
+async def test_an_edit_is_ordered_by_links_in_json_too(rig: Rig) -> None:
+    source = f"data:image/png;base64,{b64encode(PNG).decode()}"
+    body = {"model": "flux-kontext-pro", "prompt": "a fox", "images": [{"image_url": source}]}
+    assert (await rig.while_ticking(rig.client.call("POST", "/v1/images/edits", body))).status == 200

@@ -72,7 +72,7 @@ def _fields(body: JsonBody | FormBody) -> dict[str, Any]:
             images.append(_data_url(part))
         else:
             fields[part.name] = _data_url(part)
-    return {**fields, "image": images} if images else fields
+    return {**fields, "image": images[0] if len(images) == 1 else images} if images else fields
 
 
 def _data_url(part: FormPart) -> str:

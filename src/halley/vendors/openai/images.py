@@ -6,7 +6,7 @@ from typing import Any
 from halley.kernel import faults
 from halley.kernel.clock import MICROSECONDS
 from halley.kernel.faults import BadRequest, Fault
-from halley.kernel.loose import as_list
+from halley.kernel.loose import as_list, as_object
 from halley.kernel.order import FailureCode, ImageInput, ImageOrder, ImageRole
 from halley.vendors.contract import Answer, Dialect, Incoming, TaskView, ViewState, WebhookEvent
 from halley.wire.openai import errors
@@ -19,6 +19,9 @@ _SIZE = re.compile(r"([0-9]{2,5})x([0-9]{2,5})")
 _FORMATS = {"png": "png", "jpeg": "jpeg", "webp": "webp"}
 _HINTS = frozenset(("user", "model", "response_format", "stream"))
 """Change nothing in the picture, or are about how it is handed over."""
+_UNSTREAMED = (None, "", False, "false")
+"""A form has only texts."""
+_HANDED_OVER = (None, "", "url", "b64_json")
 _DEFAULTS = {
     "quality": ("auto", "standard"),
     "style": ("vivid",),
@@ -28,9 +31,8 @@ _DEFAULTS = {
     "partial_images": (0,),
 }
 """Values that mean the same as saying nothing."""
-_READ = frozenset(
-    ("prompt", "n", "size", "seed", "aspect_ratio", "output_format", "output_compression", "image", "mask")
-)
+_IMAGES = {"image": ImageRole.INPUT, "images": ImageRole.INPUT, "mask": ImageRole.MASK}
+_READ = frozenset(("prompt", "n", "size", "seed", "aspect_ratio", "output_format", "output_compression", *_IMAGES))
 
 
 def read_order(incoming: Incoming) -> ImageOrder:
@@ -39,8 +41,10 @@ def read_order(incoming: Incoming) -> ImageOrder:
     prompt = _text(body, "prompt")
     if not prompt:
         raise BadRequest("`prompt` is missing; say what to draw", param="prompt")
-    if body.get("stream") is True:
+    if body.get("stream") not in _UNSTREAMED:
         raise BadRequest("`stream` is not offered for this model; leave it out", param="stream")
+    if body.get("response_format") not in _HANDED_OVER:
+        raise BadRequest("`response_format` must be `url` or `b64_json`", param="response_format")
     width, height = _size(body)
     output_format = _text(body, "output_format")
     if output_format is not None and output_format not in _FORMATS:
@@ -50,7 +54,7 @@ def read_order(incoming: Incoming) -> ImageOrder:
         model=_text(body, "model") or "",
         body=body,
         prompt=prompt,
-        images=(*_images(body, "image", ImageRole.INPUT), *_images(body, "mask", ImageRole.MASK)),
+        images=tuple(image for name in _IMAGES for image in _images(name, body.get(name))),
         width=width,
         height=height,
         aspect_ratio=_text(body, "aspect_ratio"),
@@ -106,15 +110,22 @@ def _fault(view: TaskView) -> Fault:
     return faults.VendorBroken(failure.message)
 
 
-def _images(body: dict[str, Any], name: str, role: ImageRole) -> tuple[ImageInput, ...]:
-    given = body.get(name)
-    sources = as_list(given) if isinstance(given, list) else [given] if given is not None else []
-    if not all(isinstance(source, str) and source for source in sources):
-        raise BadRequest(f"`{name}` must be a picture: a file in the form, or a URL or base64 in JSON", param=name)
-    return tuple(
-        ImageInput(role=role, source=source, pointer=f"/{name}/{place}" if isinstance(given, list) else f"/{name}")
-        for place, source in enumerate(sources)
-    )
+def _images(name: str, given: object) -> list[ImageInput]:
+    if isinstance(given, list):
+        return [_image(name, one, f"/{name}/{place}") for place, one in enumerate(as_list(given))]
+    return [] if given is None else [_image(name, given, f"/{name}")]
+
+
+def _image(name: str, given: object, pointer: str) -> ImageInput:
+    """Read one picture: a text, or an object as the JSON form of edits has it."""
+    if isinstance(given, dict):
+        given, pointer = as_object(given).get("image_url"), f"{pointer}/image_url"
+    if not isinstance(given, str) or not given:
+        message = (
+            f"`{name}` must be a picture: a file in a form; in JSON a URL, base64 or an object with `image_url`"
+        )
+        raise BadRequest(message, param=name)
+    return ImageInput(role=_IMAGES[name], source=given, pointer=pointer)
 
 
 def _size(body: dict[str, Any]) -> tuple[int | None, int | None]:
