@@ -1,3 +1,4 @@
+import contextlib
 import http.client
 import json
 import os
@@ -23,10 +24,17 @@ def data_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def served(tmp_path: Path, data_dir: Path) -> Iterator[subprocess.Popen[str]]:
+def limits() -> str:
+    """What the shell sets before it starts the server."""
+    return ":"
+
+
+@pytest.fixture
+def served(tmp_path: Path, data_dir: Path, limits: str) -> Iterator[subprocess.Popen[str]]:
     environ = os.environ | {"HALLEY_DATA_DIR": str(data_dir), "HALLEY_PORT": "0", "HALLEY_ANSWER_TIMEOUT_S": "1"}
+    command = ["sh", "-c", f'{limits} && exec "$@"', "sh", *COMMAND, "serve"]
     with subprocess.Popen(
-        [*COMMAND, "serve"], cwd=tmp_path, env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command, cwd=tmp_path, env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         yield process
         if process.poll() is None:
@@ -109,3 +117,29 @@ def test_a_real_server_takes_commands_and_ends_on_a_signal(served: subprocess.Po
     assert served.wait(ENDS_WITHIN_S) == 0
     assert not (halley.data_dir / "halley.sock").exists()
     assert "There are no keys" in halley("keys", "list").stderr
+
+
+@pytest.mark.parametrize("limits", ["ulimit -Sn 80 && ulimit -Hn 300"], ids=["300 files, 80 of them at first"])
+def test_half_of_the_files_that_may_be_open_are_for_connections_and_further_ones_are_turned_away(
+    served: subprocess.Popen[str],
+):
+    host = re.findall(r"http://([\d.:]+)", read_until(served, "curl "))[0]
+    with contextlib.ExitStack() as stack:
+        connections = [http.client.HTTPConnection(host, timeout=ENDS_WITHIN_S) for _ in range(160)]
+        for each in connections:
+            stack.callback(each.close)
+        statuses = [status_of(each) for each in connections]
+        again = status_of(connections[0])
+
+    assert statuses == [200] * 150 + [503] * 10
+    assert again == 200
+    assert served.stderr is not None
+    served.send_signal(signal.SIGTERM)
+    assert served.stderr.read().count("turned away") == 1
+
+
+def status_of(connection: http.client.HTTPConnection) -> int:
+    connection.request("GET", "/health/liveness")
+    with connection.getresponse() as answer:
+        answer.read()
+        return answer.status

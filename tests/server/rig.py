@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 import httptools
@@ -11,7 +12,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from halley.server import EXTENSION, Exchange, HttpProtocol
+from halley.server import EXTENSION, Door, Exchange, HttpProtocol
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -137,7 +138,7 @@ class Client:
 
 
 @asynccontextmanager
-async def serving(app: App, *, stock: bool = False, **options: Any) -> AsyncGenerator[Server]:
+async def serving(app: App, *, stock: bool = False, door: Door | None = None, **options: Any) -> AsyncGenerator[Server]:
     """Serve until the block is left, with our protocol or with uvicorn's own, without uvicorn's slow start and stop."""
     options = {"ws": "none", "lifespan": "off", "log_config": None, "access_log": False, **options}
     config = uvicorn.Config(app, **options)
@@ -146,7 +147,7 @@ async def serving(app: App, *, stock: bool = False, **options: Any) -> AsyncGene
     state.default_headers = [DATE]
 
     def connect() -> asyncio.Protocol:
-        make: Any = HttpToolsProtocol if stock else HttpProtocol
+        make: Any = HttpToolsProtocol if stock else partial(HttpProtocol, door=door)
         return make(config=config, server_state=state, app_state={})
 
     server = await asyncio.get_running_loop().create_server(connect, "127.0.0.1", 0)

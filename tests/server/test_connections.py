@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -28,7 +29,7 @@ from tests.server.rig import (
 from tests.server.wire import Line
 
 from halley.api.websocket_server import websocket_options
-from halley.server import Exchange, HttpProtocol
+from halley.server import Door, Exchange, HttpProtocol
 from halley.server.protocol import PIPELINED_AT_ONCE_MAX, PIPELINED_MAX
 
 GET = request("GET /", close=False)
@@ -195,16 +196,36 @@ async def test_an_app_that_was_answered_is_told_that_nothing_more_comes():
     assert told == ["http.disconnect"]
 
 
-@pytest.mark.parametrize("stock", [False, True], ids=["own", "uvicorn"])
-async def test_calls_over_the_limit_are_turned_away(stock: bool):
-    async with serving(echo, stock=stock, limit_concurrency=2) as server:
-        first = await server.open()
+async def test_a_connection_too_many_is_turned_away_and_those_there_are_go_on():
+    async with serving(echo, door=Door(1)) as server:
+        first, second = await server.open(), await server.open()
+        reply = one(await second.rest())
         first.send(GET)
         assert (await first.reply()).status == 200
-        reply = one(await server.talk(GET))
         await first.close()
+        await until(lambda: not server.state.connections)
+        assert one(await server.talk(request())).status == 200
+        await second.close()
 
     assert (reply.status, reply.body) == (503, b"Service Unavailable")
+    assert reply.header("connection") == "close"
+    assert reply.header("retry-after")
+
+
+async def test_what_comes_on_a_connection_too_many_is_not_read():
+    line = Line(echo, make=partial(HttpProtocol, door=Door(0)))
+    await line.feed(b"no request")
+
+    assert line.wire.written.count(b"HTTP/1.1 ") == 1
+    assert line.wire.is_closing()
+
+
+def test_turned_away_connections_are_told_of_once_a_minute(caplog: pytest.LogCaptureFixture):
+    door = Door(2)
+    answers = [door.lets_in(connections, now) for now in (0.0, 1.0, 59.0, 60.0) for connections in (2, 3)]
+
+    assert answers == [True, False] * 4
+    assert [vars(told)["turned_away"] for told in caplog.records] == [1, 3]
 
 
 async def chat(scope: Scope, receive: Receive, send: Send) -> None:

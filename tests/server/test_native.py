@@ -142,26 +142,6 @@ async def test_an_answer_to_a_client_who_left_goes_nowhere(size: int):
     assert [(exchange.left, exchange.answered) for exchange in exchanges] == [(True, True)]
 
 
-async def test_one_call_too_many_is_turned_away():
-    begun, go = asyncio.Event(), asyncio.Event()
-
-    class Slow(Native):
-        async def serve(self, exchange: Exchange) -> None:
-            begun.set()
-            await go.wait()
-            exchange.respond(200, (), b"slow")
-
-    async with serving(Slow(), proxy_headers=False, limit_concurrency=2) as server:
-        client = await server.open()
-        client.send(request())
-        await begun.wait()
-        reply = one(await server.talk(request(close=False)))
-        assert (reply.status, reply.body, reply.header("connection")) == (503, b"Service Unavailable", "close")
-        go.set()
-        assert one(await client.rest()).body == b"slow"
-        await client.close()
-
-
 LINES = st.sampled_from([b"", b"x-a: b\r\n", b"x-a: b\r\nx-c: d\r\n"])
 STATUSES = st.sampled_from([200, 201, 204, 304, 404, 500, 599, 700])
 BODIES = st.sampled_from([b"", b"a", b"hello", b"x" * 16_384, b"x" * 16_385])

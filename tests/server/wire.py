@@ -109,7 +109,7 @@ class Loop:
 class Line:
     """A protocol on such a wire."""
 
-    def __init__(self, app: App, *, make: type[HttpProtocol] = HttpProtocol, **options: Any) -> None:
+    def __init__(self, app: App, *, make: Callable[..., HttpProtocol] = HttpProtocol, **options: Any) -> None:
         options = {"ws": "none", "lifespan": "off", "log_config": None, **options}
         config = uvicorn.Config(app, **options)
         self.loop = Loop()

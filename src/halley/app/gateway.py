@@ -8,8 +8,9 @@ import signal
 import socket
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import structlog
 import uvicorn
@@ -17,6 +18,7 @@ import uvicorn
 from halley.api.app import Api
 from halley.api.websocket_server import websocket_options
 from halley.app.build import open_world
+from halley.app.files import connections_max, raise_file_limit
 from halley.app.logs import configure_logs
 from halley.app.simulators import start_simulators
 from halley.app.watch import Watch
@@ -27,7 +29,7 @@ from halley.console.server import ConsoleServer
 from halley.db import DatabaseUnavailable, Tx, WriterOverloaded
 from halley.kernel.clock import Clock
 from halley.pipeline.reload import reload
-from halley.server import HttpProtocol
+from halley.server import Door, HttpProtocol
 from halley.settings import Settings, SettingsError
 from halley.tasks import store as tasks
 from halley.webhooks import store as outbox
@@ -176,10 +178,11 @@ class Gateway:
 
     async def _start_api(self, listening: socket.socket) -> None:
         api = Api(self.world)
+        protocol = partial(HttpProtocol, door=Door(connections_max()))
         server = _Server(
             uvicorn.Config(
                 api,
-                http=HttpProtocol,
+                http=cast("Any", protocol),  # uvicorn only calls it
                 **websocket_options(),
                 lifespan="off",
                 log_config=None,
@@ -250,6 +253,7 @@ async def run_worker(settings: Settings, on_ready: Callable[[Welcome], None]) ->
 
 
 async def _until_signalled(gateway: Gateway, on_ready: Callable[[Welcome], None]) -> None:
+    raise_file_limit()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, gateway.stop)

@@ -1,6 +1,7 @@
 """One connection that speaks HTTP/1.1: requests in, one at a time to the app, answers out. Uvicorn's server runs it.
 
-Takes the place of uvicorn's own protocol, with the same constructor: `uvicorn.Config(app, http=HttpProtocol)`.
+Takes the place of uvicorn's own protocol, with the same constructor: `uvicorn.Config(app, http=HttpProtocol)`. The
+bound of connections is a `door`, not uvicorn's `limit_concurrency`, which turns away calls of those that are there.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from uvicorn.server import ServerState
 
 from halley.kernel import volley
 from halley.server.deadline import Deadline
+from halley.server.door import RETRY_S, Door
 from halley.server.exchange import EXTENSION, Exchange, Scope, handler
 from halley.server.head import (
     HEAD_BYTES_MAX,
@@ -56,6 +58,7 @@ different, as behind a proxy, only one in `TRIES_LATER` is remembered: most of t
 
 _RESET = struct.pack("ii", 1, 0)
 _BAD_REQUEST, _TIMEOUT, _TARGET_TOO_LONG, _HEAD_TOO_LARGE, _BAD_VERSION = 400, 408, 414, 431, 505
+_UNAVAILABLE = 503
 _log = logging.getLogger("halley.server")
 
 
@@ -84,6 +87,8 @@ class HttpProtocol(asyncio.Protocol):
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        door: Door | None = None,
     ) -> None:
         if not config.loaded:
             config.load()
@@ -93,7 +98,7 @@ class HttpProtocol(asyncio.Protocol):
         self._state = server_state
         self._app_state = app_state
         self._handle = handler(cast("Any", config).loaded_app)
-        self._limit = config.limit_concurrency
+        self._door = door
         self._asgi = {"version": config.asgi_version, "spec_version": "2.3"}
         self._keep_alive_s = config.timeout_keep_alive
         self._loop = _loop or asyncio.get_running_loop()
@@ -135,7 +140,11 @@ class HttpProtocol(asyncio.Protocol):
         self.client = get_remote_addr(self.transport)
         self._scheme = "https" if is_ssl(self.transport) else "http"
         self._state.connections.add(cast("Any", self))  # uvicorn names its own classes only
-        self._deadline.set(self._keep_alive_s)
+        if self._door is None or self._door.lets_in(len(self._state.connections), self._loop.time()):
+            self._deadline.set(self._keep_alive_s)
+        else:
+            self.send(plain_answer(_UNAVAILABLE, self.default_lines() + b"retry-after: %d\r\n" % RETRY_S))
+            self._close()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how it was lost is all the same
         """Tell whoever is at work here."""
@@ -404,13 +413,9 @@ class HttpProtocol(asyncio.Protocol):
     def _begin(self, exchange: Exchange) -> None:
         self._running = exchange
         self._deadline.at = self._untaken = inf
-        handle = self._handle if self._limit is None or self._has_room(self._limit) else _unavailable
         # Uvicorn waits for these when it stops, and cancels those that do not end.
-        exchange.task = task = self._loop.create_task(exchange.run(handle))
+        exchange.task = task = self._loop.create_task(exchange.run(self._handle))
         self.tasks.add(task)
-
-    def _has_room(self, limit: int) -> bool:
-        return len(self._state.connections) < limit and len(self.tasks) < limit
 
     def _queue(self, exchange: Exchange) -> None:
         before = self._waiting[-1] if self._waiting else self._running
@@ -588,8 +593,3 @@ def _check_old(version: str, headers: list[Header]) -> None:
     # Who speaks HTTP/1.0 knows no chunks: somebody on the way may have seen another end of this body.
     if any(name == b"transfer-encoding" for name, _ in headers):
         raise _Refused(_BAD_REQUEST)
-
-
-async def _unavailable(exchange: Exchange) -> None:
-    headers = ((b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close"))
-    exchange.respond(503, headers, b"Service Unavailable")
