@@ -166,6 +166,14 @@ async def test_a_file_with_a_mistake_changes_nothing_at_all(filed: Any, text: st
         assert rig.world.config.prices == before.prices
 
 
+async def test_two_prices_of_one_model_are_refused_by_both_names(filed: Any) -> None:
+    async with opened_gateway(filed, environ=ENVIRON) as rig:
+        again = '[[prices]]\nmodel = "black-forest-labs/flux-1.1-pro"\ncall = "0.07"\n'
+        await _write(rig, FILE + again)
+        with pytest.raises(SettingsError, match=r"`flux-pro-1\.1` and `black-forest-labs/flux-1\.1-pro` are one model"):
+            await reload(rig.world, ENVIRON)
+
+
 DEEP = "deep = " + "[" * 5_000 + "]" * 5_000
 
 

@@ -1,7 +1,7 @@
 """Puts channels and prices of the file, the environment and the catalogues into the database: all or nothing."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -54,7 +54,8 @@ def _wanted_prices(world: World, settings: Settings) -> dict[str, tuple[str, Map
     wanted: dict[str, tuple[str, Mapping[str, int]]] = {
         model: ("catalogue", meters) for model, meters in world.catalogue.seed_prices().items()
     }
-    problems: list[str] = []
+    twice = _twice(world, [config.model for config in settings.prices])
+    problems = [f"[[prices]]: `{first}` and `{again}` are one model; drop one" for first, again in twice]
     for config in settings.prices:
         try:
             wanted[world.catalogue.public_id(config.model)] = ("file", read_prices(config.meters))
@@ -81,7 +82,11 @@ def _channel_configs(
         if config.vendor in world.vendors and not (config.base_url or world.vendors[config.vendor].base_url)
     ]
     for config in settings.channels:
-        problems += [*_aliases_twice(world, config), *_two_credentials(world, config)]
+        problems += [
+            f"[[channels]] `{config.name}`: `{first}` and `{again}` in `model_map` are one model; drop one"
+            for first, again in _twice(world, config.model_map)
+        ]
+        problems += _two_credentials(world, config)
     if problems:
         raise SettingsError(problems)
     found = [(config, config.api_key.reveal() if config.api_key else "", "file") for config in settings.channels]
@@ -95,13 +100,13 @@ def _channel_configs(
     return found
 
 
-def _aliases_twice(world: World, config: ChannelConfig) -> Iterator[str]:
-    """Name the models that a channel maps twice, once by an alias: which one would hold is anybody's guess."""
+def _twice(world: World, models: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Give the names that mean one model, once by an alias: which one would hold is anybody's guess."""
     seen: dict[str, str] = {}
-    for model in config.model_map:
+    for model in models:
         first = seen.setdefault(world.catalogue.public_id(model), model)
         if first != model:
-            yield f"[[channels]] `{config.name}`: `{first}` and `{model}` in `model_map` are one model; drop one"
+            yield first, model
 
 
 def _two_credentials(world: World, config: ChannelConfig) -> Iterator[str]:
