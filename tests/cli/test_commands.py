@@ -53,6 +53,23 @@ def test_a_model_given_by_another_name_is_told_by_its_id(halley: Halley):
     assert "house-model" not in made.stderr
 
 
+def test_a_top_up_is_taken_back(halley: Halley):
+    halley("accounts", "create", "acme")
+    booked = json.loads(halley("accounts", "credit", "acme", "25", "--json").stdout)["transfer_id"]
+    options = ("--corrects", booked, "--reason", "twice", "--idempotency-key", "ticket-7")
+    assert "Adjusted `acme` by -$24.5: $0.5 is left" in halley("accounts", "adjust", "acme", "-24.50", *options).stdout
+    assert "$0.5 is left" in halley("accounts", "adjust", "acme", "-$24.50", *options).stdout
+    told = halley("accounts", "adjust", "acme", "-1", "--corrects", booked, "--reason", "x", code=1).stderr
+    assert "$0.5 is left on `acme` beside what is held and spent: take back no more than that" in told
+    assert "adjust" in halley("ledger", "show", "--account", "acme").stdout
+    assert "The books are sound" in halley("ledger", "verify").stdout
+
+
+@pytest.mark.parametrize("amount", ["0", "--", "-x", "-1e30"])
+def test_a_correction_needs_an_amount(halley: Halley, amount: str):
+    assert "AMOUNT" in halley("accounts", "adjust", "acme", amount, "--corrects", "x", "--reason", "x", code=2).stderr
+
+
 @pytest.mark.usefixtures("serving")
 def test_commands_run_in_the_server_while_it_runs(halley: Halley):
     halley("accounts", "create", "acme", "--postpaid", "--limit", "3")

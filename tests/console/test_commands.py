@@ -9,6 +9,7 @@ from halley.kernel.ids import TaskId
 from halley.kernel.money import Nanos, nanos_from_dollars
 from halley.ledger import store as ledger
 from halley.ledger.model import HoldRequest
+from halley.ledger.rules import ledger_account_id
 from halley.tasks import store as tasks
 from halley.tasks.model import NewTask, Pinned
 from halley.testing.clock import FakeClock
@@ -69,6 +70,75 @@ async def test_credits_without_a_key_are_each_booked(operator: Operator):
     await operator("accounts.credit", account="acme", amount_nanos=int(DOLLAR))
     last = await operator("accounts.credit", account="acme", amount_nanos=int(DOLLAR))
     assert last["account"]["live"]["left_nanos"] == str(2 * int(DOLLAR))
+
+
+async def credited(operator: Operator) -> dict[str, object]:
+    """Make an account with two dollars that were booked by mistake; give what says how to take one back."""
+    await operator("accounts.create", name="acme", kind="prepaid")
+    booked = await operator("accounts.credit", account="acme", amount_nanos=2 * int(DOLLAR))
+    return {
+        "account": "acme",
+        "amount_nanos": -int(DOLLAR),
+        "corrects": booked["transfer_id"],
+        "reason": "booked for another",
+    }
+
+
+async def test_a_credit_is_taken_back_once_for_each_key_and_shown(operator: Operator):
+    args = await credited(operator) | {"idempotency_key": "ticket-7"}
+    first = await operator("accounts.adjust", **args)
+    assert (first["amount_nanos"], first["account"]["live"]["left_nanos"]) == (f"-{DOLLAR}", DOLLAR)
+    assert await operator("accounts.adjust", **args) == first
+    with pytest.raises(CommandFailed) as caught:
+        await operator("accounts.adjust", **args | {"amount_nanos": -5})
+    assert caught.value.problem.code == "transfer_id_reused"
+    transfers = (await operator("ledger.show", account="acme"))["transfers"]
+    (shown,) = [each for each in transfers if each["kind"] == "adjust"]
+    assert (shown["note"], shown["hold_id"]) == (args["reason"], args["corrects"])
+    assert (await operator("ledger.verify"))["differences"] == []
+
+
+async def test_what_is_held_or_spent_is_not_taken_back(operator: Operator):
+    args = await credited(operator)
+    (row,) = await operator("accounts.list")
+    account = ledger_account_id(row["id"], livemode=True)
+    request = HoldRequest(
+        id="hold_1",
+        ledger_account_id=account,
+        account_id=row["id"],
+        livemode=True,
+        amount=nanos_from_dollars("1.25"),
+        order_id="task_1",
+        order_kind="task",
+        key_id="key_1",
+        boot_id="boot_1",
+        now=operator.services.clock.now(),
+    )
+    await operator.services.db.write("hold", lambda tx: ledger.hold(tx, request))
+    with pytest.raises(
+        CommandFailed, match=r"\$0.75 is left on `acme` beside what is held and spent: take back no more than that"
+    ):
+        await operator("accounts.adjust", **args)
+    await operator("accounts.adjust", **args | {"amount_nanos": -750_000_000})
+    await operator("accounts.adjust", **args | {"amount_nanos": 5})
+    assert (await operator("accounts.list"))[0]["live"]["left_nanos"] == "5"
+    assert (await operator("ledger.verify"))["differences"] == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"amount_nanos": 0}, "Nothing is corrected by 0"),
+        ({"corrects": "credit_of_nobody"}, "no transfer `credit_of_nobody`; `halley ledger show --account"),
+        ({"livemode": False}, "The account has no transfer"),
+        ({"reason": ""}, "length >= 1"),
+    ],
+    ids=["by nothing", "no transfer", "other mode", "no reason"],
+)
+async def test_a_correction_that_corrects_nothing_is_refused(operator: Operator, wrong: dict[str, object], text: str):
+    args = await credited(operator)
+    with pytest.raises(CommandFailed, match=text):
+        await operator("accounts.adjust", **args | wrong)
 
 
 async def test_a_key_is_shown_once_and_stands_for_its_caller(operator: Operator):

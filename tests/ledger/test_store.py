@@ -261,6 +261,15 @@ async def test_corrections_go_both_ways_and_name_what_they_correct(books: Books)
     assert await books.differences() == ()
 
 
+async def test_a_credit_that_is_taken_back_leaves_nothing_with_the_house(books: Books):
+    await books.open(credit=100)
+    await adjust(books, "adjust_1", -60, corrects=f"credit_{LEDGER}")
+    await adjust(books, "adjust_2", 5, corrects="adjust_1")
+    balances = await books.db.read(lambda tx: ledger.system_balances(tx, livemode=True))
+    assert (await books.left(), balances.revenue, balances.funding) == (45, 0, -45)
+    assert await books.differences() == ()
+
+
 async def test_live_and_test_money_never_meet(books: Books):
     await books.open(credit=100)
     test = await books.open(credit=1_000, livemode=False)

@@ -12,7 +12,7 @@ SUBCOMMANDS = {
     "worker": ("halley.cli.serve:worker", "Run a worker of its own, beside serving processes on PostgreSQL."),
     "reload": ("halley.cli.reload:reload", "Read channels and prices from the file again."),
     "keys": ("halley.cli.keys:keys", "Make, list and revoke keys."),
-    "accounts": ("halley.cli.accounts:accounts", "Make, credit and list accounts."),
+    "accounts": ("halley.cli.accounts:accounts", "Make, credit, correct and list accounts."),
     "prices": ("halley.cli.prices:prices", "List prices, and import them from a price map."),
     "tasks": ("halley.cli.tasks:tasks", "List, show and resolve tasks."),
     "webhooks": ("halley.cli.webhooks:webhooks", "Send webhooks again, and replace their secret."),

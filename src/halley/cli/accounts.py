@@ -1,17 +1,25 @@
-"""`halley accounts`: made, credited, listed."""
+"""`halley accounts`: made, credited, corrected, listed."""
 
 import click
 
 from halley.cli import output
 from halley.cli.act import act
-from halley.cli.options import DOLLARS, arguments, as_json, common_settings
-from halley.console.commands.accounts import AccountRow, Books, CreateAccount, CreditAccount, Credited, ListAccounts
+from halley.cli.options import DOLLARS, SIGNED_DOLLARS, arguments, as_json, common_settings
+from halley.console.commands.accounts import (
+    AccountRow,
+    AdjustAccount,
+    Books,
+    CreateAccount,
+    CreditAccount,
+    Credited,
+    ListAccounts,
+)
 from halley.settings import Settings
 
 
 @click.group()
 def accounts() -> None:
-    """Make, credit and list accounts."""
+    """Make, credit, correct and list accounts."""
 
 
 @accounts.command()
@@ -51,11 +59,31 @@ def credit(settings: Settings, *, name: str, amount: int, as_json: bool, **rest:
     if as_json:
         output.print_json(credited)
         return
-    books = credited.account.live if args.livemode else credited.account.test
-    left = output.money(books.left_nanos) if books else None
-    click.echo(
-        f"Booked {output.money(credited.amount_nanos)} to `{credited.account.name}`: {left or 'no bound'} is left"
-    )
+    booked = f"Booked {output.money(credited.amount_nanos)} to `{credited.account.name}`"
+    click.echo(f"{booked}: {_left(credited, livemode=args.livemode)} is left")
+
+
+# An amount below 0 looks like an option.
+@accounts.command(context_settings={"ignore_unknown_options": True})
+@click.argument("name")
+@click.argument("amount", type=SIGNED_DOLLARS)
+@click.option("--corrects", required=True, metavar="TRANSFER", help="What was wrong: an id of `halley ledger show`.")
+@click.option("--reason", required=True, metavar="TEXT", help="Kept with the transfer.")
+@click.option("--idempotency-key", metavar="KEY", help="A repeat with the same key books nothing.")
+@click.option("--live/--test", "livemode", default=True, show_default="--live", help="Which of its two accounts.")
+@as_json
+@common_settings
+def adjust(settings: Settings, *, name: str, amount: int, as_json: bool, **rest: object) -> None:
+    """Correct account NAME by AMOUNT in US dollars: `-5` takes back, as far as it is neither held nor spent."""
+    if amount == 0:
+        raise click.BadParameter("nothing is corrected by `0`; give another amount", param_hint="'AMOUNT'")
+    args = arguments(AdjustAccount, {"account": name, "amount_nanos": amount, **rest}, {"account": "NAME"})
+    adjusted = act(settings, "accounts.adjust", args, Credited)
+    if as_json:
+        output.print_json(adjusted)
+        return
+    booked = f"Adjusted `{adjusted.account.name}` by {output.money(adjusted.amount_nanos)}"
+    click.echo(f"{booked}: {_left(adjusted, livemode=args.livemode)} is left")
 
 
 @accounts.command("list")
@@ -86,6 +114,11 @@ def list_accounts(settings: Settings, *, as_json: bool, **given: object) -> None
         [_cells(row) for row in rows],
         empty="There are no accounts; make one with `halley accounts create NAME`",
     )
+
+
+def _left(booked: Credited, *, livemode: bool) -> str:
+    books = booked.account.live if livemode else booked.account.test
+    return (output.money(books.left_nanos) if books else None) or "no bound"
 
 
 def _cells(row: AccountRow) -> tuple[str | None, ...]:

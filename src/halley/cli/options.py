@@ -116,14 +116,19 @@ class Dollars(click.ParamType[int]):
 
     name = "USD"
 
+    def __init__(self, *, signed: bool = False) -> None:
+        self._signed = signed
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read `12.50` or `$12.50`."""
+        """Read `12.50` or `$12.50`, and with a sign `-12.50` too."""
         if isinstance(value, int):
             return value
+        is_below = self._signed and str(value).startswith("-")
         try:
-            return _nanos(str(value).removeprefix("$").replace(",", ""))
+            amount = _nanos(str(value)[is_below:].removeprefix("$").replace(",", ""))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        return -amount if is_below else amount
 
 
 def _nanos(text: str) -> int:
@@ -141,3 +146,4 @@ def _nanos(text: str) -> int:
 
 
 DOLLARS = Dollars()
+SIGNED_DOLLARS = Dollars(signed=True)

@@ -128,7 +128,11 @@ def check_shape(transfer: Transfer) -> Iterator[str]:
     allowed = {
         TransferKind.CREDIT: ((funding(livemode=live), caller),),
         TransferKind.SHORTFALL: ((shortfall(livemode=live), revenue(livemode=live)),),
-        TransferKind.ADJUST: ((revenue(livemode=live), caller), (caller, revenue(livemode=live))),
+        TransferKind.ADJUST: tuple(
+            ends
+            for house in (revenue(livemode=live), funding(livemode=live))
+            for ends in ((house, caller), (caller, house))
+        ),
     }.get(transfer.kind, ((caller, revenue(livemode=live)),))
     if ends not in allowed:
         yield f"{transfer.id}: a {transfer.kind} must not go from {ends[0]} to {ends[1]}"

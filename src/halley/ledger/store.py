@@ -113,12 +113,18 @@ def credit(tx: Tx, *, transfer_id: str, ledger_account_id: str, amount: Nanos, n
 
 
 def adjust(tx: Tx, adjustment: Adjustment) -> Transfer:
-    """Correct an earlier transfer by a new one. What is taken from a caller must be left on the account."""
+    """Correct an earlier transfer by a new one. What is taken from a caller must be left on the account.
+
+    The house's end is that of the transfer: a credit that is taken back was no money that came in, and no revenue.
+    """
     account_id, livemode = rules.owner(adjustment.ledger_account_id)
     corrected = find_transfer(tx, adjustment.corrects)
     if corrected is None or (corrected.account_id, corrected.livemode) != (account_id, livemode):
-        raise HoldNotFound(f"The account has no transfer `{adjustment.corrects}`", param="corrects")
-    ends = (rules.revenue(livemode=livemode), adjustment.ledger_account_id)
+        message = f"The account has no transfer `{adjustment.corrects}`; `halley ledger show --account` lists its own"
+        raise HoldNotFound(message, param="corrects")
+    funding = rules.funding(livemode=livemode)
+    is_funded = funding in (corrected.debit_account, corrected.credit_account)
+    ends = (funding if is_funded else rules.revenue(livemode=livemode), adjustment.ledger_account_id)
     to_caller = adjustment.amount >= 0
     wanted = Transfer(
         id=adjustment.id,

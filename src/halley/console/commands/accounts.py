@@ -1,4 +1,4 @@
-"""Accounts: made with their books in both modes, credited, listed."""
+"""Accounts: made with their books in both modes, credited, corrected, listed."""
 
 import hashlib
 from typing import Annotated
@@ -11,16 +11,18 @@ from halley.console.commands.common import NAME_LENGTH_MAX, ROWS_MAX, Args, amou
 from halley.console.protocol import Progress
 from halley.console.services import Services
 from halley.db import Tx
-from halley.kernel.faults import BadRequest
-from halley.kernel.money import Nanos, nanos_from_dollars
+from halley.kernel.faults import BadRequest, Conflict, OutOfFunds
+from halley.kernel.money import ZERO, Nanos, dollars, nanos_from_dollars
 from halley.ledger import rules
 from halley.ledger import store as ledger
-from halley.ledger.model import AccountKind, NoLedgerAccount
+from halley.ledger.model import AccountKind, Adjustment, NoLedgerAccount, Transfer
 
 TEST_CREDIT = nanos_from_dollars(1_000)
 """What a test account begins with; it is not money."""
 DIGEST_LENGTH = 32
+NOTE_LENGTH_MAX = 500
 
+IdempotencyKey = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_LENGTH_MAX, pattern=r"^[^\x00-\x1f]+$")]
 
 
@@ -33,9 +35,20 @@ class CreateAccount(Args, frozen=True, kw_only=True):
 class CreditAccount(Args, frozen=True, kw_only=True):
     account: Name
     amount_nanos: Annotated[int, msgspec.Meta(ge=1)]
-    note: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    note: Annotated[str, msgspec.Meta(max_length=NOTE_LENGTH_MAX)] = ""
     livemode: bool = True
-    idempotency_key: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
+    idempotency_key: IdempotencyKey | None = None
+
+
+class AdjustAccount(Args, frozen=True, kw_only=True):
+    account: Name
+    amount_nanos: int
+    """Below 0 takes back."""
+    corrects: str
+    """Id of the transfer that was wrong."""
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=NOTE_LENGTH_MAX)]
+    livemode: bool = True
+    idempotency_key: IdempotencyKey | None = None
 
 
 class ListAccounts(Args, frozen=True, kw_only=True):
@@ -64,7 +77,7 @@ class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Credited(msgspec.Struct, frozen=True, kw_only=True):
-    """A credit that was booked, now or by an earlier call with the same idempotency key."""
+    """A credit or a correction that was booked, now or by an earlier call with the same idempotency key."""
 
     transfer_id: str
     amount_nanos: str
@@ -97,7 +110,7 @@ async def credit(services: Services, args: CreditAccount, _progress: Progress) -
         account = named_account(tx, args.account)
         booked = ledger.credit(
             tx,
-            transfer_id=_transfer_id(services, account.id, args.idempotency_key),
+            transfer_id=_transfer_id(services, "credit", account.id, args.idempotency_key),
             ledger_account_id=rules.ledger_account_id(account.id, livemode=args.livemode),
             amount=Nanos(args.amount_nanos),
             note=args.note,
@@ -107,6 +120,28 @@ async def credit(services: Services, args: CreditAccount, _progress: Progress) -
         return Credited(transfer_id=booked.id, amount_nanos=str(booked.amount_nanos), account=_row(tx, account))
 
     return await services.db.write("accounts.credit", unit)
+
+
+async def adjust(services: Services, args: AdjustAccount, _progress: Progress) -> Credited:
+    """Correct a transfer by a new one, once for each idempotency key. Takes back no more than is left."""
+    if args.amount_nanos == 0:
+        raise BadRequest("Nothing is corrected by 0; give another amount", param="amount")
+
+    def unit(tx: Tx) -> Credited:
+        account = named_account(tx, args.account)
+        wanted = Adjustment(
+            id=_transfer_id(services, "adjust", account.id, args.idempotency_key),
+            ledger_account_id=rules.ledger_account_id(account.id, livemode=args.livemode),
+            amount=Nanos(args.amount_nanos),
+            corrects=args.corrects,
+            note=args.reason,
+            now=services.clock.now(),
+        )
+        booked = _adjusted(tx, wanted, account.name)
+        audit(tx, services, "accounts.adjust", account.id, transfer=booked.id, amount_nanos=str(args.amount_nanos))
+        return Credited(transfer_id=booked.id, amount_nanos=str(args.amount_nanos), account=_row(tx, account))
+
+    return await services.db.write("accounts.adjust", unit)
 
 
 async def list_all(services: Services, args: ListAccounts, _progress: Progress) -> list[AccountRow]:
@@ -130,10 +165,19 @@ def _open_test_books(tx: Tx, services: Services, account_id: str, now: int) -> N
     )
 
 
-def _transfer_id(services: Services, account_id: str, key: str | None) -> str:
+def _adjusted(tx: Tx, wanted: Adjustment, name: str) -> Transfer:
+    try:
+        return ledger.adjust(tx, wanted)
+    except OutOfFunds as error:
+        left = dollars(rules.left(ledger.account(tx, wanted.ledger_account_id)) or ZERO)
+        message = f"Only ${left} is left on `{name}` beside what is held and spent: take back no more than that"
+        raise Conflict(message, param="amount") from error
+
+
+def _transfer_id(services: Services, kind: str, account_id: str, key: str | None) -> str:
     if key is None:
-        return f"credit_{services.ids.new()}"
-    return "credit_" + hashlib.sha256(f"{account_id}\n{key}".encode()).hexdigest()[:DIGEST_LENGTH]
+        return f"{kind}_{services.ids.new()}"
+    return f"{kind}_" + hashlib.sha256(f"{account_id}\n{key}".encode()).hexdigest()[:DIGEST_LENGTH]
 
 
 def _row(tx: Tx, account: Account) -> AccountRow:
