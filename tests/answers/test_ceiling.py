@@ -58,6 +58,7 @@ def test_the_output_is_bounded_by_what_the_call_says_if_it_is_a_number(said: str
         ('"max_tokens":90000', 1_000),
         ('"n":1', 1_000),
         ('"n":3,"max_tokens":10', 30),
+        ('"n":"3","max_tokens":10', 30),
         ('"n":100000,"max_tokens":10', 10 * COUNT_MAX),
     ],
 )

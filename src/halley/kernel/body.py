@@ -72,6 +72,12 @@ class JsonBody:
             case _:
                 raise BadRequest(f"`{name}` must be true or false", param=name)
 
+    def some(self, names: frozenset[str]) -> dict[str, Any]:
+        """Decode those of these fields that are there. Raises `BadRequest` as `get` does."""
+        if names.isdisjoint(self.fields):
+            return {}
+        return {name: self.get(name) for name in names if name in self.fields}
+
     def whole(self) -> dict[str, Any]:
         """Decode everything, once."""
         if self._whole is None:
@@ -122,6 +128,10 @@ class FormBody:
             return found[-1].data.decode() or None if found else None
         except UnicodeDecodeError as error:
             raise BadRequest(f"`{name}` is not UTF-8", param=name) from error
+
+    def some(self, names: frozenset[str]) -> dict[str, Any]:
+        """Give those of these text fields that are there. Raises `BadRequest` as `text` does."""
+        return {name: text for name in names if (text := self.text(name)) is not None}
 
     def files(self, *names: str) -> tuple[FormPart, ...]:
         """Give the files of these names, in their order."""

@@ -189,4 +189,4 @@ def _named(body: JsonBody | FormBody, operation: Operation) -> str:
 def _streams(body: JsonBody | FormBody) -> bool:
     if isinstance(body, FormBody):
         return (body.text("stream") or "").lower() == "true"
-    return body.flag("stream") or (body.fields.get("stream_format") is not None and body.get("stream_format") == "sse")
+    return body.flag("stream") or ("stream_format" in body.fields and body.get("stream_format") == "sse")

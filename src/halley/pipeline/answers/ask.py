@@ -6,12 +6,26 @@ from typing import Any
 import msgspec
 
 from halley.accounts.model import Caller
+from halley.catalogue.conditions import ORDER_FACTS
 from halley.kernel.body import FormBody, JsonBody
 from halley.kernel.chat import ChatOrder
 from halley.kernel.operation import KINDS, Kind, Operation
 from halley.pipeline.answers.history import History
 from halley.pipeline.request import RequestContext
 from halley.wire.formats import CHAT_FORMATS
+
+_NEEDED_LATER: Mapping[Kind, tuple[str, ...]] = {
+    Kind.CHAT: ("n", "stream_options", "generationConfig", "generation_config"),
+    Kind.COMPLETION: ("n", "best_of", "prompt", "stream_options"),
+    Kind.IMAGE: ("n",),
+    Kind.SPEECH: ("input", "response_format", "stream_format"),
+    Kind.TRANSCRIPTION: ("response_format",),
+}
+"""Fields that are needed once a vendor has answered, to read its answer or to charge for it, beside `ORDER_FACTS`."""
+_READ_FIRST: Mapping[Kind, frozenset[str]] = {
+    kind: frozenset((*ORDER_FACTS, *_NEEDED_LATER.get(kind, ()))) for kind in Kind
+}
+_NOTHING_SAID: Mapping[Kind, Mapping[str, Any]] = {kind: dict.fromkeys(names) for kind, names in _READ_FIRST.items()}
 
 
 class Ask(msgspec.Struct, kw_only=True, eq=False):
@@ -24,6 +38,12 @@ class Ask(msgspec.Struct, kw_only=True, eq=False):
     named: str
     """The model as the caller named it."""
     body: JsonBody | FormBody
+    """Not to be read field by field once a vendor has answered: what cannot be read then is found out too late."""
+    kind: Kind = Kind.CHAT
+    """What the call is for, by its operation."""
+    said: Mapping[str, Any] = {}
+    """The fields of `body` that are needed later, all of them read while nothing is held; None for one that is not
+    there."""
     stream: bool
     array: bool = False
     """Whether the stream is to be written as one JSON array (Gemini without `alt=sse`)."""
@@ -41,10 +61,11 @@ class Ask(msgspec.Struct, kw_only=True, eq=False):
     history: History | None = None
     """What was said before, of a call that goes on from a kept response: `body` holds it already."""
 
-    @property
-    def kind(self) -> Kind:
-        """What the call is for."""
-        return KINDS[self.operation]
+    def __post_init__(self) -> None:
+        """Raises `BadRequest` for a field that is needed later and cannot be read."""
+        kind = self.kind = KINDS[self.operation]
+        said = self.body.some(_READ_FIRST[kind])
+        self.said = {**_NOTHING_SAID[kind], **said} if said else _NOTHING_SAID[kind]
 
     @property
     def json(self) -> JsonBody:
@@ -80,7 +101,7 @@ class Ask(msgspec.Struct, kw_only=True, eq=False):
         """Whether the caller wants to see the usage at the end of a stream; only OpenAI's chat leaves it to them."""
         if self.operation not in (Operation.CHAT, Operation.COMPLETION):
             return True
-        options: Any = self.json.get("stream_options")
+        options: Any = self.said["stream_options"]
         return isinstance(options, dict) and options.get("include_usage") is True  # pyright: ignore[reportUnknownMemberType] - JSON is untyped
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import msgspec
 
 from halley.db import Tx
-from halley.kernel.body import JsonBody
 from halley.kernel.clock import MICROSECONDS
 from halley.kernel.faults import BadRequest, OutOfFunds, VendorFault
 from halley.kernel.money import Nanos
@@ -130,18 +129,11 @@ async def answer(world: World, ask: Ask, keep_it: Keep | None = None) -> Finishe
         raise BadRequest(message, param="Halley-Test")
     if not ask.caller.livemode:
         ordered(ask)
-    _check(ask)
     await recall(world, ask)
     attempts = choose(world, ask)
     held, written = hold(world, ask, meter.ceiling(ask, attempts[0].row), ask.request.identity)
     held = await reserved(world, ask, held, written)
     return await from_sending(world, ask, held, attempts, Tries(), keep_it)
-
-
-def _check(ask: Ask) -> None:
-    """Read what is needed once money is held, so that what cannot be read is refused before."""
-    if ask.stream and isinstance(ask.body, JsonBody):
-        ask.body.get("stream_options")
 
 
 async def from_sending(

@@ -8,7 +8,6 @@ import msgspec
 
 from halley.db import DatabaseUnavailable
 from halley.kernel import codec, faults
-from halley.kernel.body import FormBody
 from halley.kernel.chat import ChatUsage
 from halley.kernel.clock import MICROSECONDS
 from halley.kernel.faults import Fault
@@ -256,7 +255,7 @@ def _see_an_answer(ask: Ask, outline: Outline) -> None:
 
 def _wants_text(ask: Ask) -> bool:
     """Whether a recording is to be written down as plain text, which some vendors label as JSON."""
-    return isinstance(ask.body, FormBody) and ask.body.text("response_format") in _TEXTS
+    return ask.kind is Kind.TRANSCRIPTION and ask.said["response_format"] in _TEXTS
 
 
 def _told(outline: Outline) -> ChatUsage | None:

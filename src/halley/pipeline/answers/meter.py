@@ -7,10 +7,10 @@ from typing import Any
 from halley.catalogue.conditions import ORDER_FACTS
 from halley.catalogue.model import Model
 from halley.kernel import codec
-from halley.kernel.body import FormBody, JsonBody
+from halley.kernel.body import FormBody
 from halley.kernel.chat import BlobKind, ChatUsage
 from halley.kernel.faults import BadRequest
-from halley.kernel.loose import as_list, as_object
+from halley.kernel.loose import as_list, as_object, as_text
 from halley.kernel.operation import Kind, Operation
 from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.contents import File, contents, may_hold_files
@@ -99,7 +99,7 @@ def facts(ask: Ask, told: Callable[[str], Any], names: Iterable[str]) -> dict[st
             continue
         value = told(name)
         if not value and name in ORDER_FACTS:
-            value = ask.body.text(name) if isinstance(ask.body, FormBody) else ask.body.get(name)
+            value = ask.said[name]
         if isinstance(value, str):
             found[name] = value
     return found
@@ -140,11 +140,9 @@ def _has_media(usage: ChatUsage) -> bool:
     return bool(usage.audio_input or usage.audio_output or usage.image_input or usage.image_output)
 
 
-def token_numbers(ask: Ask) -> int:
+def token_numbers(body: Mapping[str, Any]) -> int:
     """Count the tokens that came as numbers."""
-    if isinstance(ask.body, FormBody):
-        return 0
-    return sum(_numbers(ask.body.get(name)) for name in _TOKEN_FIELDS if name in ask.body.fields)
+    return sum(_numbers(body[name]) for name in _TOKEN_FIELDS if name in body)
 
 
 def choices(ask: Ask) -> int:
@@ -153,7 +151,8 @@ def choices(ask: Ask) -> int:
         return _count(ask)
     if ask.operation not in (Operation.CHAT, Operation.COMPLETION):
         return 1
-    return min(_positive(ask.json.get("n")) or 1, COUNT_MAX) * _prompts(ask)
+    asked = _many(ask.said["n"])
+    return asked * _prompts(ask) if ask.operation is Operation.COMPLETION else asked
 
 
 def _written(ask: Ask, row: Model | None) -> dict[str, int]:
@@ -167,7 +166,7 @@ def pictures(ask: Ask) -> int:
 
 def picture_tokens(ask: Ask) -> int:
     """Estimate the tokens of the pictures that an order is for, by the quality that it asks for."""
-    quality = ask.body.text("quality") if isinstance(ask.body, FormBody) else ask.body.get("quality")
+    quality = ask.said["quality"]
     return _count(ask) * PICTURE_TOKENS.get(quality if isinstance(quality, str) else "", PICTURE_TOKENS["medium"])
 
 
@@ -187,7 +186,7 @@ def _output_max(ask: Ask, row: Model | None) -> int:
 
 def _asked_output(ask: Ask) -> int | None:
     if ask.operation is Operation.CONTENT:
-        config = as_object(ask.json.get("generationConfig") or ask.json.get("generation_config"))
+        config = _generation_config(ask)
         return _positive(config.get("maxOutputTokens", config.get("max_output_tokens")))
     fields = ask.json.fields
     most: int | None = None
@@ -210,20 +209,29 @@ def _bound(raw: bytes) -> int | None:
 
 def _count(ask: Ask) -> int:
     if ask.operation is Operation.CONTENT:
-        config = as_object(ask.json.get("generationConfig") or ask.json.get("generation_config"))
-        return min(_positive(config.get("candidateCount", config.get("candidate_count"))) or 1, COUNT_MAX)
-    if isinstance(ask.body, FormBody):
-        text = ask.body.text("n") or "1"
-        return min(int(text) or 1, COUNT_MAX) if text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX else 1
-    asked = min(_positive(ask.body.get("n")) or 1, COUNT_MAX) if "n" in ask.body.fields else 1
+        config = _generation_config(ask)
+        return _many(config.get("candidateCount", config.get("candidate_count")))
+    said = ask.said["n"]
+    asked = 1 if said is None else _many(said)
     if ask.operation is not Operation.COMPLETION:
         return asked
-    return max(asked, min(_positive(ask.json.get("best_of")) or 1, COUNT_MAX)) * _prompts(ask)
+    return max(asked, _many(ask.said["best_of"])) * _prompts(ask)
+
+
+def _generation_config(ask: Ask) -> dict[str, Any]:
+    return as_object(ask.said["generationConfig"] or ask.said["generation_config"])
+
+
+def _many(value: Any) -> int:
+    """Read how many are asked for; in a form that is a text."""
+    if isinstance(value, str):
+        value = int(value) if value.isascii() and value.isdigit() and len(value) <= DIGITS_MAX else 1
+    return min(_positive(value) or 1, COUNT_MAX)
 
 
 def _prompts(ask: Ask) -> int:
     """Count the prompts of a completion; an array of numbers is one, in tokens."""
-    prompts = as_list(ask.json.get("prompt"))
+    prompts = as_list(ask.said["prompt"])
     return len(prompts) if any(isinstance(each, str | list) for each in prompts) else 1
 
 
@@ -246,7 +254,7 @@ def _image(ask: Ask, row: Model | None) -> dict[str, int]:
 
 def _speech(ask: Ask, row: Model | None) -> dict[str, int]:
     del row
-    length = speech_characters(ask.json)
+    length = speech_characters(ask)
     return {
         "character": length,
         "input_token": input_estimate(ask),
@@ -254,10 +262,9 @@ def _speech(ask: Ask, row: Model | None) -> dict[str, int]:
     }
 
 
-def speech_characters(body: JsonBody) -> int:
+def speech_characters(ask: Ask) -> int:
     """Count the characters that are to be spoken."""
-    text = body.get("input")
-    return len(text) if isinstance(text, str) else 0
+    return len(as_text(ask.said["input"]))
 
 
 def _transcription(ask: Ask, row: Model | None) -> dict[str, int]:

@@ -83,10 +83,10 @@ def _counted(ask: Ask, generated: str, raw: bytes) -> dict[str, int]:
 
 
 def _spoken(ask: Ask, sound: bytes) -> dict[str, int]:
-    text = as_text(ask.json.get("input"))
-    if ask.json.get("stream_format") == "sse":
+    text = as_text(ask.said["input"])
+    if ask.said["stream_format"] == "sse":
         sound = b"".join([_decoded(piece) for piece in _SOUND.findall(sound)])
-    seconds = seconds_of(sound, pcm=ask.json.get("response_format") == "pcm")
+    seconds = seconds_of(sound, pcm=ask.said["response_format"] == "pcm")
     return {
         "input_token": count_text(ask.model, text),
         "audio_output_token": audio_tokens(seconds, model=ask.model, output=True),
@@ -109,21 +109,23 @@ def _heard(ask: Ask, transcript: str) -> dict[str, int]:
 
 
 def _written(ask: Ask, generated: str) -> dict[str, int]:
-    text, files = _sent(ask)
-    sent = count_text(ask.model, text) + meter.file_tokens(files) + meter.token_numbers(ask)
+    text, files, numbers = _sent(ask)
+    sent = count_text(ask.model, text) + meter.file_tokens(files) + numbers
     return {"input_token": sent, "output_token": count_text(ask.model, generated) if generated else 0}
 
 
-def _sent(ask: Ask) -> tuple[str, list[File]]:
+def _sent(ask: Ask) -> tuple[str, list[File], int]:
+    """Give the texts and files of what was sent, and how many tokens came as numbers."""
     if isinstance(ask.body, FormBody):
-        return "", []
+        return "", [], 0
     try:
         body = ask.json.whole()
     except BadRequest:
         # It looked like JSON from outside, and a vendor answered it.
-        return ask.json.data.decode("utf-8", "replace"), []
+        return ask.json.data.decode("utf-8", "replace"), [], 0
     texts, files = contents(_read_by_a_model(ask, body))
-    return "\n".join(texts), files
+    return "
+".join(texts), files, meter.token_numbers(body)
 
 
 def _read_by_a_model(ask: Ask, body: dict[str, Any]) -> Any:
@@ -140,7 +142,7 @@ def _beside(ask: Ask, outline: Outline) -> dict[str, int]:
             count = meter.pictures(ask) if outline is NO_OUTLINE else len(as_list(outline.value("data")))
             return {"call": 1, "image": count}
         case Kind.SPEECH:
-            return {"call": 1, "character": meter.speech_characters(ask.json)}
+            return {"call": 1, "character": meter.speech_characters(ask)}
         case Kind.TRANSCRIPTION:
             return {"call": 1, "audio_second": _seconds(ask, outline)}
         case Kind.RERANK:
