@@ -268,6 +268,36 @@ async def test_an_error_with_status_200_is_no_answer_and_another_channel_is_aske
         assert [(row.outcome, row.attempts) for row in await house.usages()] == [("succeeded", 2), ("failed", 2)]
 
 
+@pytest.mark.parametrize("straight", [True, False])
+@pytest.mark.parametrize("more", [{}, {"choices": []}], ids=["bare", "without choices"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+async def test_an_error_with_status_200_that_counts_something_is_no_answer_either(
+    folder: Path, path: str, more: dict[str, Any], *, straight: bool
+) -> None:
+    async with opened(folder, two) as house:
+        house.vendor.will(answer({**ERROR, **more, "usage": USAGE}))
+        house.second.will(answer(completion()))
+        headers = {} if straight else {"idempotency-key": "k"}
+        assert (await house.post(path, body_for(path, streams=False), headers=headers)).status == 200
+        assert [(row.outcome, row.attempts, row.price_nanos) for row in await house.usages()] == [
+            ("succeeded", 2, FULL)
+        ]
+
+
+async def test_a_response_that_failed_is_given_as_it_is_and_charged_by_its_vendors_count(house: House) -> None:
+    failed: dict[str, Any] = {
+        "object": "response",
+        "id": "resp_1",
+        "status": "failed",
+        "error": ERROR["error"],
+        "output": [],
+    }
+    house.vendor.will(answer({**failed, **COUNTED}))
+    told = await house.post(RESPONSES, {**body_for(RESPONSES, streams=False), "store": False})
+    assert (told.status, told.json["status"]) == (200, "failed")
+    assert (await house.usage()).price_nanos == FULL
+
+
 async def test_embeddings_without_vectors_are_no_answer(folder: Path) -> None:
     async with opened(folder, prices=PER_CALL) as house:
         house.vendor.will(answer({"message": "no", "code": 50_501}))

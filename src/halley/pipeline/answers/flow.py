@@ -46,6 +46,11 @@ _VECTORS: Mapping[Operation, str] = {
 }
 """Where a reply has what was asked for, of the calls that ask for nothing else."""
 
+_ANSWERS = ("choices", "data", "content", "candidates", "results", "text")
+"""Where a reply has what was asked for."""
+_EMPTY = frozenset((b"null", b"[]", b"{}", b'""'))
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
 
 class Whole(msgspec.Struct, frozen=True, kw_only=True):
     """A whole answer, in the caller's format."""
@@ -239,6 +244,8 @@ def same_format(ask: Ask, attempt: Attempt, data: bytes) -> Whole:
     if usage is None:
         _see_an_answer(ask, outline)
         generated = _texts(attempt, readable) if ask.kind is Kind.CHAT else ()
+    elif outline.error != NO_OUTLINE.error:
+        _see_more_than_an_error(outline, readable)
     return Whole(body=data, content_type=_JSON, usage=usage, texts=generated, raw=data, outline=outline)
 
 
@@ -251,6 +258,17 @@ def _see_an_answer(ask: Ask, outline: Outline) -> None:
     vectors = _VECTORS.get(ask.operation)
     if vectors and not outline.value(vectors):
         raise ValueError(f"the reply has no `{vectors}`")
+
+
+def _see_more_than_an_error(outline: Outline, data: bytes) -> None:
+    """Look whether a reply that counts something has an error alone. Raises the fault of it.
+
+    A response that failed has its items beside its error, be there none: it is given as it is.
+    """
+    fields = _fields.decode(data)
+    error = None if "output" in fields else outline.value("error")
+    if error and all(name not in fields or bytes(fields[name]) in _EMPTY for name in _ANSWERS):
+        raise read_error(error)
 
 
 def _wants_text(ask: Ask) -> bool:

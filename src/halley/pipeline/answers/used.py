@@ -124,8 +124,7 @@ def _sent(ask: Ask) -> tuple[str, list[File], int]:
         # It looked like JSON from outside, and a vendor answered it.
         return ask.json.data.decode("utf-8", "replace"), [], 0
     texts, files = contents(_read_by_a_model(ask, body))
-    return "
-".join(texts), files, meter.token_numbers(body)
+    return "\n".join(texts), files, meter.token_numbers(body)
 
 
 def _read_by_a_model(ask: Ask, body: dict[str, Any]) -> Any:
