@@ -1,5 +1,6 @@
 """Live keys and configured channels: order of preference, rest after failures, money, and what test mode may not do."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +11,8 @@ from tests.app.rigs import Rig, opened_gateway
 
 from halley.app.simulators import open_outside, simulator_of
 from halley.console.commands import accounts
-from halley.settings import ChannelConfig, Secret
+from halley.pipeline.reload import reload
+from halley.settings import ChannelConfig, Secret, Settings, SettingsError, load_settings
 from halley.testing.clock import FakeClock
 from halley.testing.gateway import settings_for
 from halley.testing.wire import Break
@@ -149,6 +151,60 @@ async def test_an_empty_account_is_refused_before_the_vendor_is_asked(folder: Pa
         assert refused.status == 402
         assert "0.04" in refused.json["error"]["message"]
         assert server.host.journal.all() == []
+
+
+MOVED = "`main` is at `bfl`, where 1 of its tasks has not ended; give the channel to `replicate` another name"
+
+
+def _filed(folder: Path, *channels: tuple[str, str, str]) -> Settings:
+    """Settings with a file of these channels: name, vendor, address."""
+    file = folder.parent / "halley.toml"
+    table = '[[channels]]\nname = "{}"\nvendor = "{}"\nbase_url = "{}"\napi_key = "their-key"\n'
+    file.write_text("".join(table.format(*each) for each in channels), encoding="utf-8")
+    loaded = load_settings({"config": str(file)}, {}, folder.parent)
+    return settings_for(folder, config=file, channels=loaded.channels, bootstrap_key=Secret(LIVE))
+
+
+async def test_a_channel_stays_at_its_vendor_while_its_tasks_run(folder: Path, upstream: Any) -> None:
+    server, clock = upstream
+    settings = await asyncio.to_thread(_filed, folder, ("main", "bfl", server.url))
+    async with opened_gateway(settings, clock=clock, key=LIVE) as rig:
+        identity = (await rig.client.flux(prompt="a [[halley outcome=success delay=30]]")).json["id"]
+        await asyncio.to_thread(_filed, folder, ("main", "replicate", server.url))
+        before = rig.world.config.channels
+        with pytest.raises(SettingsError, match=MOVED):
+            await reload(rig.world, {})
+        assert rig.world.config.channels == before
+        assert (await rig.ended(identity)).state == "succeeded"
+        await reload(rig.world, {})
+        assert {one.name: one.vendor for one in rig.world.config.channels if not one.simulated} == {"main": "replicate"}
+
+
+async def test_a_vendor_under_another_name_leaves_the_old_channel_its_tasks(folder: Path, upstream: Any) -> None:
+    server, clock = upstream
+    settings = await asyncio.to_thread(_filed, folder, ("main", "bfl", server.url))
+    async with opened_gateway(settings, clock=clock, key=LIVE) as rig:
+        identity = (await rig.client.flux(prompt="a [[halley outcome=success delay=30]]")).json["id"]
+        await asyncio.to_thread(_filed, folder, ("other", "replicate", server.url))
+        await reload(rig.world, {})
+        await asyncio.to_thread(_filed, folder, ("main", "replicate", server.url))
+        with pytest.raises(SettingsError, match=MOVED):
+            await reload(rig.world, {})
+        assert (await rig.ended(identity)).state == "succeeded"
+
+
+async def test_a_start_that_moves_a_channel_whose_tasks_run_is_refused(folder: Path, upstream: Any) -> None:
+    server, clock = upstream
+    settings = await asyncio.to_thread(_filed, folder, ("main", "bfl", server.url))
+    async with opened_gateway(settings, clock=clock, key=LIVE) as rig:
+        identity = (await rig.client.flux(prompt="a [[halley outcome=success delay=30]]")).json["id"]
+    moved = await asyncio.to_thread(_filed, folder, ("main", "replicate", server.url))
+    with pytest.raises(SettingsError, match=MOVED):
+        async with opened_gateway(moved, clock=clock, key=LIVE):
+            pass
+    settings = await asyncio.to_thread(_filed, folder, ("main", "bfl", server.url))
+    async with opened_gateway(settings, clock=clock, key=LIVE) as rig:
+        assert (await rig.ended(identity)).state == "succeeded"
 
 
 async def test_a_poll_url_on_another_site_is_never_sent_our_credentials(folder: Path, upstream: Any) -> None:

@@ -14,6 +14,7 @@ from halley.kernel.ids import Ids
 from halley.routing import Channel, seal_headers
 from halley.routing import store as routing
 from halley.settings import ChannelConfig, Settings, SettingsError, reload_file
+from halley.tasks import store as tasks
 from halley.world import World, load_config
 
 
@@ -37,6 +38,8 @@ async def reload(world: World, environ: Mapping[str, str]) -> Synced:
 
     def unit(tx: Tx) -> Synced:
         channels = _channels(world, configs, routing.ids_by_name(tx), world.ids)
+        if problems := list(_moved(tx, channels)):
+            raise SettingsError(problems)
         routing.sync_channels(tx, channels, now)
         changed = sync_prices(tx, wanted, world.ids, now)
         for topic in (routing.TOPIC, PRICES_TOPIC):
@@ -140,6 +143,20 @@ def _channels(
             )
         )
     return channels
+
+
+def _moved(tx: Tx, channels: Iterable[Channel]) -> Iterator[str]:
+    """Name the channels that leave a vendor which has tasks of theirs: those would be asked for at the new one."""
+    vendors = {channel.id: channel.vendor for channel in routing.all_channels(tx)}
+    for channel in channels:
+        before = vendors.get(channel.id, channel.vendor)
+        count = 0 if before == channel.vendor else tasks.open_elsewhere(tx, channel.id, channel.vendor)
+        if count:
+            yield (
+                f"[[channels]] `{channel.name}` is at `{before}`, where {count} of its tasks"
+                f" {'has' if count == 1 else 'have'} not ended; give the channel to `{channel.vendor}` another name,"
+                f" and `{channel.name}` is disabled while its tasks go on being polled"
+            )
 
 
 def _revealed(config: ChannelConfig) -> tuple[tuple[str, str], ...]:

@@ -248,6 +248,17 @@ def counts(tx: Tx) -> Sequence[Row]:
     )
 
 
+def open_elsewhere(tx: Tx, channel_id: str, vendor: str) -> int:
+    """Count the open tasks of a channel that run at another vendor than this."""
+    found = tx.one(
+        "SELECT count(*) AS n FROM tasks WHERE state IN ('submitting', 'running', 'unknown')"
+        " AND channel_id = :channel_id AND vendor <> :vendor",
+        {"channel_id": channel_id, "vendor": vendor},
+    )
+    assert found is not None, "a count is always told"
+    return found["n"]
+
+
 def _several(task_ids: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
     """Give the names and values of parameters, batch by batch; the last id fills up what is left of a batch."""
     for start in range(0, len(task_ids), _TOGETHER[-1]):
