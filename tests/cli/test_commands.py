@@ -177,7 +177,7 @@ def test_what_opens_channels_names_all_that_the_environment_lacks(halley: Halley
 def test_the_doctor_tells_what_the_environment_lacks(halley: Halley):
     leaning_on_the_service(halley)
     told = halley("doctor", "--port", "0", code=1).stdout
-    assert told.count("✗ channels") == 3
+    assert told.count("✗ config") == 3
     assert "`api_key` wants `OA_KEY` from the environment" in told
 
 

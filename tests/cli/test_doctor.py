@@ -55,15 +55,51 @@ def test_who_uses_the_folder_is_named(data_dir: Path):
 @pytest.mark.parametrize(
     ("channel", "finding"),
     [
-        (ChannelConfig(name="c", vendor="nobody", api_key=Secret("k")), Finding.BAD),
         (ChannelConfig(name="c", vendor="bfl"), Finding.BAD),
         (ChannelConfig(name="c", vendor="bfl", api_key=Secret("k")), Finding.GOOD),
+        (ChannelConfig(name="c", vendor="bfl", headers={"x-key": Secret("k")}), Finding.GOOD),
+        (ChannelConfig(name="c", vendor="ollama"), Finding.GOOD),
     ],
-    ids=["unknown vendor", "no key", "good"],
+    ids=["no key", "good", "a key among the headers", "none needed"],
 )
-def test_channels_need_a_vendor_and_a_key(tmp_path: Path, channel: ChannelConfig, finding: Finding):
+def test_a_channel_needs_a_key_where_its_vendor_does(tmp_path: Path, channel: ChannelConfig, finding: Finding):
     settings = Settings(data_dir=tmp_path, port=FREE, channels=(channel,))
     assert find(settings, "channel c").finding is finding
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[[channels]]\nname = "c"\nvendor = "nobody"\napi_key = "k"', "`c`: there is no vendor `nobody`"),
+        (
+            '[[channels]]\nname = "c"\nvendor = "azure_openai"\napi_key = "k"',
+            "`azure_openai` has no address of its own",
+        ),
+        ('[[prices]]\nmodel = "x"\nfoo = "1"', "[[prices]] of `x`: "),
+    ],
+    ids=["vendor", "address", "price"],
+)
+def test_a_file_with_which_no_gateway_starts_is_bad(halley: Halley, text: str, told: str):
+    (halley.folder / "halley.toml").write_text(text)
+    before = {path: path.read_bytes() for path in halley.data_dir.iterdir()}
+    shown = halley("doctor", "--port", "0", code=1).stdout
+    assert "✗ config" in shown
+    assert told in shown
+    assert {path: path.read_bytes() for path in halley.data_dir.iterdir()} == before
+    assert told in halley("serve", "--port", "0", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        ("postgresql://bob:a#b@127.0.0.1:1/x", "PostgreSQL at 127.0.0.1: "),
+        ("postgresql:///x?host=/nowhere&port=1", "PostgreSQL at /nowhere: "),
+        ("postgresql://%2Fnowhere:1/x", "PostgreSQL at /nowhere: "),
+    ],
+)
+def test_the_server_of_the_database_is_named(tmp_path: Path, url: str, where: str):
+    check = find(Settings(data_dir=tmp_path, port=FREE, configured_database=Secret(url)), "database")
+    assert check.detail.startswith(where)
 
 
 def test_a_key_in_the_environment_lights_its_vendor_up(tmp_path: Path):
@@ -99,3 +135,8 @@ def test_a_webhook_secret_sealed_with_an_older_secret_is_counted(halley: Halley)
     halley("webhooks", "rotate", "--account", "acme")
     halley.environ["HALLEY_SECRET"] = f"{'of-the-second-start-' * 2},{'of-the-first-start-' * 2}"
     assert "1, 1 of them sealed with an older secret" in halley("doctor", "--port", "0").stdout
+
+
+def test_channels_that_cannot_be_tried_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    assert "cannot be tried" in find(Settings(data_dir=tmp_path, port=FREE), "config").detail

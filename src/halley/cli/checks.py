@@ -1,5 +1,6 @@
-"""What the doctor looks at, a function each. Nothing is created, nothing leaves the machine but a name's look-up."""
+"""What the doctor looks at, a function each. Nothing stays behind, nothing leaves the machine but a name's look-up."""
 
+import asyncio
 import http.client
 import os
 import platform
@@ -10,9 +11,10 @@ import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractAsyncContextManager, closing
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -73,7 +75,6 @@ def check_all(settings: Settings, environ: Mapping[str, str]) -> list[Check]:
         _python,
         _sqlite,
         _clock,
-        lambda: _config(settings),
         lambda: _data_folder(settings.data_dir),
         lambda: _disk(settings.data_dir),
         lambda: _secret(settings),
@@ -85,7 +86,7 @@ def check_all(settings: Settings, environ: Mapping[str, str]) -> list[Check]:
         lambda: _public_url(settings),
         lambda: _fetch_allow(settings),
     )
-    return [*(look() for look in looks), *_channels(settings, vendors, environ)]
+    return [*(look() for look in looks), *_config(settings, environ), *_channels(settings, vendors, environ)]
 
 
 def _good(name: str, detail: str) -> Check:
@@ -121,10 +122,37 @@ def _clock() -> Check:
     return _good("clock", rfc3339(now, digits=0))
 
 
-def _config(settings: Settings) -> Check:
-    if settings.config is None:
-        return _good("config", "no halley.toml; environment and defaults hold")
-    return _good("config", f"{settings.config}: {len(settings.channels)} channels, {len(settings.prices)} prices")
+def _config(settings: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
+    problems = _start_problems(settings, environ)
+    for problem in problems:
+        yield _bad("config", problem, "mend it; a start and a reload refuse it")
+    if not problems and settings.config is None:
+        yield _good("config", "no halley.toml; environment and defaults hold")
+    elif not problems:
+        channels, prices = len(settings.channels), len(settings.prices)
+        yield _good("config", f"{settings.config}: {channels} channels, {prices} prices")
+
+
+def _start_problems(settings: Settings, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Start with channels and prices as `halley serve` does, on an empty folder of our own that is gone afterwards."""
+    from halley.app import open_world
+
+    try:
+        with TemporaryDirectory(prefix="halley-doctor-") as folder:
+            own = msgspec.structs.replace(
+                settings, data_dir=Path(folder), configured_database=None, configured_objects=None, fetch_allow=()
+            )
+            asyncio.run(_enter(open_world(own, environ=environ)))
+    except SettingsError as error:
+        return error.problems
+    except (OSError, sqlite3.Error) as error:
+        return (f"channels and prices cannot be tried in the folder for temporary files: {error}",)
+    return ()
+
+
+async def _enter(opened: AbstractAsyncContextManager[object]) -> None:
+    async with opened:
+        pass
 
 
 def _data_folder(folder: Path) -> Check:
@@ -172,13 +200,20 @@ def _is_file(path: Path | None) -> bool:
 
 def _database(settings: Settings) -> Check:
     path = settings.database_path
-    where = str(path) if path else f"PostgreSQL at {urlsplit(settings.database_url.reveal()).hostname}"
+    where = str(path) if path else f"PostgreSQL at {_server(settings.database_url.reveal())}"
     if path is not None and not path.exists():
         return _good("database", f"{where} is made at the first start")
     problem = _database_problem(settings)
     if problem is not None:
         return _bad("database", f"{where}: {problem}", "`halley migrate`, or mend the connection")
     return _good("database", f"{where}, revision {migrate.latest()}")
+
+
+def _server(url: str) -> str:
+    """Tell the host, or the folder of the socket, as the driver reads the URL."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    return str(conninfo_to_dict(url).get("host") or os.environ.get("PGHOST") or "its usual socket")
 
 
 def _database_problem(settings: Settings) -> str | None:
@@ -324,9 +359,8 @@ def _fetch_allow(settings: Settings) -> Check:
 
 def _channels(settings: Settings, vendors: Mapping[str, Vendor], environ: Mapping[str, str]) -> Iterator[Check]:
     for channel in settings.channels:
-        yield _channel(channel, vendors)
-    for problem in settings.unset:
-        yield _bad("channels", problem, "run this with the environment of the service, and see that it has the name")
+        if channel.vendor in vendors:
+            yield _channel(channel, vendors[channel.vendor])
     configured = {channel.vendor for channel in settings.channels}
     for vendor in vendors.values():
         name = next((each for each in vendor.environment if environ.get(each)), None)
@@ -338,10 +372,10 @@ def _channels(settings: Settings, vendors: Mapping[str, Vendor], environ: Mappin
         yield _doubtful("channels", "none: only test keys are answered, by simulators", f"set one of {names}")
 
 
-def _channel(channel: ChannelConfig, vendors: Mapping[str, Vendor]) -> Check:
+def _channel(channel: ChannelConfig, vendor: Vendor) -> Check:
     name = f"channel {channel.name}"
-    if channel.vendor not in vendors:
-        return _bad(name, f"there is no vendor `{channel.vendor}`", f"one of: {', '.join(sorted(vendors))}")
-    if channel.api_key is None:
+    has_key = channel.api_key is not None or vendor.auth_header.lower() in channel.headers
+    if vendor.environment and not has_key:
         return _bad(name, "it has no `api_key`", 'give it one, e.g. `api_key = "${NAME}"`')
-    return _good(name, f"{vendors[channel.vendor].title}, models {', '.join(channel.models)}")
+    models = f"{vendor.title}, models {', '.join(channel.models)}"
+    return _good(name, models if has_key else f"{models}, without a key")
