@@ -85,6 +85,13 @@ class Streaming:
         return True
 
     async def _end(self) -> None:
+        try:
+            await self._book()
+        finally:
+            # Also where it could not be booked: the sweep finds that nobody works on it.
+            self._world.answering.discard(self._held.order_id)
+
+    async def _book(self) -> None:
         world, flow, answered = self._world, self._flow, self._answered
         await flow.aclose()
         self._leave()

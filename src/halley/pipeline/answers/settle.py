@@ -45,8 +45,13 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Closing(Settlement, frozen=True, kw_only=True):
-    """What is to be written of one call's end, and what its usage row is made of: by the writer, for many in a row."""
+    """What is to be written of one call's end, and what its usage row is made of: by the writer, for many in a row.
 
+    What body, reply and prices must be looked at for is known by then: a charge must not fail in the writer.
+    """
+
+    vendor_cost: Nanos | None
+    """What the vendor bills by its listed price; None when that is not known."""
     key_id: str
     world: World
     ask: Ask
@@ -60,9 +65,9 @@ Also = Callable[[Tx, Nanos], None]
 
 async def settle(world: World, ask: Ask, held: Held, end: End, also: Also | None = None) -> Nanos:
     """Book the end of a call, whether or not anybody still waits for it, and give what the caller paid."""
-    closing = _closing(world, ask, held, end)
-    _count(world, ask, end)
     try:
+        closing = _closing(world, ask, held, end)
+        _count(world, ask, end)
         if also is None:
             return await write_to_the_end(world, _SETTLE, closing)
         unit = write_surely(world, SETTLE, lambda tx: _settle_alone(tx, closing, also))
@@ -77,12 +82,17 @@ def settle_later(world: World, ask: Ask, held: Held, end: End) -> Nanos | None:
     None, with nothing booked, where that is not known before it is written: more was used than was held. Should the
     process die before, the answer is as lost as one that was on its way.
     """
-    closing = _closing(world, ask, held, end)
-    amount = closing.amount
-    if amount is None or amount > held.amount:
-        return None
-    _count(world, ask, end)
-    _LATER.write(closing)
+    try:
+        closing = _closing(world, ask, held, end)
+        amount = closing.amount
+        if amount is None or amount > held.amount:
+            return None
+        _count(world, ask, end)
+        _LATER.write(closing)
+    except BaseException:
+        # Our own mistake: the sweep finds that nobody works on it, and lists it as lost.
+        world.answering.discard(held.order_id)
+        raise
     return amount
 
 
@@ -142,12 +152,19 @@ def _tokens(quantities: Mapping[str, int]) -> int:
 
 
 def _closing(world: World, ask: Ask, held: Held, end: End) -> _Closing:
+    amount = _price(held.prices.tariff, ask, end) if end.quantities else None
+    row = end.attempt.row if end.attempt else None
+    cost: Nanos | None = None
+    if amount is not None and row is not None and row.cost:
+        # What callers pay is often just that.
+        cost = amount if row.cost == held.prices.meters else _price(row.cost_tariff, ask, end)
     return _Closing(
         hold_id=held.id,
         ledger_account_id=held.ledger_account_id,
         order_id=held.order_id,
         held=held.amount,
-        amount=_price(held.prices.tariff, ask, end) if end.quantities else None,
+        amount=amount,
+        vendor_cost=cost,
         now=world.clock.now(),
         key_id=held.key_id,
         world=world,
@@ -159,7 +176,7 @@ def _closing(world: World, ask: Ask, held: Held, end: End) -> _Closing:
 
 def _usage(closing: _Closing, paid: Nanos) -> Usage:
     """Give the row of a call that its caller paid so much for."""
-    ask, held, end, amount = closing.ask, closing.hold, closing.end, closing.amount
+    ask, held, end = closing.ask, closing.hold, closing.end
     caller, attempt = ask.caller, end.attempt
     return Usage(
         id=held.order_id.replace(ORDER_PREFIX, "use_", 1),
@@ -174,22 +191,13 @@ def _usage(closing: _Closing, paid: Nanos) -> Usage:
         outcome=end.outcome,
         meters=dict(end.quantities),
         price_nanos=paid,
-        vendor_cost_nanos=None if amount is None else _vendor_cost(ask, held, end, amount),
+        vendor_cost_nanos=closing.vendor_cost,
         exposure_nanos=end.exposure,
         attempts=end.tries,
         first_byte_us=end.first_byte_us,
         total_us=closing.now - held.now,
         created_at=closing.now,
     )
-
-
-def _vendor_cost(ask: Ask, held: Held, end: End, amount: Nanos) -> Nanos | None:
-    """What the vendor bills by its listed price; None when that is not known."""
-    row = end.attempt.row if end.attempt else None
-    if row is None or not row.cost:
-        return None
-    # What callers pay is often just that.
-    return amount if row.cost == held.prices.meters else _price(row.cost_tariff, ask, end)
 
 
 def _price(tariff: Tariff, ask: Ask, end: End) -> Nanos:
