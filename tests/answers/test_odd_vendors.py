@@ -143,6 +143,51 @@ async def test_what_looks_like_geminis_end_is_none(folder: Path, last: list[Any]
         assert (await house.usage()).outcome == "cut"
 
 
+@pytest.mark.parametrize(
+    ("came", "outcome"),
+    [
+        pytest.param([candidate("a"), candidate("b", finishReason="STOP")], "succeeded", id="one"),
+        pytest.param(
+            [candidate("a", 0), candidate("b", 2, finishReason="STOP"), candidate("c", 0, finishReason="STOP")],
+            "succeeded",
+            id="two",
+        ),
+        pytest.param([candidate("a", 0, finishReason="STOP"), candidate("b", 1)], "cut", id="the other goes on"),
+        pytest.param([candidate("a")], "cut", id="none ended"),
+        pytest.param([{"usageMetadata": {"promptTokenCount": 5}}], "cut", id="none came"),
+    ],
+)
+async def test_fewer_candidates_than_gemini_was_asked_for_are_all_once_it_closes(
+    folder: Path, came: list[Any], outcome: str
+) -> None:
+    async with opened(folder, three) as house:
+        frames = events(*came, done=False)
+        received = await told(house, CONTENT % GEMINI, *frames, generationConfig={"candidateCount": 3})
+        assert received.startswith(b"".join(frames))
+        assert ("error" in values_of(received)[-1]) == (outcome == "cut")
+        usage = await house.usage()
+        assert usage.outcome == outcome
+        assert outcome == "cut" or usage.meters["output_token"] == 5
+
+
+async def test_fewer_candidates_than_gemini_was_asked_for_are_not_all_when_it_is_cut(folder: Path) -> None:
+    async with opened(folder, three) as house:
+        frames = events(candidate("a", finishReason="STOP"), done=False)
+        received = await told(house, CONTENT % GEMINI, *frames, then=cut, generationConfig={"candidateCount": 2})
+        assert "error" in values_of(received)[-1]
+
+
+async def test_a_chat_whose_chunks_have_a_type_of_null_ends(house: House) -> None:
+    frames = events(chunk("Hi", type=None), chunk(finish="stop", type=None), usage_chunk(), done=False)
+    assert "error" not in values_of(await told(house, CHAT, *frames))[-1]
+    assert (await house.usage()).outcome == "succeeded"
+
+
+async def test_a_type_that_is_no_text_is_no_end(house: House) -> None:
+    frames = events({"type": ["response.completed"], "x": "response.completed"}, done=False)
+    assert "error" in values_of(await told(house, RESPONSES, *frames))[-1]
+
+
 async def test_a_prompt_that_gemini_blocks_is_answered(folder: Path) -> None:
     async with opened(folder, three) as house:
         frames = events({"promptFeedback": {"blockReason": "SAFETY"}}, done=False)

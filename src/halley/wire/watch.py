@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from halley.kernel.loose import as_text
 from halley.kernel.operation import Operation
 from halley.kernel.sse import DONE, Frame
 from halley.wire.gemini.replies import blocked_words, is_stop
@@ -38,7 +39,7 @@ class _Answer(msgspec.Struct):
 class _Told(msgspec.Struct):
     """What of a frame says whether something ends."""
 
-    type: str = ""
+    type: Any = None
     choices: list[_Answer] | None = None
     candidates: list[_Answer] | None = None
     prompt_feedback: Any = msgspec.field(default=None, name="promptFeedback")
@@ -96,6 +97,13 @@ def ends_of(operation: Operation) -> Ends | None:
     return _ENDS.get(operation)
 
 
+def candidates(frame: Frame) -> Collection[int]:
+    """Give the indices of the answers that a frame of Gemini's has something of."""
+    if b'"candidates"' not in frame.data:
+        return _NONE
+    return [_place(each, position) for position, each in enumerate(_read(frame.data).candidates or ())]
+
+
 # A mark may also stand in what a model wrote, and some vendors repeat an end, or send an empty one with every chunk: so
 # a frame that has the mark is read.
 
@@ -121,7 +129,7 @@ def _named(ends: Collection[str]) -> Ends:
     def ends_it(frame: Frame) -> Collection[int]:
         event = frame.event
         if not event and _ENDS_TOLD_WITHIN.search(frame.data) is not None:
-            event = _read(frame.data).type
+            event = as_text(_read(frame.data).type)
         return _ONLY if event in ends else _NONE
 
     return ends_it

@@ -34,6 +34,8 @@ KEPT_BYTES_MAX = 1024 * 1024
 _BLANKS = b" \t"
 _END_ALONE = frozenset((Operation.MESSAGES,))
 """Formats whose end is an event of its own, in which nothing else is said."""
+_END_BY_CLOSING = frozenset((Operation.CONTENT,))
+"""Formats that say that this was all by closing the body, and in no other way."""
 
 
 class Pipe(Protocol):
@@ -90,6 +92,8 @@ class Unchanged:
         self._complete = self._ends is None
         self.usage_is_last = self._complete
         self._choices = choices
+        self._begun: set[int] | None = set() if operation in _END_BY_CLOSING and choices > 1 else None
+        """The answers that something came of; None where all that were asked for must end."""
         self._ended: set[int] = set()
         self._frames: list[Frame] = []
         self._kept_bytes = 0
@@ -126,6 +130,10 @@ class Unchanged:
         if self._error is not None:
             raise self._error
         out = _last_of(self._splitter, self._see, ended=self.ended)
+        if self._begun and not self._complete:
+            # Fewer than were asked for may be all.
+            self._choices = len(self._begun)
+            self._note_ends((), alone=True)
         if not self._complete:
             raise ValueError("the stream ended before its end")
         return out + (self._array.end() if self._array else b"")
@@ -167,6 +175,8 @@ class Unchanged:
         is_hidden = self._look(frame, marks) if marks else False
         if self._ends is not None and (ended := self._ends(frame)):
             self._note_ends(ended, alone=self._operation in _END_ALONE)
+        if self._begun is not None:
+            self._begun.update(watch.candidates(frame))
         if self._before:
             raw, self._before = self._before + raw, b""
         self._last = frame

@@ -14,6 +14,7 @@ from halley.db import Tx
 from halley.kernel import codec
 from halley.kernel.body import JsonBody
 from halley.kernel.faults import NotConveyed, NotFound
+from halley.kernel.loose import as_text
 from halley.kernel.operation import Operation
 from halley.kernel.sse import Frame, Splitter, frame, parse
 from halley.pipeline.answers.ask import Ask
@@ -142,7 +143,7 @@ def _whole_responses(piece: bytes) -> Iterator[bytes]:
     for _, one in _frames(piece):
         if one is not None and any(mark in one.data for mark in _LAST):
             event = _event.decode(without(one.data))
-            if event.type in _ENDS:
+            if as_text(event.type) in _ENDS:
                 yield bytes(event.response)
 
 
