@@ -118,6 +118,22 @@ async def test_searches_of_geminis_are_charged_by_prompt_or_by_query(folder: Pat
         assert (await house.usage()).meters["web_search"] == searches
 
 
+@pytest.mark.parametrize("streams", [True, False])
+async def test_odd_searches_of_geminis_take_nothing_from_its_count(folder: Path, *, streams: bool) -> None:
+    async with opened(folder, three, **priced(GEMINI)) as house:
+        said = {"content": {"role": "model", "parts": [{"text": "It is."}]}, "finishReason": "STOP", "index": 0}
+        told = {
+            "candidates": [{**said, "groundingMetadata": {"webSearchQueries": [None]}}],
+            "usageMetadata": {"promptTokenCount": 100, "candidatesTokenCount": 20, "totalTokenCount": 120},
+        }
+        house.vendor.will(stream(*events(told, done=False)) if streams else answer(told))
+        call = "streamGenerateContent?alt=sse" if streams else "generateContent"
+        body = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
+        assert (await house.post(f"/v1beta/models/{GEMINI}:{call}", body)).status == 200
+        meters = (await house.usage()).meters
+        assert (meters["input_token"], meters["output_token"]) == (100, 20)
+
+
 async def test_searches_that_a_chat_counts_are_charged(folder: Path) -> None:
     async with opened(folder, **priced(MODEL)) as house:
         usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120, "num_search_queries": 2}

@@ -56,13 +56,20 @@ def read_usage(data: bytes) -> ChatUsage | None:
         return None
     try:
         usage = _carrier.decode(data).usage_metadata
-        searches = _searches(_grounded.decode(data)) if b'"webSearchQueries"' in data else 0
     except (msgspec.MsgspecError, RecursionError):
         return None
-    return msgspec.structs.replace(_counted(usage), searches=searches) if usage else None
+    if usage is None:
+        return None
+    searches = _searches(data) if b'"webSearchQueries"' in data else 0
+    return msgspec.structs.replace(_counted(usage), searches=searches)
 
 
-def _searches(reply: _Grounded) -> int:
+def _searches(data: bytes) -> int:
+    """Count the searches; none where they are told in another way: they may not cost the rest of the count."""
+    try:
+        reply = _grounded.decode(data)
+    except (msgspec.MsgspecError, RecursionError):
+        return 0
     found = [each.grounding_metadata for each in reply.candidates or () if each.grounding_metadata]
     searches = sum(len(each.web_search_queries or ()) for each in found)
     return min(searches, 1) if (reply.model_version or "").startswith(_PER_PROMPT) else searches
