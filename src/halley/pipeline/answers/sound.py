@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from halley.kernel.body import FormBody, JsonBody
 from halley.kernel.faults import BadRequest
-from halley.pipeline.answers.sound_frames import seconds_of_frames
+from halley.pipeline.answers.sound_frames import seconds_of_aac, seconds_of_frames
 
 if TYPE_CHECKING:
     from tinytag import TinyTag
@@ -28,8 +28,10 @@ def seconds_of(data: bytes, *, pcm: bool = False) -> float:
     """Give the length of a recording; of one that nobody can read, an estimate by its size."""
     if pcm:
         return len(data) / PCM_BYTES_PER_SECOND
-    told = _told(data)
-    seconds = 0.0 if told is None else _borne_out(data, told)
+    # First, as readers of tags take AAC for MPEG.
+    seconds = seconds_of_aac(data)
+    if not seconds and (told := _told(data)) is not None:
+        seconds = _borne_out(data, told)
     return max(seconds, len(data) / RAW_BYTES_PER_SECOND_MAX) if seconds else len(data) / ENCODED_BYTES_PER_SECOND
 
 

@@ -1,4 +1,4 @@
-"""How long MPEG sound is (MP3, and layers I and II), by the frames that a decoder finds in it. Pure.
+"""How long sound in frames is, by those that a decoder finds: MPEG's (MP3, and layers I and II), and AAC's. Pure.
 
 The first frame may say how many there are, and a recording's sender may write there what they like.
 """
@@ -29,12 +29,20 @@ _KBITS = {
 """By whether it is version 1, and by layer."""
 _LAYER_I_SAMPLES, _LAYER_I_SLOT = 384, 4
 _SAMPLES, _SAMPLES_LOW = 1_152, 576
+_AAC_RATES = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350)
+_AAC_RATES_TOLD = b"".join(b"\\x%02x" % third for third in range(256) if third >> 2 & 0xF < len(_AAC_RATES))
+_AAC_TOO_SHORT = rb"[" + b"".join(b"\\x%02x" % fourth for fourth in range(0, 256, 4)) + rb"]\x00[\x00-\xdf]"
+_AAC_HEADER = re.compile(
+    rb"\xff[\xf0\xf1\xf8\xf9][" + _AAC_RATES_TOLD + rb"](?!" + _AAC_TOO_SHORT + rb").{4}", re.DOTALL
+)
+"""All of what begins a frame of AAC that is no shorter than this: https://wiki.multimedia.cx/index.php/ADTS."""
+_AAC_HEADER_BYTES, _AAC_SAMPLES = 7, 1_024
 Frame = tuple[int, float]
 """Bytes and seconds."""
 
 
 def seconds_of_frames(data: bytes) -> float:
-    """Give how long all frames last together. It takes a while: call it in a thread."""
+    """Give how long all frames of MPEG last together. It takes a while: call it in a thread."""
     frames, at, seconds = _frames(), _behind_tag(data), 0.0
     while at < len(data):
         found = _HEADER.search(data, at, at + LOOK_BYTES)
@@ -45,6 +53,25 @@ def seconds_of_frames(data: bytes) -> float:
             at = found.start() + size
             seconds += lasts
     return seconds
+
+
+def seconds_of_aac(data: bytes) -> float:
+    """Give the same of AAC; 0 of what is none, as it does not begin so or has most of its bytes outside of frames."""
+    start = at = _behind_tag(data)
+    if _AAC_HEADER.match(data, start) is None:
+        return 0.0
+    framed, seconds = 0, 0.0
+    while at < len(data):
+        found = _AAC_HEADER.search(data, at, at + LOOK_BYTES)
+        if found is None:
+            at += LOOK_BYTES - _AAC_HEADER_BYTES + 1
+        else:
+            header = found[0]
+            size = (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5
+            at = found.start() + size
+            framed += size
+            seconds += (1 + (header[6] & 3)) * _AAC_SAMPLES / _AAC_RATES[header[2] >> 2 & 0xF]
+    return seconds if 2 * framed > len(data) - start else 0.0
 
 
 def _behind_tag(data: bytes) -> int:
