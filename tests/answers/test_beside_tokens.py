@@ -164,15 +164,44 @@ async def test_pictures_of_a_stream_are_charged_once_it_is_complete(
         assert (row.meters["image"], row.price_nanos) == (pictures, pictures * 40_000_000)
 
 
-@pytest.mark.parametrize(("quality", "tokens"), [("low", 400), (None, 1_600), ("high", 6_500)])
-async def test_a_picture_whose_tokens_nobody_tells_is_charged_by_its_quality(
-    folder: Path, quality: str | None, tokens: int
+@pytest.mark.parametrize("is_named", [True, False], ids=["named", "in the data alone"])
+@pytest.mark.parametrize("came", [0, 1, 2, 3, 9])
+async def test_a_picture_that_breaks_off_is_charged_for_what_came_of_it_and_never_as_more_than_a_whole(
+    folder: Path, came: int, *, is_named: bool
+) -> None:
+    async with opened(folder, **priced(PICTURE, input_token="5", image_output_token="40")) as house:
+        partial = {"type": "image_generation.partial_image", "b64_json": "aGk=" * 400_000}
+        begun = {"type": "image_generation.begun"}
+        every = [begun, *[partial] * came]
+        frames = named_events(every) if is_named else events(*every, done=False)
+        house.vendor.will(stream(*frames, then=cut))
+        body = {"model": PICTURE, "prompt": "a cat", "quality": "low", "size": "1024x1024", "stream": True}
+        await house.post("/v1/images/generations", body)
+        row = await house.usage()
+        tokens = min(came * 100, 272)
+        assert row.meters == {"call": 1, "image": 0, "input_token": 2, "image_output_token": tokens}
+        assert row.price_nanos == 2 * 5_000 + tokens * 40_000
+
+
+@pytest.mark.parametrize(
+    ("asked", "tokens"),
+    [
+        ({"quality": "low"}, 408),
+        ({}, 1_584),
+        ({"quality": "high"}, 6_240),
+        ({"quality": "high", "size": "1024x1024"}, 4_160),
+        ({"quality": "low", "size": "1536x1024"}, 400),
+        ({"size": "1024x1536", "n": 2}, 3_168),
+    ],
+)
+async def test_a_picture_whose_tokens_nobody_tells_is_charged_by_its_quality_and_size(
+    folder: Path, asked: dict[str, Any], tokens: int
 ) -> None:
     async with opened(folder, **priced(PICTURE, input_token="5", image_output_token="40")) as house:
         house.vendor.will(answer({"created": 1, "data": [{"b64_json": "aGk="}]}))
-        asked = {"model": PICTURE, "prompt": "a cat"} | ({"quality": quality} if quality else {})
-        await house.post("/v1/images/generations", asked)
-        assert (await house.usage()).meters["image_output_token"] == tokens
+        await house.post("/v1/images/generations", {"model": PICTURE, "prompt": "a cat"} | asked)
+        meters = (await house.usage()).meters
+        assert (meters["input_token"], meters["image_output_token"]) == (2, tokens)
 
 
 async def test_speech_in_events_is_charged_for_what_came(folder: Path) -> None:

@@ -11,6 +11,8 @@ from halley.kernel.operation import Operation
 from halley.kernel.sse import DONE, Frame
 from halley.wire.gemini.replies import blocked_words, is_stop
 
+PARTIAL_PICTURE = b'.partial_image"'
+"""In the frame of a picture that is on its way: how its type ends, whatever the picture is for."""
 Ends = Callable[[Frame], Collection[int]]
 """Gives the indices of the answers that a frame ends."""
 

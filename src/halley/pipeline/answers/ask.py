@@ -17,7 +17,7 @@ from halley.wire.formats import CHAT_FORMATS
 _NEEDED_LATER: Mapping[Kind, tuple[str, ...]] = {
     Kind.CHAT: ("n", "stream_options", "generationConfig", "generation_config"),
     Kind.COMPLETION: ("n", "best_of", "prompt", "stream_options"),
-    Kind.IMAGE: ("n",),
+    Kind.IMAGE: ("n", "prompt"),
     Kind.SPEECH: ("input", "response_format", "stream_format"),
     Kind.TRANSCRIPTION: ("response_format",),
 }

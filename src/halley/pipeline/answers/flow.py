@@ -18,7 +18,7 @@ from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.attempt import Attempt
 from halley.pipeline.answers.contents import contents
 from halley.pipeline.answers.meter import choices
-from halley.pipeline.answers.pipe import Binary, Pipe, Spoken, Translated, Unchanged, writer_of
+from halley.pipeline.answers.pipe import Binary, Drawn, Pipe, Spoken, Translated, Unchanged, writer_of
 from halley.pipeline.answers.translate import read_reply, texts, translate_embeddings, write_reply
 from halley.upstream.client import UpstreamStream
 from halley.upstream.errors import NotSent, ReplyTooLarge, UpstreamError
@@ -191,11 +191,12 @@ class Flow:
 def open_flow(world: World, ask: Ask, attempt: Attempt, stream: UpstreamStream, facts: AnswerFacts) -> Flow:
     """Give the flow of a stream; nothing of it has been read."""
     content_type = stream.headers.get("content-type", _EVENTS)
-    if ask.kind in _UNFRAMED and not content_type.lower().startswith(_EVENTS):
+    kind = ask.kind
+    if kind in _UNFRAMED and not content_type.lower().startswith(_EVENTS):
         return Flow(world, ask, stream, Binary(), content_type)
     pipe: Pipe
     if attempt.operation is ask.operation:
-        unchanged = Spoken if ask.operation is Operation.SPEECH else Unchanged
+        unchanged = Spoken if kind is Kind.SPEECH else Drawn if kind is Kind.IMAGE else Unchanged
         pipe = unchanged(ask.operation, facts, as_array=ask.array, choices=choices(ask))
     else:
         reader = CHAT_FORMATS[attempt.operation].read_stream()

@@ -28,8 +28,15 @@ CHARACTERS_PER_TOKEN = {BlobKind.FILE: 20, BlobKind.AUDIO: 500, BlobKind.VIDEO: 
 (OpenAI) to 32 (Gemini) in 16 KB, one of film 300 (Gemini) in 120 KB."""
 IMAGE_TOKENS = 6_500
 """The most that one generated picture takes (gpt-image at high quality, 1536x1024)."""
-PICTURE_TOKENS = {"low": 400, "medium": 1_600, "high": IMAGE_TOKENS}
-"""Of a picture at each quality, where the vendor does not tell them (gpt-image, 1536x1024); `auto` is as `medium`."""
+PICTURE_TOKENS = {
+    "low": {"1024x1024": 272, "1024x1536": 408, "1536x1024": 400},
+    "medium": {"1024x1024": 1_056, "1024x1536": 1_584, "1536x1024": 1_568},
+    "high": {"1024x1024": 4_160, "1024x1536": 6_240, "1536x1024": 6_208},
+}
+"""Of a picture at each quality and size, where the vendor does not tell them (gpt-image); `auto` is as `medium`, and as
+the largest."""
+PARTIAL_PICTURE_TOKENS = 100
+"""Of each that comes before a whole one: https://developers.openai.com/api/docs/guides/image-generation."""
 AUDIO_TOKENS_PER_SECOND = 10
 TEXT_TOKENS_PER_SECOND = 8
 SPEECH_TOKENS_PER_CHARACTER = 2
@@ -165,9 +172,9 @@ def pictures(ask: Ask) -> int:
 
 
 def picture_tokens(ask: Ask) -> int:
-    """Estimate the tokens of the pictures that an order is for, by the quality that it asks for."""
-    quality = ask.said["quality"]
-    return _count(ask) * PICTURE_TOKENS.get(quality if isinstance(quality, str) else "", PICTURE_TOKENS["medium"])
+    """Estimate the tokens of the pictures that an order is for, by the quality and the size that it asks for."""
+    sizes = PICTURE_TOKENS.get(as_text(ask.said["quality"]), PICTURE_TOKENS["medium"])
+    return _count(ask) * sizes.get(as_text(ask.said["size"]), max(sizes.values()))
 
 
 def _chat(ask: Ask, row: Model | None) -> dict[str, int]:

@@ -53,7 +53,7 @@ class Pipe(Protocol):
     told: dict[str, str]
     """Facts of the vendor's reply that a price may depend on."""
     kept: bytearray
-    """Of sound what went through, to be measured; else nothing."""
+    """What is to be measured: of sound what went through, of pictures a mark for each that was on its way."""
 
     @property
     def ended(self) -> bool:
@@ -246,6 +246,16 @@ class Spoken(Unchanged):
         if len(self.kept) < KEPT_SOUND_BYTES_MAX:
             self.kept += data
         return super().take(data)
+
+
+class Drawn(Unchanged):
+    """Does the same with pictures in events, and counts those on their way: they are too large to be kept."""
+
+    def _see(self, raw: bytes, frame: Frame | None) -> bytes:
+        out = super()._see(raw, frame)
+        if frame is not None and watch.PARTIAL_PICTURE in frame.data and len(self.kept) < KEPT_BYTES_MAX:
+            self.kept += watch.PARTIAL_PICTURE
+        return out
 
 
 class Translated:

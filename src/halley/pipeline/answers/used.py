@@ -21,6 +21,7 @@ from halley.pipeline.answers.sound import recording, seconds_of
 from halley.tokens import audio_tokens, count_text
 from halley.wire import embedding
 from halley.wire.openai.usage import NO_OUTLINE, Outline, counts_in, outline_of, searches_in
+from halley.wire.watch import PARTIAL_PICTURE
 
 QUANTITY_MAX = 10**12
 """Of any meter in one call: what a vendor tells beyond it is no count."""
@@ -65,8 +66,13 @@ async def used_so_far(ask: Ask, usage: ChatUsage | None, generated: Iterable[str
         if output > LAG_MAX * usage.output:
             usage = msgspec.structs.replace(usage, output=output)
     counted = await used(ask, usage, came, raw)
-    # Of pictures that were on their way none is known to have come.
-    return {**counted, "image": 0} if "image" in counted else counted
+    if ask.kind is not Kind.IMAGE:
+        return counted
+    if usage is None:
+        partial = raw.count(PARTIAL_PICTURE) * meter.PARTIAL_PICTURE_TOKENS
+        counted["image_output_token"] = min(partial, counted["image_output_token"])
+    # Of those that were on their way none is known to have come whole.
+    return {**counted, "image": 0}
 
 
 def _counted(ask: Ask, generated: str, raw: bytes) -> dict[str, int]:
@@ -77,7 +83,8 @@ def _counted(ask: Ask, generated: str, raw: bytes) -> dict[str, int]:
         case Kind.TRANSCRIPTION:
             return _heard(ask, generated or _transcript(raw))
         case Kind.IMAGE:
-            return {"input_token": meter.input_estimate(ask), "image_output_token": meter.picture_tokens(ask)}
+            prompt = as_text(ask.said["prompt"])
+            return {"input_token": count_text(ask.model, prompt), "image_output_token": meter.picture_tokens(ask)}
         case _:
             return _written(ask, generated)
 

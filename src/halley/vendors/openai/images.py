@@ -121,9 +121,7 @@ def _image(name: str, given: object, pointer: str) -> ImageInput:
     if isinstance(given, dict):
         given, pointer = as_object(given).get("image_url"), f"{pointer}/image_url"
     if not isinstance(given, str) or not given:
-        message = (
-            f"`{name}` must be a picture: a file in a form; in JSON a URL, base64 or an object with `image_url`"
-        )
+        message = f"`{name}` must be a picture: a file in a form; in JSON a URL, base64 or an object with `image_url`"
         raise BadRequest(message, param=name)
     return ImageInput(role=_IMAGES[name], source=given, pointer=pointer)
 
