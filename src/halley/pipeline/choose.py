@@ -3,7 +3,7 @@
 import msgspec
 
 from halley.accounts.model import Caller
-from halley.kernel.faults import NoChannel, NotConveyed
+from halley.kernel.faults import BadRequest, NoChannel, NotConveyed
 from halley.kernel.order import ImageOrder
 from halley.pipeline.admit import allow_model
 from halley.routing import Channel, candidates
@@ -41,14 +41,28 @@ def choose(world: World, caller: Caller, order: ImageOrder) -> list[Attempt]:
     return conveying
 
 
+def is_task(world: World, model: str) -> bool:
+    """Whether the catalogue has the model at a vendor of tasks."""
+    rows = world.catalogue.models.get(model, {})
+    return any(world.vendors[name].tasks is not None for name in rows if name in world.vendors)
+
+
 def _able(world: World, model: str, *, livemode: bool) -> tuple[Attempt, ...]:
     """List whose channel serves the model; this is the same for all orders. Raises `NoChannel`."""
     found = candidates(world.config.channels, model, livemode=livemode, draw=lambda _: 1.0)
     able = [attempt for channel in found if (attempt := _attempt(world, channel, model)) is not None]
     if not able:
-        message = f"No available channel for model `{model}`; `GET /v1/models` lists what is served"
-        raise NoChannel(message, param="model")
+        raise _nobody(world, model)
     return tuple(able)
+
+
+def _nobody(world: World, model: str) -> BadRequest | NoChannel:
+    rows = world.catalogue.models.get(model, {})
+    if rows and not is_task(world, model):
+        kinds = ", ".join(sorted({row.kind for row in rows.values()}))
+        message = f"`{model}` ({kinds}) answers at once and cannot be ordered as a task; use its endpoint under `/v1`"
+        return BadRequest(message, param="model")
+    return NoChannel(f"No available channel for model `{model}`; `GET /v1/models` lists what is served", param="model")
 
 
 def _drawn(world: World, able: tuple[Attempt, ...], order: ImageOrder) -> tuple[Attempt, ...]:

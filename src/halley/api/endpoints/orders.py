@@ -13,6 +13,7 @@ from halley.kernel.faults import BadRequest, Conflict
 from halley.kernel.money import dollars
 from halley.pipeline import call as orders
 from halley.pipeline import once, task
+from halley.pipeline.choose import is_task
 from halley.tasks import TaskFilter
 from halley.vendors.contract import Answer, Dialect, ModelView, Page, TaskView
 
@@ -74,10 +75,11 @@ async def cancel(call: Call) -> Reply:
 
 
 async def look_up(call: Call) -> Reply:
-    """Answer from the catalogue."""
+    """Answer from the catalogue, of the models that can be ordered as tasks."""
     answer = call.entry.route.lookup
     assert answer is not None
-    return reply_of(answer(call.incoming(), models_of(call), call.base_url))
+    models = tuple(view for view in models_of(call) if is_task(call.world, view.id))
+    return reply_of(answer(call.incoming(), models, call.base_url))
 
 
 async def webhook_secret(call: Call) -> Reply:
