@@ -5,6 +5,7 @@ import re
 from base64 import b64encode
 
 import aiohttp
+import pytest
 from tests.app.rigs import Rig
 
 from halley.tasks import Task, TaskState
@@ -111,3 +112,29 @@ async def test_an_edit_is_ordered_by_links_in_json_too(rig: Rig) -> None:
     source = f"data:image/png;base64,{b64encode(PNG).decode()}"
     body = {"model": "flux-kontext-pro", "prompt": "a fox", "images": [{"image_url": source}]}
     assert (await rig.while_ticking(rig.client.call("POST", "/v1/images/edits", body))).status == 200
+
+
+BROKEN = "data:image/png;base64,iVBORw0KGgo="
+
+
+@pytest.mark.parametrize(
+    ("vendor", "fields", "param"),
+    [
+        ("replicate", {"model": "flux-pro-1.1", "n": 2}, "n"),
+        ("bfl", {"model": "flux-pro-1.1", "n": 2}, "n"),
+        ("replicate", {"model": "flux-dev", "size": "1000x999"}, "size"),
+        ("bfl", {"model": "flux-kontext-pro", "size": "1024x1024"}, "size"),
+        ("replicate", {"model": "flux-schnell", "n": 5}, "n"),
+        ("bfl", {"model": "flux-pro-1.1", "size": "1000x999"}, "size"),
+        ("bfl", {"model": "flux-kontext-pro", "image": BROKEN}, "image"),
+        ("bfl", {"model": "flux-pro-1.0-canny-finetuned"}, None),
+    ],
+)
+async def test_an_error_of_a_picture_names_the_field_that_its_caller_sent(
+    rig: Rig, vendor: str, fields: dict[str, object], param: str | None
+) -> None:
+    await rig.serve_only(vendor)
+    refused = await rig.while_ticking(rig.client.call("POST", PICTURES, {"prompt": "a fox", **fields}))
+    error = refused.json["error"]
+    assert (refused.status, error["param"]) == (400, param), error
+    assert param is None or f"`{param}`" in error["message"]

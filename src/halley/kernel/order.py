@@ -81,6 +81,33 @@ class ImageOrder(msgspec.Struct, frozen=True, kw_only=True):
     """How long the caller wants the submit to be held open for the result (`Prefer: wait`)."""
 
 
+def callers_name(order: ImageOrder, word: str) -> str:
+    """Name a field of an order as its caller does: what the original body has, else what most formats call it."""
+    return callers_field(order, word) or _CALLERS_WORDS.get(word, (word,))[0]
+
+
+def callers_field(order: ImageOrder, word: str) -> str | None:
+    """Find a field of an order in the original body, with the object that it stands in: `input.num_outputs`."""
+    for name in _CALLERS_WORDS.get(word, (word,)):
+        if name in order.body:
+            return name
+        for outer, inner in order.body.items():
+            if isinstance(inner, dict) and name in inner:
+                return f"{outer}.{name}"
+    return None
+
+
+_CALLERS_WORDS: dict[str, tuple[str, ...]] = {
+    "steps": ("num_inference_steps", "steps"),
+    "count": ("num_outputs", "n"),
+    "image_strength": ("image_prompt_strength", "prompt_strength"),
+    "output_quality": ("output_quality", "output_compression"),
+    "aspect_ratio": ("aspect_ratio", "size"),
+    "width": ("width", "size", "aspect_ratio", "megapixels"),
+    "height": ("height", "size", "aspect_ratio", "megapixels"),
+}
+"""What callers' formats call a field of an order, or what they say it by."""
+
 Order = ImageOrder
 """Every kind of order; further kinds join by union."""
 

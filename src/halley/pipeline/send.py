@@ -1,13 +1,15 @@
 """send: one channel after another until one takes the order. Never twice where the first may have taken it."""
 
 import math
+from typing import Any
 
 import msgspec
 
 from halley.kernel import faults
 from halley.kernel.faults import Fault
 from halley.kernel.ids import TaskId
-from halley.kernel.order import ImageOrder
+from halley.kernel.loose import as_list, as_object
+from halley.kernel.order import ImageOrder, callers_field
 from halley.pipeline.choose import Attempt
 from halley.pipeline.inputs import OwnInputs, carry
 from halley.pipeline.request import RequestContext, Submission
@@ -15,7 +17,7 @@ from halley.pipeline.vendor import SUBMIT, call_vendor, may_try, note_health
 from halley.routing import Channel
 from halley.tasks import Task
 from halley.tasks import store as tasks
-from halley.vendors.contract import Accepted, tasks_of
+from halley.vendors.contract import Accepted, Tasks, tasks_of
 from halley.vendors.simulate.directive import Directive, Outcome, find_in_prompt, parse_header
 from halley.world import World
 
@@ -108,7 +110,12 @@ async def _ask(world: World, submission: Submission, task_id: TaskId, attempt: A
     if request.directive is not None:
         call = msgspec.structs.replace(call, headers=(*call.headers, ("halley-test", request.directive)))
     base_url = _ordered_base(channel, order, request) if channel.simulated else channel.base_url
-    reply = await call_vendor(world, channel, call, operation=SUBMIT, base_url=base_url)
+    try:
+        reply = await call_vendor(world, channel, call, operation=SUBMIT, base_url=base_url)
+    except faults.Refused as refusal:
+        if order.dialect == attempt.vendor.format:
+            raise
+        raise _in_callers_words(refusal, order, vendor) from refusal
     try:
         accepted = vendor.read_accepted(reply)
     except ValueError as error:
@@ -117,6 +124,26 @@ async def _ask(world: World, submission: Submission, task_id: TaskId, attempt: A
         raise faults.OutcomeUnknown(message) from error
     note_health(world, channel, SUBMIT, well=True)
     return accepted
+
+
+def _in_callers_words(refusal: faults.Refused, order: ImageOrder, vendor: Tasks) -> faults.Refused:
+    """Name the caller's fields in a refusal by a vendor of another format; of the vendor's own none is blamed."""
+    message, complaints = refusal.message, list[dict[str, Any]]()
+    for one in map(as_object, as_list(refusal.detail)):
+        field = ".".join(str(part) for part in as_list(one.get("loc"))[1:])
+        name = _callers_field(order, vendor, field)
+        message = message.replace(f"`{field}`", f"`{name or field}`")
+        complaints.append({**one, "loc": ["body", *(name.split(".") if name else ())]})
+    param = _callers_field(order, vendor, refusal.param or "")
+    return type(refusal)(message, param=param, detail=complaints or refusal.detail)
+
+
+def _callers_field(order: ImageOrder, vendor: Tasks, field: str) -> str | None:
+    word = vendor.written_from.get(field)
+    images = [image.pointer.strip("/").replace("/", ".") for image in order.images if image.role == word]
+    if images:
+        return images[0] if len(images) == 1 else None
+    return None if word is None else callers_field(order, word)
 
 
 def _let_rest(world: World, channel: Channel, fault: Fault) -> None:

@@ -311,6 +311,8 @@ class Tasks(msgspec.Struct, frozen=True, kw_only=True):
     """Of a 2xx reply. Raises `ValueError` for one that cannot be read."""
     read_refusal: Callable[[VendorReply], Fault]
     """Of any other reply to an order, a cancel or an upload."""
+    written_from: Mapping[str, str] = {}
+    """What of an `ImageOrder` a field of the vendor's was written from: a word of it, or the role of an image."""
     write_poll: Callable[[TaskRef], VendorCall]
     read_report: Callable[[VendorReply, TaskRef], Report]
     """Of a 2xx or 404 reply. Raises `ValueError` for one that cannot be read or is about another task."""

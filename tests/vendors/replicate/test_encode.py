@@ -87,7 +87,7 @@ def test_what_the_model_takes_is_conveyed(model: str, fields: dict[str, Any], gi
         ("flux-dev", {"images": (image(ImageRole.REFERENCE),)}, "image_prompt"),
         ("flux-dev", {"images": (image(ImageRole.INPUT, pointer="/input/image"),)}, "input.image"),
         ("flux-pro-1.1", {"safety_tolerance": 0}, "safety_tolerance"),
-        ("flux-pro-1.1", {"steps": 4}, "steps"),
+        ("flux-pro-1.1", {"steps": 4, "body": {"steps": 4}}, "steps"),
         ("flux-pro-1.1", {"count": 2}, "num_outputs"),
         ("flux-pro-1.1", {"width": 512}, "width"),
         ("flux-pro-1.1", {"height": 512}, "height"),

@@ -5,6 +5,7 @@ from urllib.parse import quote
 from halley.vendors.bfl.dialect import DIALECT, DOCS
 from halley.vendors.bfl.encode import write_order
 from halley.vendors.bfl.replies import STATES, read_accepted, read_refusal, read_report
+from halley.vendors.bfl.wire import ROLES, WORDS
 from halley.vendors.contract import CONTRACT, TaskRef, Tasks, Vendor, VendorCall
 
 __all__ = ["DIALECT", "TASKS", "VENDOR", "write_poll"]
@@ -27,6 +28,7 @@ TASKS = Tasks(
     write_order=write_order,
     read_accepted=read_accepted,
     read_refusal=read_refusal,
+    written_from={"prompt": "prompt", **WORDS, **ROLES},
     write_poll=write_poll,
     read_report=read_report,
     deadline_s=_DEADLINE_S,

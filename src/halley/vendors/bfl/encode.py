@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from halley.kernel.faults import NotConveyed
-from halley.kernel.order import ImageInput, ImageOrder, ImageRole
+from halley.kernel.order import ImageInput, ImageOrder, ImageRole, callers_name
 from halley.vendors.bfl.fields import KINDS, MODELS, WEBHOOK_FIELDS, Fields, Kind
 from halley.vendors.bfl.wire import DIALECT_NAME, ROLES, WORDS
 from halley.vendors.contract import VendorCall
@@ -32,13 +32,6 @@ _DATA_URL = re.compile(r"data:[^,;]{0,128}(?:;[^,;]{1,128})*;base64,", re.IGNORE
 _IMAGES = frozenset(name for name, kind in KINDS.items() if kind is Kind.IMAGE)
 _RATIO = re.compile(r"([1-9][0-9]{0,3}):([1-9][0-9]{0,3})")
 _MEGAPIXELS = re.compile(r"[0-9]{1,2}(?:\.[0-9]{1,4})?")
-
-# How callers' formats call what an order has; the one found in the body is named in a refusal.
-_CALLERS_WORDS: dict[str, tuple[str, ...]] = {
-    "steps": ("num_inference_steps", "steps"),
-    "count": ("num_outputs", "n"),
-    "image_strength": ("image_prompt_strength", "prompt_strength"),
-}
 
 
 def write_order(order: ImageOrder, vendor_model: str) -> VendorCall:
@@ -180,21 +173,10 @@ def _error(size: tuple[int, int], ratio: float) -> float:
 
 
 def _not_conveyed(order: ImageOrder, word: str) -> NotConveyed:
-    name = _callers_name(order.body, _CALLERS_WORDS.get(word, (word,)))
+    name = callers_name(order, word)
     return NotConveyed(f"`{name}` cannot be conveyed to this model; leave it out", param=name)
 
 
 def _image_not_conveyed(image: ImageInput) -> NotConveyed:
     name = image.pointer.strip("/").replace("/", ".")
     return NotConveyed(f"`{name}`: this model takes no such image, or not as many; leave it out", param=name)
-
-
-def _callers_name(body: dict[str, Any], words: tuple[str, ...]) -> str:
-    """The first of these words that the body has, with the object that it stands in: `input.num_outputs`."""
-    for word in words:
-        if word in body:
-            return word
-        for outer, inner in body.items():
-            if isinstance(inner, dict) and word in inner:
-                return f"{outer}.{word}"
-    return words[0]

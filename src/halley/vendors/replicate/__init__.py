@@ -3,6 +3,7 @@
 from halley.vendors.contract import CONTRACT, Callbacks, Find, Tasks, Upload, Vendor
 from halley.vendors.replicate import wire
 from halley.vendors.replicate.dialect import DIALECT
+from halley.vendors.replicate.encode import WRITTEN_FROM
 from halley.vendors.replicate.signature import verified
 
 TASKS = Tasks(
@@ -10,6 +11,7 @@ TASKS = Tasks(
     write_order=wire.write_order,
     read_accepted=wire.read_accepted,
     read_refusal=wire.read_refusal,
+    written_from=WRITTEN_FROM,
     write_poll=wire.write_poll,
     read_report=wire.read_report,
     write_cancel=wire.write_cancel,

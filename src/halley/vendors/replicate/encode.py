@@ -3,7 +3,7 @@
 from typing import Any
 
 from halley.kernel.faults import NotConveyed
-from halley.kernel.order import ImageInput, ImageOrder, ImageRole
+from halley.kernel.order import ImageInput, ImageOrder, ImageRole, callers_name
 from halley.vendors.replicate.models import BY_NAME, CUSTOM, Model
 
 _IMAGE_FIELDS: dict[ImageRole, tuple[str, ...]] = {
@@ -14,6 +14,28 @@ _IMAGE_FIELDS: dict[ImageRole, tuple[str, ...]] = {
     ImageRole.MASK: (),
     ImageRole.PREPROCESSED: (),
 }
+_PLAIN: dict[str, tuple[str, ...]] = {
+    "prompt": ("prompt",),
+    "seed": ("seed",),
+    "steps": ("num_inference_steps", "steps"),
+    "guidance": ("guidance",),
+    "image_strength": ("image_prompt_strength",),
+    "output_quality": ("output_quality",),
+    "safety_tolerance": ("safety_tolerance",),
+    "prompt_upsampling": ("prompt_upsampling",),
+    "raw": ("raw",),
+    "count": ("num_outputs",),
+    "megapixels": ("megapixels",),
+    "finetune_id": ("finetune_id",),
+    "finetune_strength": ("finetune_strength",),
+}
+"""What an order has, and what the models call it."""
+WRITTEN_FROM: dict[str, str] = {
+    **{target: word for word, targets in _PLAIN.items() for target in targets},
+    **{word: word for word in ("output_format", "aspect_ratio", "width", "height")},
+    **{name: role for role, names in _IMAGE_FIELDS.items() for name in names},
+}
+"""Which part of an order each field was written from."""
 _MEDIA_TYPES = (("iVBOR", "image/png"), ("/9j/", "image/jpeg"), ("UklGR", "image/webp"), ("R0lGOD", "image/gif"))
 _FORMATS = {"jpeg": "jpg"}
 
@@ -22,37 +44,23 @@ def encode_input(order: ImageOrder, vendor_model: str) -> dict[str, Any]:
     """The model's `input`. Raises `NotConveyed` with the caller's field."""
     model = BY_NAME.get(vendor_model)
     if model is None:
-        raise _refused("model", f"the inputs of `{vendor_model[:100]}` are not known")
+        raise _refused(order, "model", f"the inputs of `{vendor_model[:100]}` are not known")
     for name in order.extras:
-        raise _refused(name, "it has no counterpart in the format of the vendor")
+        raise _refused(order, name, "it has no counterpart in the format of the vendor")
     return {**_plain(order, model), **_format(order, model), **_size(order, model), **_images(order, model)}
 
 
 def _plain(order: ImageOrder, model: Model) -> dict[str, Any]:
-    """Fields that carry over as they are. (caller's field, value, the vendor's names for it)."""
-    table: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
-        ("prompt", order.prompt, ("prompt",)),
-        ("seed", order.seed, ("seed",)),
-        ("steps", order.steps, ("num_inference_steps", "steps")),
-        ("guidance", order.guidance, ("guidance",)),
-        ("image_prompt_strength", order.image_strength, ("image_prompt_strength",)),
-        ("output_quality", order.output_quality, ("output_quality",)),
-        ("safety_tolerance", order.safety_tolerance, ("safety_tolerance",)),
-        # What is switched off and does not exist is conveyed by silence; so is a count of one.
-        ("prompt_upsampling", order.prompt_upsampling, ("prompt_upsampling",)),
-        ("raw", order.raw, ("raw",)),
-        ("num_outputs", order.count if order.count > 1 else None, ("num_outputs",)),
-        ("megapixels", order.megapixels, ("megapixels",)),
-        ("finetune_id", order.finetune_id, ("finetune_id",)),
-        ("finetune_strength", order.finetune_strength, ("finetune_strength",)),
-    )
+    """Fields that carry over as they are."""
     fields: dict[str, Any] = {}
-    for name, value, targets in table:
+    for word, targets in _PLAIN.items():
+        value = getattr(order, word)
         target = next((target for target in targets if target in model.inputs), None)
-        if value is None or (value is False and target is None):
+        # What is switched off and does not exist is conveyed by silence; so is a count of one.
+        if value is None or (value is False and target is None) or (word == "count" and value == 1):
             continue
         if target is None:
-            raise _refused(name, f"`{model.id}` has no such field there")
+            raise _refused(order, word, f"`{model.id}` has no such field there")
         fields[target] = value
     _check_tolerance(order, model)
     return fields
@@ -64,7 +72,7 @@ def _check_tolerance(order: ImageOrder, model: Model) -> None:
     if rule is None or rule.minimum is None or order.safety_tolerance is None:
         return
     if order.safety_tolerance < rule.minimum:
-        raise _refused("safety_tolerance", f"the strictest value there is {rule.minimum:g}")
+        raise _refused(order, "safety_tolerance", f"the strictest value there is {rule.minimum:g}")
 
 
 def _format(order: ImageOrder, model: Model) -> dict[str, Any]:
@@ -74,7 +82,7 @@ def _format(order: ImageOrder, model: Model) -> dict[str, Any]:
         return {"output_format": "jpg"} if model.inputs["output_format"].default == "webp" else {}
     word = _FORMATS.get(order.output_format, order.output_format)
     if word not in choices:
-        raise _refused("output_format", f"`{model.id}` makes {', '.join(choices)} there")
+        raise _refused(order, "output_format", f"`{model.id}` makes {', '.join(choices)} there")
     return {"output_format": word}
 
 
@@ -84,23 +92,23 @@ def _size(order: ImageOrder, model: Model) -> dict[str, Any]:
     if order.aspect_ratio is None:
         return {}
     if order.aspect_ratio not in model.inputs["aspect_ratio"].choices or order.aspect_ratio == CUSTOM:
-        raise _refused("aspect_ratio", f"`{model.id}` knows no `{order.aspect_ratio[:20]}` there")
+        raise _refused(order, "aspect_ratio", f"`{model.id}` knows no `{order.aspect_ratio[:20]}` there")
     return {"aspect_ratio": order.aspect_ratio}
 
 
 def _exact_size(order: ImageOrder, model: Model) -> dict[str, Any]:
     if order.aspect_ratio is not None:
-        raise _refused("aspect_ratio", "it cannot be given beside `width` and `height`")
+        raise _refused(order, "aspect_ratio", f"it cannot be given beside `{callers_name(order, 'width')}`")
     if order.width is None or order.height is None:
         missing = "width" if order.width is None else "height"
-        raise _refused("height" if missing == "width" else "width", f"it needs `{missing}` beside it")
+        raise _refused(order, "height" if missing == "width" else "width", f"it needs `{missing}` beside it")
     if CUSTOM in model.inputs["aspect_ratio"].choices:
         return {"aspect_ratio": CUSTOM, "width": order.width, "height": order.height}
     for ratio, size in model.sizes.items():
         if size == (order.width, order.height):
             return {"aspect_ratio": ratio}
     sizes = ", ".join(f"{width}x{height}" for width, height in model.sizes.values())
-    raise _refused("width", f"`{model.id}` makes these sizes there: {sizes}")
+    raise _refused(order, "width", f"`{model.id}` makes these sizes there: {sizes}")
 
 
 def _images(order: ImageOrder, model: Model) -> dict[str, Any]:
@@ -108,7 +116,8 @@ def _images(order: ImageOrder, model: Model) -> dict[str, Any]:
     for image in order.images:
         name = next((name for name in _IMAGE_FIELDS[image.role] if name in model.inputs and name not in fields), None)
         if name is None:
-            raise _refused(image.pointer.strip("/").replace("/", "."), f"`{model.id}` takes no such image there")
+            field = image.pointer.strip("/").replace("/", ".")
+            raise NotConveyed(f"`{field}` cannot be conveyed: `{model.id}` takes no such image there", param=field)
         fields[name] = as_url(image)
     return fields
 
@@ -121,5 +130,6 @@ def as_url(image: ImageInput) -> str:
     return f"data:{media};base64,{image.source}"
 
 
-def _refused(name: str, why: str) -> NotConveyed:
+def _refused(order: ImageOrder, word: str, why: str) -> NotConveyed:
+    name = callers_name(order, word)
     return NotConveyed(f"`{name}` cannot be conveyed: {why}", param=name)
