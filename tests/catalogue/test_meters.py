@@ -39,7 +39,9 @@ def test_an_unknown_meter_is_refused_with_the_known_ones() -> None:
         nanos_per_million("parsec", "1")
 
 
-@pytest.mark.parametrize("price", ["-1", "x", "NaN", "0.0000000000000001", "Infinity", "10000"])
+@pytest.mark.parametrize(
+    "price", ["-1", "x", "NaN", "0.0000000000000001", "Infinity", "10000", "1e999999999", "1e-999999999"]
+)
 def test_a_price_that_is_no_amount_is_refused(price: str) -> None:
     with pytest.raises(ValueError):
         nanos_per_million("image", price)

@@ -191,7 +191,7 @@ def test_prices_for_batches_are_not_ours_and_not_named() -> None:
             "m",
             "`NaN` is no price",
         ),
-        ({"input_cost_per_token": 1e-16}, "m", "at most 9 decimals"),
+        ({"input_cost_per_token": 1e-16}, "m", "`1E-16` is no price; give US dollars from 0 to 9223.37"),
         ({"input_cost_per_token_priority": 1e-06}, "m", "`input_token` has a price under conditions only"),
         ({"mode": "chat", "input_cost_per_token": 1e-06}, "m", "no price for `output_token`"),
         ({"mode": "responses", "output_cost_per_token": 1e-06}, "m", "no price for `input_token`"),
@@ -212,6 +212,17 @@ def test_an_entry_that_gives_no_prices_says_why(entry: dict[str, Any], key: str,
     reading = read(entry, key)
     assert problem in reading.problem
     assert reading.prices == {}
+
+
+@pytest.mark.parametrize(
+    "number", ["1e999999999", "1e-999999999", "1e-2000000", "1e99999", "1" * 5_000 + ".0", "0." + "3" * 5_000]
+)
+@pytest.mark.parametrize("field", ["input_cost_per_token", "output_cost_per_image"])
+def test_an_absurd_number_is_told_in_a_line(field: str, number: str) -> None:
+    text = f'{{"m": {{"litellm_provider": "acme", "{field}": {number}}}}}'
+    reading = read_entry("m", read_map(text.encode())["m"])
+    assert "is no price" in reading.problem
+    assert len(reading.problem) < 200
 
 
 @pytest.mark.parametrize("value", [True, [], {"a": 1}, "much"])

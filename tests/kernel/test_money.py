@@ -14,7 +14,15 @@ METERS = st.dictionaries(st.sampled_from(["call", "image", "output_megapixel", "
 
 @pytest.mark.parametrize(
     ("text", "nanos"),
-    [("0", 0), ("0.04", 40_000_000), ("1000", 10**12), ("0.000000001", 1), ("1e-9", 1), (" 2.50 ", 2_500_000_000)],
+    [
+        ("0", 0),
+        ("0e999999999", 0),
+        ("0.04", 40_000_000),
+        ("1000", 10**12),
+        ("0.000000001", 1),
+        ("1e-9", 1),
+        (" 2.50 ", 2_500_000_000),
+    ],
 )
 def test_dollars_are_read_exactly(text: str, nanos: int):
     assert nanos_from_dollars(text) == nanos
@@ -35,6 +43,10 @@ def test_dollars_are_read_exactly(text: str, nanos: int):
         (10**40, "between 0"),
         ("0.0000000001", "nine decimals"),
         ("0.04" + "0" * 40 + "1", "nine decimals"),
+        ("1e-999999999", "nine decimals"),
+        ("0." + "0" * 5_000, r"`0\.0{38}…` has more than nine decimals"),
+        ("1" * 5_000, r"`1{40}…` is not an amount in US dollars between 0"),
+        ("four" * 5_000, r"`(four){10}…` is not an amount"),
     ],
 )
 def test_what_is_no_amount_is_refused(amount: str | int, message: str):

@@ -1,11 +1,11 @@
 """The meters that prices are rows of: how each is counted, and what an order may use at most. Pure."""
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from halley.catalogue.conditions import parse_key
-from halley.catalogue.units import EACH, METERS, charged_as
-from halley.kernel.money import MILLION, NANOS_MAX, NANOS_PER_DOLLAR, Nanos, dollars, nanos_from_dollars
+from halley.catalogue.units import METERS, charged_as
+from halley.kernel.money import MILLION, NANOS_MAX, NANOS_PER_DOLLAR, Nanos, as_written, dollars, nanos_from_dollars
 from halley.kernel.order import ImageOrder
 
 IN_PIXELS = frozenset({"further_output_megapixel", "input_megapixel"})
@@ -15,12 +15,12 @@ OUTPUT_PIXELS_UNKNOWN = 4 * MILLION
 """Held for an output whose size the order leaves to the vendor."""
 
 
-def read_prices(prices: Mapping[str, str | Decimal]) -> dict[str, int]:
-    """Make a set of prices of what is written: dollars per unit of each meter, by price key. Raises `ValueError`.
+def read_prices(prices: Mapping[str, str | Decimal], *, each: bool = False) -> dict[str, int]:
+    """Make a set of prices of what is written: see `nanos_per_million`. Raises `ValueError`.
 
     It does also for a meter with a price under conditions only: wherever they do not hold it would cost nothing.
     """
-    found: dict[str, int] = {key: nanos_per_million(key, price) for key, price in prices.items()}
+    found: dict[str, int] = {key: nanos_per_million(key, price, each=each) for key, price in prices.items()}
     for key in found:
         meter = key.partition("@")[0]
         if charged_as(meter, found) is None:
@@ -32,18 +32,21 @@ def read_prices(prices: Mapping[str, str | Decimal]) -> dict[str, int]:
     return found
 
 
-def nanos_per_million(key: str, price: str | Decimal) -> Nanos:
+def nanos_per_million(key: str, price: str | Decimal, *, each: bool = False) -> Nanos:
     """Turn a price in dollars per unit of the meter into nano-dollars per million base units. Raises `ValueError`.
 
-    The key may carry conditions; what is priced singly may have fifteen decimals, e.g. a second of sound.
+    The key may carry conditions. What is priced singly may have fifteen decimals, e.g. a second of sound; with `each`
+    all is, also a token.
     """
-    base = METERS[parse_key(key).meter]
+    times = MILLION if each else MILLION // METERS[parse_key(key).meter]
     try:
-        return nanos_from_dollars(Decimal(price).scaleb(6) if base == EACH else price)
-    except (InvalidOperation, ValueError) as error:
-        decimals = 15 if base == EACH else 9
-        most = dollars(NANOS_MAX // (MILLION // base))
-        message = f"`{key}`: `{price}` is no price; give US dollars from 0 to {most} with at most {decimals} decimals"
+        return nanos_from_dollars(price, times=times)
+    except ValueError as error:
+        decimals = 9 if times == 1 else 15
+        message = (
+            f"`{key}`: `{as_written(price)}` is no price; give US dollars from 0 to {dollars(NANOS_MAX // times)}"
+            f" with at most {decimals} decimals"
+        )
         raise ValueError(message) from error
 
 

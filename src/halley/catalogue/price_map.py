@@ -213,9 +213,8 @@ def _exact(found: Mapping[str, Decimal]) -> tuple[dict[str, int], str]:
         return {}, "it has no price of a kind that is counted here"
     if not any(found.values()):
         return {}, "all its prices are 0, which may mean unknown; if it is free, say so under [[prices]]"
-    each = {key for key in found if METERS[key.partition("@")[0]] == EACH}
     try:
-        return read_prices({key: amount if key in each else amount.scaleb(6) for key, amount in found.items()}), ""
+        return read_prices(found, each=True), ""
     except ValueError as error:
         return {}, str(error)
 

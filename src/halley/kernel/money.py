@@ -12,27 +12,37 @@ ZERO = Nanos(0)
 NANOS_PER_DOLLAR = 1_000_000_000
 NANOS_MAX = 2**63 - 1
 MILLION = 1_000_000
-_DOLLARS_MAX = Decimal(NANOS_MAX).scaleb(-9)
+_EXPONENT_MIN = -100
+"""A number of a few characters may stand for one of a billion digits, which no memory holds."""
+_SHOWN_CHARACTERS_MAX = 40
 
 
-def nanos_from_dollars(dollars: str | Decimal | int) -> Nanos:
-    """Read an amount in US dollars, exactly.
+def nanos_from_dollars(dollars: str | Decimal | int, *, times: int = 1) -> Nanos:
+    """Read an amount in US dollars and give so many times of it, exactly.
 
     Raises `ValueError` for what is not a finite number, is negative, has more than nine decimals, or does not fit.
     """
     try:
         amount = Decimal(dollars)
     except InvalidOperation as error:
-        message = f"`{dollars}` is not an amount in US dollars"
+        message = f"`{as_written(dollars)}` is not an amount in US dollars"
         raise ValueError(message) from error
-    if not amount.is_finite() or not 0 <= amount <= _DOLLARS_MAX:
-        message = f"`{dollars}` is not an amount in US dollars between 0 and {_DOLLARS_MAX:,}"
+    most = Decimal(NANOS_MAX // times).scaleb(-9)
+    if not amount.is_finite() or not 0 <= amount <= most:
+        message = f"`{as_written(dollars)}` is not an amount in US dollars between 0 and {most:,}"
         raise ValueError(message)
-    nanos = Fraction(amount) * NANOS_PER_DOLLAR
-    if nanos.denominator != 1:
-        message = f"`{dollars}` has more than nine decimals; the smallest amount is one nano-dollar"
+    too_fine = int(amount.as_tuple().exponent) < _EXPONENT_MIN
+    nanos = Fraction(0 if too_fine else amount) * NANOS_PER_DOLLAR * times
+    if too_fine or nanos.denominator != 1:
+        message = f"`{as_written(dollars)}` has more than nine decimals; the smallest amount is one nano-dollar"
         raise ValueError(message)
     return Nanos(nanos.numerator)
+
+
+def as_written(amount: str | Decimal | int) -> str:
+    """Give an amount as a message may show it: a long one is cut."""
+    text = str(amount)
+    return text if len(text) <= _SHOWN_CHARACTERS_MAX else text[:_SHOWN_CHARACTERS_MAX] + "…"
 
 
 def dollars(amount: int) -> str:
