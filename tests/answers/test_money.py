@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.answers.house import (
     MODEL,
     PER_INPUT,
     PER_OUTPUT,
+    PRICE,
     House,
     chat_body,
     chunk,
@@ -22,7 +24,7 @@ from tests.answers.house import (
     soon,
     three,
 )
-from tests.answers.vendor import Exchange, answer, events, stream
+from tests.answers.vendor import Exchange, answer, events, named_events, stream
 
 from halley.catalogue.prices import sync_prices
 from halley.kernel.money import Nanos, dollars
@@ -118,6 +120,142 @@ async def test_without_usage_of_the_vendors_tokens_are_counted(house: House, usa
     assert 8 <= row.meters["output_token"] <= 11
     assert 2 <= row.meters["input_token"] <= 12
     assert row.price_nanos == row.meters["input_token"] * PER_INPUT + row.meters["output_token"] * PER_OUTPUT
+
+
+FOX = "The quick brown fox jumps over the lazy dog"
+UNTOLD: tuple[Any, ...] = (None, -1, 0, 0.5, "9")
+BOTH: list[dict[str, Any]] = [{"total_tokens": 505}, {"prompt_tokens": 0.5, "completion_tokens": "9"}]
+
+
+def one_sided(sent: str, written: str) -> list[dict[str, Any]]:
+    """Usages of which one side is told, 500, and the other is not."""
+    sides = [{sent: 500}, {written: 500}]
+    return [*sides, *[{**side, name: n} for side, name in zip(sides, (written, sent), strict=True) for n in UNTOLD]]
+
+
+def meets(meters: Mapping[str, int], told: Iterable[str]) -> bool:
+    """Whether a call was counted as told, and what was not told by us: a greeting, and the fox."""
+    sent, written = meters["input_token"], meters["output_token"]
+    is_input = any(name.startswith(("prompt", "input")) for name in told)
+    is_output = any(name.startswith(("completion", "output", "candidates")) for name in told)
+    return (sent == 500 if is_input else 2 <= sent <= 12) and (written == 500 if is_output else 8 <= written <= 11)
+
+
+def told_of(usage: Mapping[str, Any]) -> list[str]:
+    return [name for name, count in usage.items() if count == 500]
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])
+async def test_a_side_that_the_vendor_does_not_count_is_counted_and_the_other_stands(
+    house: House, *, streams: bool
+) -> None:
+    for count, usage in enumerate([*one_sided("prompt_tokens", "completion_tokens"), *BOTH], 1):
+        frames = events(chunk(FOX), chunk(finish="stop", usage=usage))
+        house.vendor.will(stream(*frames) if streams else answer(completion(FOX, usage=usage)))
+        assert (await house.chat(stream=streams)).status == 200
+        row = await house.usage(count)
+        assert meets(row.meters, told_of(usage)), (usage, row.meters)
+        assert row.price_nanos == row.meters["input_token"] * PER_INPUT + row.meters["output_token"] * PER_OUTPUT
+
+
+async def test_a_side_that_the_total_tells_is_told(house: House) -> None:
+    told = ({"prompt_tokens": 500, "total_tokens": 700}, {"completion_tokens": 200, "total_tokens": 700})
+    for count, usage in enumerate(told, 1):
+        house.vendor.will(answer(completion(usage=usage)))
+        await house.chat()
+        row = await house.usage(count)
+        assert (row.meters["input_token"], row.meters["output_token"]) == (500, 200)
+
+
+@pytest.mark.parametrize("choices", [completion("")["choices"], []], ids=["no words", "no choices"])
+async def test_an_answer_without_words_of_which_no_output_is_told_has_none(house: House, choices: list[Any]) -> None:
+    usage = {"prompt_tokens": 500, "completion_tokens": 0}
+    house.vendor.will(answer(completion(usage=usage, choices=choices)))
+    assert (await house.chat()).status == 200
+    row = await house.usage()
+    assert (row.meters["input_token"], row.meters["output_token"]) == (500, 0)
+
+
+@pytest.mark.parametrize("usage", [None, {"prompt_tokens": 500}], ids=str)
+@pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])
+async def test_the_text_of_a_completion_is_counted(folder: Path, usage: Any, *, streams: bool) -> None:
+    model = "gpt-3.5-turbo-instruct"
+    async with opened(folder, **priced(model, **PRICE)) as house:
+        choice = {"index": 0, "text": FOX, "finish_reason": "stop", "logprobs": {"tokens": ["The"] * 99}}
+        body = {"object": "text_completion", "choices": [choice], "usage": usage}
+        house.vendor.will(stream(*events(body)) if streams else answer(body))
+        asked = {"model": model, "prompt": "Hello there", "stream": streams}
+        assert (await house.post("/v1/completions", asked)).status == 200
+        assert meets((await house.usage()).meters, usage or ())
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions"])
+async def test_a_side_that_anthropic_does_not_count_is_counted(folder: Path, path: str, *, streams: bool) -> None:
+    message: dict[str, Any] = {"id": "m", "type": "message", "role": "assistant", "model": CLAUDE}
+    said = {"content": [{"type": "text", "text": FOX}], "stop_reason": "end_turn"}
+    async with opened(folder, three) as house:
+        for count, usage in enumerate([*one_sided("input_tokens", "output_tokens"), {}], 1):
+            at_first, at_last = [
+                {name: n for name, n in usage.items() if name == side} for side in ("input_tokens", "output_tokens")
+            ]
+            frames = named_events(
+                [
+                    {"type": "message_start", "message": {**message, "content": [], "usage": at_first}},
+                    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+                    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": FOX}},
+                    {"type": "content_block_stop", "index": 0},
+                    {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": at_last},
+                    {"type": "message_stop"},
+                ]
+            )
+            house.vendor.will(stream(*frames) if streams else answer({**message, **said, "usage": usage}))
+            asked = {"model": CLAUDE, "max_tokens": 600, "messages": HELLO, "stream": streams}
+            assert (await house.post(path, asked)).status == 200
+            row = await house.usage(count)
+            assert row.outcome == "succeeded"
+            assert meets(row.meters, told_of(usage)), (usage, row.meters)
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("path", ["/v1beta/models/%s:%s", "/v1/chat/completions"])
+async def test_a_side_that_gemini_does_not_count_is_counted(folder: Path, path: str, *, streams: bool) -> None:
+    content = {"role": "model", "parts": [{"text": FOX}]}
+    asked: dict[str, Any] = {"model": GEMINI, "messages": HELLO, "stream": streams}
+    if "%" in path:
+        path %= (GEMINI, "streamGenerateContent?alt=sse" if streams else "generateContent")
+        asked = {"contents": [{"parts": [{"text": "Hello there"}]}]}
+    odd: list[dict[str, Any]] = [{}, {"totalTokenCount": 505}]
+    async with opened(folder, three) as house:
+        for count, usage in enumerate([*one_sided("promptTokenCount", "candidatesTokenCount"), *odd], 1):
+            body = {
+                "candidates": [{"index": 0, "content": content, "finishReason": "STOP"}],
+                "usageMetadata": usage,
+            }
+            house.vendor.will(stream(*events(body, done=False)) if streams else answer(body))
+            assert (await house.post(path, asked)).status == 200
+            row = await house.usage(count)
+            assert row.outcome == "succeeded"
+            assert meets(row.meters, told_of(usage)), (usage, row.meters)
+
+
+@pytest.mark.parametrize("usage", [{"total_tokens": 500}, {"prompt_tokens": "9", "total_tokens": 500}], ids=str)
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/rerank", "/v1beta/models/%s:embedContent"])
+async def test_a_total_alone_is_the_input_of_what_writes_nothing(
+    folder: Path, path: str, usage: dict[str, Any]
+) -> None:
+    model = "qwen3-reranker-8b" if "rerank" in path else "qwen3-embedding-8b"
+    async with opened(folder, one(vendor="siliconflow"), **priced(model, input_token="1")) as house:
+        vectors = [{"index": 0, "embedding": [0.5]}]
+        house.vendor.will(answer({"data": vectors, "results": [{"index": 0, "relevance_score": 1}], "usage": usage}))
+        asked: dict[str, Any] = {"model": model, "input": "a"}
+        if "%" in path:
+            path, asked = path % model, {"content": {"parts": [{"text": "a"}]}}
+        elif "rerank" in path:
+            asked = {"model": model, "query": "a", "documents": ["b"]}
+        reply = await house.post(path, asked)
+        assert reply.status == 200, reply.body
+        assert (await house.usage()).meters["input_token"] == 500
 
 
 async def test_tool_calls_and_thoughts_are_counted_too(house: House) -> None:

@@ -197,6 +197,9 @@ REPLIES: dict[str, Script] = {
     "nonsense usage": answer(completion(usage={"prompt_tokens": "many"})),
     "more than was held": answer(completion(usage=ABOVE)),
     "nothing used": answer(completion(usage={"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0})),
+    "no output told": answer(completion("word " * 40, usage={"prompt_tokens": 9})),
+    "no input told": answer(completion(usage={"completion_tokens": 9})),
+    "a total alone": answer(completion("word " * 40, usage={"total_tokens": 50})),
     "large": answer(completion("x" * 300_000)),
     "in chunks": in_chunks,
     "zipped": zipped(completion()),
@@ -336,7 +339,7 @@ async def test_a_mistake_of_ours_while_a_vendor_is_asked_costs_nobody_and_holds_
 async def test_requests_of_one_head_are_answered_for_what_each_asks(folder: Path) -> None:
     async def echo(exchange: Exchange) -> None:
         asked = exchange.received.json
-        usage = {"prompt_tokens": len(asked["messages"][0]["content"]), "completion_tokens": 1, "total_tokens": 0}
+        usage = {"prompt_tokens": 1 + len(asked["messages"][0]["content"]), "completion_tokens": 1, "total_tokens": 0}
         value = completion(asked["messages"][0]["content"], usage, model=asked["model"])
         await exchange.whole(200, "application/json", {}, json.dumps(value).encode())
 
@@ -351,7 +354,7 @@ async def test_requests_of_one_head_are_answered_for_what_each_asks(folder: Path
                 assert (status, body["model"]) == (200, model)
                 assert body["choices"][0]["message"]["content"] == text
                 usage = await house.usage(count)
-                assert (usage.model, usage.meters.get("input_token", 0)) == (model, len(text))
+                assert (usage.model, usage.meters["input_token"]) == (model, 1 + len(text))
         assert client.straight == len(texts) - 1
 
 

@@ -187,7 +187,10 @@ class StopReason(StrEnum):
 
 
 class ChatUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """Tokens of a call. `input` and `output` are totals: the details below are parts of them."""
+    """Tokens of a call. `input` and `output` are totals: the details below are parts of them.
+
+    A total of 0 is none that anybody counted: where there is something on that side, it is counted by us.
+    """
 
     input: int
     output: int

@@ -10,6 +10,7 @@ import msgspec
 from halley.kernel.embedding import EmbedOrder, EmbedReply
 from halley.kernel.loose import as_list, as_object, as_text
 from halley.wire.extras import not_conveyed
+from halley.wire.openai.usage import Counts, counts_of
 from halley.wire.shape import Cursor, missing, wrong
 
 INPUTS_MAX = 2_048
@@ -89,11 +90,6 @@ class _Item(msgspec.Struct):
     index: int | None = None
 
 
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    total_tokens: int | None = None
-
-
 def read_reply(body: Json) -> EmbedReply:
     """Read vectors in either encoding, in the order of their `index`. Raises `ValueError`."""
     items = msgspec.convert(body.get("data"), list[_Item])
@@ -103,8 +99,8 @@ def read_reply(body: Json) -> EmbedReply:
     if sorted(places) != list(range(len(items))):
         raise ValueError("the reply's embeddings are not numbered from 0 on")
     ordered = [item for _, item in sorted(zip(places, items, strict=True), key=lambda pair: pair[0])]
-    usage = msgspec.convert(as_object(body.get("usage")), _Usage)
-    tokens = usage.prompt_tokens if usage.prompt_tokens is not None else usage.total_tokens
+    told = counts_of(as_object(body.get("usage"))) or Counts()
+    tokens = told.usage.input if told.usage else told.total
     vectors = tuple(_vector(item.embedding) for item in ordered)
     return EmbedReply(vectors=vectors, usage_input=tokens, model=as_text(body.get("model")))
 

@@ -1,8 +1,27 @@
-"""Usage that a stream tells bit by bit, put together. Pure."""
+"""Usage as vendors tell it: in part, or bit by bit in a stream. Pure."""
+
+from typing import Any, TypeVar
 
 import msgspec
 
 from halley.kernel.chat import ChatUsage
+from halley.kernel.loose import as_object
+
+Shape = TypeVar("Shape")
+
+
+def counts_of(value: Any, shape: type[Shape]) -> Shape:
+    """Read an object of counts that is not just like its shape: what is no count was not told, and the others stand."""
+    told = as_object(value).items()
+    return msgspec.convert({name: count for name, count in told if _is_of(shape, name, count)}, shape)
+
+
+def _is_of(shape: type[Any], name: str, count: Any) -> bool:
+    try:
+        msgspec.convert({name: count}, shape)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def larger(earlier: ChatUsage | None, later: ChatUsage) -> ChatUsage:

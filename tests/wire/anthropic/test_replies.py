@@ -89,7 +89,6 @@ def test_a_stop_word_is_read(word: str, stop: StopReason):
         body(stop_reason="brand_new"),
         {"id": "msg_1"},
         body({"type": "web_search_tool_result"}),
-        body(usage={"input_tokens": "many"}),
     ],
 )
 def test_what_cannot_be_read_passes_for_no_answer(bad: dict[str, Any]):
@@ -143,13 +142,31 @@ def test_arguments_that_are_no_object_are_no_answer():
         (b'{"usage"', None),
         (b'{"usage":null}', None),
         (b'{"usage":{"input_tokens":0,"output_tokens":0}}', None),
-        (b'{"usage":{"input_tokens":-1,"output_tokens":1}}', None),
+        (b'{"usage":{"input_tokens":-1,"output_tokens":1}}', ChatUsage(input=0, output=1)),
+        (b'{"usage":{"input_tokens":1,"output_tokens":"9"},"message":"x"}', ChatUsage(input=1, output=0)),
+        (b'{"message":{"usage":{"input_tokens":1.5,"output_tokens":9}}}', ChatUsage(input=0, output=9)),
+        (b'{"usage":"nonsense"}', None),
+        (b'{"usage":{"input_tokens":"1"},"x":' + b"[" * 99 + b"]" * 99 + b"}", None),
         (
             b'{"usage":{"input_tokens":1,"output_tokens":2,"cache_creation":{"ephemeral_1h_input_tokens":3}}}',
             ChatUsage(input=4, output=2, cache_write=3, cache_write_1h=3),
         ),
     ],
-    ids=["reply", "start", "delta", "ping", "cut", "null", "zeros", "less than none", "writes by age alone"],
+    ids=[
+        "reply",
+        "start",
+        "delta",
+        "ping",
+        "cut",
+        "null",
+        "zeros",
+        "less than none",
+        "text",
+        "fraction",
+        "nonsense",
+        "too deep",
+        "writes by age alone",
+    ],
 )
 def test_usage_is_read_alone(data: bytes, usage: ChatUsage | None):
     assert MESSAGES.read_usage(data) == usage

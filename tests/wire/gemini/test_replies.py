@@ -105,9 +105,8 @@ def test_a_stop_word_is_read(word: str, stop: StopReason):
         body(candidate({"text": "a"}, finishReason=None)),
         body(candidate({"executableCode": {}})),
         body(),
-        body(candidate(), usageMetadata={"promptTokenCount": "many"}),
     ],
-    ids=["failed", "no end", "part", "empty", "usage"],
+    ids=["failed", "no end", "part", "empty"],
 )
 def test_what_cannot_be_read_passes_for_no_answer(bad: dict[str, Any]):
     with pytest.raises(ValueError):
@@ -179,8 +178,12 @@ def test_arguments_that_are_no_object_are_no_answer():
         (b'{"usageMetadata"', None),
         (b'{"usageMetadata":null}', None),
         (b'{"usageMetadata":{"promptTokenCount":4}}', ChatUsage(input=4, output=0)),
+        (b'{"usageMetadata":{"promptTokenCount":4,"candidatesTokenCount":"9"}}', ChatUsage(input=4, output=0)),
+        (b'{"usageMetadata":{"promptTokenCount":-4,"candidatesTokenCount":9}}', ChatUsage(input=0, output=9)),
+        (b'{"usageMetadata":"nonsense"}', ChatUsage(input=0, output=0)),
+        (b'{"usageMetadata":{"promptTokenCount":"4"},"x":' + b"[" * 99 + b"]" * 99 + b"}", None),
     ],
-    ids=["reply", "none", "cut", "null", "prompt"],
+    ids=["reply", "none", "cut", "null", "prompt", "text", "less than none", "nonsense", "too deep"],
 )
 def test_usage_is_read_alone(data: bytes, usage: ChatUsage | None):
     assert CONTENT.read_usage(data) == usage

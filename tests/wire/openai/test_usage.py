@@ -13,7 +13,21 @@ from halley.wire.openai.usage import COUNT_MAX, Counts, counts_of, read_counts, 
     ("usage", "expected"),
     [
         pytest.param({"prompt_tokens": 5, "total_tokens": 5}, ChatUsage(input=5, output=0), id="embeddings"),
-        pytest.param({"total_tokens": 7}, ChatUsage(input=7, output=0), id="a total alone"),
+        pytest.param({"prompt_tokens": 5, "completion_tokens": None}, ChatUsage(input=5, output=0), id="no output"),
+        pytest.param({"completion_tokens": 5, "prompt_tokens": "9"}, ChatUsage(input=0, output=5), id="no input"),
+        pytest.param({"prompt_tokens": 5.0, "completion_tokens": 1.5}, ChatUsage(input=5, output=0), id="fractions"),
+        pytest.param(
+            {"prompt_tokens": 5, "total_tokens": 8}, ChatUsage(input=5, output=3), id="the total beside an input"
+        ),
+        pytest.param(
+            {"completion_tokens": 5, "total_tokens": 8}, ChatUsage(input=3, output=5), id="the total beside an output"
+        ),
+        pytest.param(
+            {"completion_tokens": 5, "total_tokens": 8, "cached_tokens": 2},
+            ChatUsage(input=3, output=5, cached=2),
+            id="the total beside an output and a cache",
+        ),
+        pytest.param({"total_tokens": 7}, None, id="a total alone"),
         pytest.param(
             {
                 "prompt_tokens": 100,
@@ -139,6 +153,8 @@ def test_usage_is_read_by_its_shape(usage: dict[str, Any], expected: ChatUsage |
             Counts(usage=ChatUsage(input=5, output=0)),
             id="tokens of a reranker",
         ),
+        pytest.param({"usage": {"total_tokens": 7}}, Counts(total=7), id="a total alone"),
+        pytest.param({"meta": {"tokens": {"total_tokens": 7}}}, Counts(total=7), id="a total alone of a reranker"),
         pytest.param({"usage": {"type": "duration", "seconds": -1}}, None, id="no length"),
     ],
 )

@@ -21,7 +21,7 @@ from halley.pipeline.answers.reserve import ORDER_PREFIX, Held, hold, hold_what_
 from halley.pipeline.answers.send import Answered, NoAnswer, Tries, ordered, send
 from halley.pipeline.answers.settle import End, settle, settle_later
 from halley.pipeline.answers.stored import as_asked, keep, keeping
-from halley.pipeline.answers.used import TOLD, told, used, used_so_far
+from halley.pipeline.answers.used import told, used, used_so_far
 from halley.pipeline.persist import to_its_end
 from halley.pipeline.vendor import note_health
 from halley.usage.model import Outcome
@@ -69,11 +69,14 @@ class Streaming:
 
     def _end_at_once(self) -> bool:
         """Book a whole stream that told its usage last; False, with nothing booked, where there is more to wait for."""
-        flow, usage = self._flow, self._flow.pipe.usage
-        if not flow.complete or usage is None or not flow.pipe.usage_is_last or self._ask.kind not in TOLD:
+        flow = self._flow
+        if not flow.complete or not flow.pipe.usage_is_last:
             return False
         try:
-            end = self._ended(Outcome.SUCCEEDED, told(self._ask, usage, NO_OUTLINE))
+            quantities = told(self._ask, flow.pipe.usage, NO_OUTLINE)
+            if quantities is None:
+                return False
+            end = self._ended(Outcome.SUCCEEDED, quantities)
             if settle_later(self._world, self._ask, self._held, end) is None:
                 return False
         except BaseException:
@@ -247,12 +250,13 @@ async def _finish(world: World, ask: Ask, held: Held, answered: Answered, keep_i
 
 def finish_at_once(world: World, ask: Ask, held: Held, answered: Answered, whole: Whole) -> Finished | None:
     """Do the same where nothing has to be waited for; None, with nothing booked, where something has."""
-    usage = whole.usage
-    if usage is None or ask.kind not in TOLD or ask.operation is Operation.RESPONSES:
+    if ask.operation is Operation.RESPONSES:
         return None
     try:
-        end = _whole_end(answered, whole, told(ask, usage, whole.outline))
-        paid = settle_later(world, ask, held, end)
+        quantities = told(ask, whole.usage, whole.outline)
+        if quantities is None:
+            return None
+        paid = settle_later(world, ask, held, _whole_end(answered, whole, quantities))
     except BaseException:
         # Our own mistake: the sweep finds that nobody works on it, and lists it as lost.
         world.answering.discard(held.order_id)

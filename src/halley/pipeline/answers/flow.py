@@ -18,7 +18,16 @@ from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.attempt import Attempt
 from halley.pipeline.answers.contents import contents
 from halley.pipeline.answers.meter import choices
-from halley.pipeline.answers.pipe import Binary, Drawn, Pipe, Spoken, Translated, Unchanged, writer_of
+from halley.pipeline.answers.pipe import (
+    Binary,
+    Drawn,
+    Pipe,
+    Spoken,
+    Translated,
+    Unchanged,
+    texts_of_completion,
+    writer_of,
+)
 from halley.pipeline.answers.translate import read_reply, texts, translate_embeddings, write_reply
 from halley.upstream.client import UpstreamStream
 from halley.upstream.errors import NotSent, ReplyTooLarge, UpstreamError
@@ -37,6 +46,12 @@ _JSON = "application/json"
 _EVENTS = "text/event-stream"
 _UNFRAMED = frozenset((Kind.SPEECH, Kind.TRANSCRIPTION))
 """Kinds whose answers may be neither JSON nor events. All others are read as such, however they are labelled."""
+_UNWRITTEN = frozenset((Kind.EMBEDDING, Kind.RERANK))
+"""Kinds that only take tokens in: a total is that of their input."""
+_WRITTEN = frozenset((*CHAT_FORMATS, Operation.COMPLETION))
+"""Operations whose answers are texts that are billed."""
+_GENERATED = ("choices", "output", "content", "candidates")
+"""Where the formats of chat have what was generated."""
 _TEXTS = frozenset(("text", "srt", "vtt"))
 """Formats of a transcript that are no JSON."""
 _VECTORS: Mapping[Operation, str] = {
@@ -59,7 +74,7 @@ class Whole(msgspec.Struct, frozen=True, kw_only=True):
     content_type: str
     usage: ChatUsage | None
     texts: tuple[str, ...] = ()
-    """What was generated, where it is known and the vendor told no usage."""
+    """What was generated, where it is known and the vendor did not count it."""
     raw: bytes = b""
     """The vendor's own reply, where meters are read from more of it."""
     outline: Outline = NO_OUTLINE
@@ -224,7 +239,7 @@ def _whole(ask: Ask, attempt: Attempt, data: bytes, content_type: str, facts: An
         return Whole(body=body, content_type=_JSON, usage=usage, raw=data, outline=outline)
     reply = read_reply(attempt, data)
     body = write_reply(ask, reply, facts)
-    generated = () if reply.usage is not None else tuple(texts(reply))
+    generated = () if reply.usage is not None and reply.usage.output else tuple(texts(reply))
     return Whole(body=body, content_type=_JSON, usage=reply.usage, texts=generated, raw=data, outline=outline)
 
 
@@ -240,13 +255,14 @@ def same_format(ask: Ask, attempt: Attempt, data: bytes) -> Whole:
         readable = without(data)
         outline = read_outline(readable)
     read_usage = USAGE_READERS.get(ask.operation)
-    usage = read_usage(readable) if read_usage else _told(outline)
-    generated: tuple[str, ...] = ()
+    usage = read_usage(readable) if read_usage else _told(ask, outline)
     if usage is None:
         _see_an_answer(ask, outline)
-        generated = _texts(attempt, readable) if ask.kind is Kind.CHAT else ()
     elif outline.error != NO_OUTLINE.error:
         _see_more_than_an_error(outline, readable)
+    generated: tuple[str, ...] = ()
+    if (usage is None or not usage.output) and attempt.operation in _WRITTEN:
+        generated = _texts(attempt, readable, is_counted=usage is not None)
     return Whole(body=data, content_type=_JSON, usage=usage, texts=generated, raw=data, outline=outline)
 
 
@@ -277,17 +293,29 @@ def _wants_text(ask: Ask) -> bool:
     return ask.kind is Kind.TRANSCRIPTION and ask.said["response_format"] in _TEXTS
 
 
-def _told(outline: Outline) -> ChatUsage | None:
+def _told(ask: Ask, outline: Outline) -> ChatUsage | None:
     counts = counts_in(outline)
-    return None if counts is None else counts.usage
+    if counts is None:
+        return None
+    if counts.total and ask.kind in _UNWRITTEN:
+        return ChatUsage(input=counts.total, output=0)
+    return counts.usage
 
 
-def _texts(attempt: Attempt, data: bytes) -> tuple[str, ...]:
-    """Give what was generated. Of a reply with a part that we have no word for all is counted but its files."""
+def _texts(attempt: Attempt, data: bytes, *, is_counted: bool) -> tuple[str, ...]:
+    """Give what was generated. Of a reply with a part that we have no word for all is counted but its files.
+
+    Raises `ValueError` for what is no answer; of what its vendor counted a side of we take the vendor's word for that.
+    """
+    if attempt.operation is Operation.COMPLETION:
+        return tuple(texts_of_completion(data))
     try:
         return tuple(texts(read_reply(attempt, data)))
-    except UnknownPart:
-        return tuple(contents(as_object(codec.decode_reply(data)).get("choices")).texts)
+    except ValueError as error:
+        if not is_counted and not isinstance(error, UnknownPart):
+            raise
+        reply = as_object(codec.decode_reply(data))
+        return tuple(contents([reply.get(name) for name in _GENERATED]).texts)
 
 
 def _fault_of(error: BaseException) -> Fault:

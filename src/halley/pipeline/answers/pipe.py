@@ -154,7 +154,9 @@ class Unchanged:
 
     def _texts_kept(self) -> Iterator[str]:
         if self._format is None:
-            yield from _texts_of_completion(self._frames)
+            for frame in self._frames:
+                with suppress(ValueError):  # what is broken has no text
+                    yield from texts_of_completion(frame.data)
             return
         reader = self._format.read_stream()
         for frame in self._frames:
@@ -387,6 +389,12 @@ def text_of(delta: Delta) -> str:
             return ""
 
 
+def texts_of_completion(data: bytes) -> Iterator[str]:
+    """Give the text of a completion, whole or in pieces. Raises `ValueError`."""
+    for choice in as_list(as_object(codec.decode_reply(data)).get("choices")):
+        yield as_text(as_object(choice).get("text"))
+
+
 class _Array:
     """Writes items of one JSON array, one after another."""
 
@@ -434,10 +442,3 @@ def _only_counts(frame: Frame) -> bool:
         return False
     chunk = as_object(codec.decode(frame.data))
     return chunk.get("choices") == [] and isinstance(chunk.get("usage"), dict)
-
-
-def _texts_of_completion(frames: Iterable[Frame]) -> Iterator[str]:
-    for frame in frames:
-        with suppress(ValueError):  # what is broken has no text
-            for choice in as_list(as_object(codec.decode(frame.data)).get("choices")):
-                yield as_text(as_object(choice).get("text"))

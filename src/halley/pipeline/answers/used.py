@@ -29,25 +29,34 @@ _SOUND = re.compile(rb'"audio"\s*:\s*"([A-Za-z0-9+/=]*)"')
 """A piece of speech in an event of a stream."""
 LAG_MAX = 2
 """A vendor's own count of a part is believed unless more than twice as much has come: some tell it at the end alone."""
-TOLD = frozenset((Kind.CHAT, Kind.COMPLETION, Kind.EMBEDDING, Kind.MODERATION, Kind.RERANK))
+WRITTEN = frozenset((Kind.CHAT, Kind.COMPLETION))
+"""Kinds whose answers are texts that are billed."""
+TOLD = WRITTEN | {Kind.EMBEDDING, Kind.MODERATION, Kind.RERANK}
 """Kinds whose replies tell all that is billed. The others may have to be measured, which is done in a thread."""
 
 
 async def used(
     ask: Ask, usage: ChatUsage | None, generated: Iterable[str], raw: bytes = b"", outline: Outline = NO_OUTLINE
 ) -> dict[str, int]:
-    """Count what a call used: by the vendor's word where there is one, else from what went both ways.
+    """Count what a call used, either side by the vendor's word where there is one, else from what went that way.
 
     `raw` is the vendor's reply and `outline` what was read of it, where it is JSON.
     """
-    if usage is not None and ask.kind in TOLD:
-        return told(ask, usage, outline)
-    counted = meter.of_usage(usage) if usage else await asyncio.to_thread(_counted, ask, "".join(generated), raw)
+    quantities = told(ask, usage, outline)
+    if quantities is not None:
+        return quantities
+    if usage is not None and usage.input and usage.output:
+        counted = meter.of_usage(usage)
+    else:
+        counted = await asyncio.to_thread(_counted, ask, usage, "".join(generated), raw)
     return _bounded(await asyncio.to_thread(_beside, ask, outline) | counted)
 
 
-def told(ask: Ask, usage: ChatUsage, outline: Outline) -> dict[str, int]:
-    """The same for one of the kinds `TOLD` whose vendor told its usage: there is nothing to wait for."""
+def told(ask: Ask, usage: ChatUsage | None, outline: Outline) -> dict[str, int] | None:
+    """The same where the vendor told all that is billed, so that there is nothing to wait for; else None."""
+    kind = ask.kind
+    if usage is None or kind not in TOLD or not usage.input or (kind in WRITTEN and not usage.output):
+        return None
     return _bounded(_beside(ask, outline) | meter.of_usage(usage))
 
 
@@ -61,43 +70,59 @@ def _bounded(quantities: dict[str, int]) -> dict[str, int]:
 async def used_so_far(ask: Ask, usage: ChatUsage | None, generated: Iterable[str], raw: bytes = b"") -> dict[str, int]:
     """Count what an answer that broke off had used: what the vendor told may be from before most of it came."""
     came = tuple(generated)
-    if usage is not None and came and ask.kind in (Kind.CHAT, Kind.COMPLETION):
+    if usage is not None and came and ask.kind in WRITTEN:
         output = await asyncio.to_thread(count_text, ask.model, "".join(came))
         if output > LAG_MAX * usage.output:
             usage = msgspec.structs.replace(usage, output=output)
     counted = await used(ask, usage, came, raw)
     if ask.kind is not Kind.IMAGE:
         return counted
-    if usage is None:
+    if usage is None or not usage.output:
         partial = raw.count(PARTIAL_PICTURE) * meter.PARTIAL_PICTURE_TOKENS
         counted["image_output_token"] = min(partial, counted["image_output_token"])
     # Of those that were on their way none is known to have come whole.
     return {**counted, "image": 0}
 
 
-def _counted(ask: Ask, generated: str, raw: bytes) -> dict[str, int]:
-    """Count tokens ourselves."""
+def _counted(ask: Ask, usage: ChatUsage | None, generated: str, raw: bytes) -> dict[str, int]:
+    """Count the tokens of each side that nobody told ourselves."""
+    counted = meter.of_usage(usage) if usage else {}
+    if usage is None or not usage.input:
+        counted |= _input(ask)
+    if usage is None or not usage.output:
+        counted |= _output(ask, generated, raw)
+    return counted
+
+
+def _input(ask: Ask) -> dict[str, int]:
     match ask.kind:
         case Kind.SPEECH:
-            return _spoken(ask, raw)
+            return {"input_token": count_text(ask.model, as_text(ask.said["input"]))}
         case Kind.TRANSCRIPTION:
-            return _heard(ask, generated or _transcript(raw))
+            return {"audio_input_token": audio_tokens(seconds_of(recording(ask.body)), model=ask.model)}
         case Kind.IMAGE:
-            prompt = as_text(ask.said["prompt"])
-            return {"input_token": count_text(ask.model, prompt), "image_output_token": meter.picture_tokens(ask)}
+            return {"input_token": count_text(ask.model, as_text(ask.said["prompt"]))}
         case _:
-            return _written(ask, generated)
+            text, files, numbers = _sent(ask)
+            return {"input_token": count_text(ask.model, text) + meter.file_tokens(files) + numbers}
 
 
-def _spoken(ask: Ask, sound: bytes) -> dict[str, int]:
-    text = as_text(ask.said["input"])
+def _output(ask: Ask, generated: str, raw: bytes) -> dict[str, int]:
+    match ask.kind:
+        case Kind.SPEECH:
+            return {"audio_output_token": audio_tokens(_spoken_s(ask, raw), model=ask.model, output=True)}
+        case Kind.TRANSCRIPTION:
+            return {"output_token": count_text(ask.model, generated or _transcript(raw))}
+        case Kind.IMAGE:
+            return {"image_output_token": meter.picture_tokens(ask)}
+        case _:
+            return {"output_token": count_text(ask.model, generated) if generated else 0}
+
+
+def _spoken_s(ask: Ask, sound: bytes) -> float:
     if ask.said["stream_format"] == "sse":
         sound = b"".join([_decoded(piece) for piece in _SOUND.findall(sound)])
-    seconds = seconds_of(sound, pcm=ask.said["response_format"] == "pcm")
-    return {
-        "input_token": count_text(ask.model, text),
-        "audio_output_token": audio_tokens(seconds, model=ask.model, output=True),
-    }
+    return seconds_of(sound, pcm=ask.said["response_format"] == "pcm")
 
 
 def _decoded(piece: bytes) -> bytes:
@@ -105,20 +130,6 @@ def _decoded(piece: bytes) -> bytes:
         return base64.b64decode(piece)
     except ValueError:
         return b""
-
-
-def _heard(ask: Ask, transcript: str) -> dict[str, int]:
-    sound = recording(ask.body)
-    return {
-        "audio_input_token": audio_tokens(seconds_of(sound), model=ask.model),
-        "output_token": count_text(ask.model, transcript),
-    }
-
-
-def _written(ask: Ask, generated: str) -> dict[str, int]:
-    text, files, numbers = _sent(ask)
-    sent = count_text(ask.model, text) + meter.file_tokens(files) + numbers
-    return {"input_token": sent, "output_token": count_text(ask.model, generated) if generated else 0}
 
 
 def _sent(ask: Ask) -> tuple[str, list[File], int]:

@@ -4,7 +4,10 @@ from typing import Annotated, Any
 
 import msgspec
 
+from halley.kernel import codec
 from halley.kernel.chat import ChatUsage
+from halley.kernel.loose import as_object
+from halley.wire.usage import counts_of
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
 """Tokens; what is less than none or beyond belief is not taken for a count."""
@@ -59,15 +62,32 @@ def read_usage(data: bytes) -> ChatUsage | None:
         return None
     try:
         carrier = _carrier.decode(data)
-    except (msgspec.MsgspecError, RecursionError):
+    except msgspec.ValidationError:
+        return _usage_in(data)
+    except (msgspec.DecodeError, RecursionError):
         return None
     usage = carrier.usage or (carrier.message.usage if carrier.message else None)
     return counted(usage) if usage else None
 
 
+def _usage_in(data: bytes) -> ChatUsage | None:
+    """Do the same where something is of another type than the format says."""
+    try:
+        body = as_object(codec.decode_reply(data))
+    except ValueError:
+        return None
+    return usage_of(body.get("usage") or as_object(body.get("message")).get("usage"))
+
+
 def usage_of(value: Any) -> ChatUsage | None:
-    """The same of JSON that is read already. Raises `ValueError`."""
-    return None if value is None else counted(msgspec.convert(value, WireUsage))
+    """The same of JSON that is read already."""
+    if value is None:
+        return None
+    try:
+        usage = msgspec.convert(value, WireUsage)
+    except msgspec.ValidationError:
+        usage = counts_of(value, WireUsage)
+    return counted(usage)
 
 
 def counted(usage: WireUsage) -> ChatUsage | None:

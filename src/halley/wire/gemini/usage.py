@@ -4,7 +4,10 @@ from typing import Annotated, Any
 
 import msgspec
 
+from halley.kernel import codec
 from halley.kernel.chat import ChatUsage
+from halley.kernel.loose import as_object
+from halley.wire.usage import counts_of
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
 """Tokens; what is less than none or beyond belief is not taken for a count."""
@@ -55,13 +58,21 @@ def read_usage(data: bytes) -> ChatUsage | None:
     if b'"usageMetadata"' not in data:
         return None
     try:
-        usage = _carrier.decode(data).usage_metadata
-    except (msgspec.MsgspecError, RecursionError):
+        usage = _usage_in(data)
+    except (ValueError, RecursionError):
         return None
     if usage is None:
         return None
     searches = _searches(data) if b'"webSearchQueries"' in data else 0
     return msgspec.structs.replace(_counted(usage), searches=searches)
+
+
+def _usage_in(data: bytes) -> _Usage | None:
+    try:
+        return _carrier.decode(data).usage_metadata
+    except msgspec.ValidationError:
+        # Something is of another type than the format says.
+        return counts_of(as_object(codec.decode_reply(data)).get("usageMetadata"), _Usage)
 
 
 def _searches(data: bytes) -> int:
@@ -76,8 +87,14 @@ def _searches(data: bytes) -> int:
 
 
 def usage_of(value: Any) -> ChatUsage | None:
-    """The same of JSON that is read already. Raises `ValueError`."""
-    return None if value is None else _counted(msgspec.convert(value, _Usage))
+    """The same of JSON that is read already."""
+    if value is None:
+        return None
+    try:
+        usage = msgspec.convert(value, _Usage)
+    except msgspec.ValidationError:
+        usage = counts_of(value, _Usage)
+    return _counted(usage)
 
 
 def _counted(usage: _Usage) -> ChatUsage:

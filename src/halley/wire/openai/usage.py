@@ -4,7 +4,8 @@
 - Tokens that were read from a cache: `prompt_tokens_details.cached_tokens`, `cached_tokens`, `prompt_cache_hit_tokens`,
   `cache_read_input_tokens`.
 - A total that is larger than both together counts thoughts that `completion_tokens` leaves out.
-- All zeros are no count: the vendor did not count.
+- Zero is no count: the vendor did not count that side. What a total has beyond the one side is the other.
+- A total alone says nothing of the sides; it is the input of what writes nothing.
 """
 
 import re
@@ -34,6 +35,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """What any reply in OpenAI's formats may count: tokens, or the length of a sound, or searches."""
 
     usage: ChatUsage | None = None
+    total: int | None = None
+    """Where neither side is told: rerankers and some embedders tell this alone."""
     sound_ms: int | None = None
     searches: int | None = None
 
@@ -205,8 +208,11 @@ def _read_plain(raw: msgspec.Raw) -> ChatUsage | None:
 
 def counts_of(usage: dict[str, Any], meta: dict[str, Any] | None = None) -> Counts | None:
     """The same for a `usage` object and the `meta` of rerankers."""
+    tokens = as_object(meta.get("tokens")) if meta else {}
+    told = usage_of(usage) or usage_of(tokens)
     found = Counts(
-        usage=usage_of(usage) or usage_of(as_object((meta or {}).get("tokens"))),
+        usage=told,
+        total=None if told else _count(usage.get("total_tokens")) or _count(tokens.get("total_tokens")) or None,
         sound_ms=_milliseconds(usage.get("seconds")) if usage.get("type") == "duration" else None,
         searches=_searches(meta or {}),
     )
@@ -214,12 +220,11 @@ def counts_of(usage: dict[str, Any], meta: dict[str, Any] | None = None) -> Coun
 
 
 def usage_of(value: dict[str, Any]) -> ChatUsage | None:
-    """The tokens in a `usage` object; None if it counts none."""
+    """The tokens in a `usage` object; None if it counts neither side."""
     prompt, answer = _first(value, "prompt_tokens", "input_tokens"), _first(value, "completion_tokens", "output_tokens")
     total = _count(value.get("total_tokens"))
     if not prompt and not answer:
-        # Rerankers and some embedders tell the total alone.
-        return ChatUsage(input=total, output=0) if total else None
+        return None
     details = _details(
         value, "prompt_tokens_details", "prompt_token_details", "input_tokens_details", "input_token_details"
     )
@@ -285,6 +290,7 @@ def write_responses_usage(usage: ChatUsage) -> dict[str, Any]:
 
 def _totals(prompt: int, answer: int, total: int, cache: int, reasoning: int) -> tuple[int, int]:
     """Give all tokens in and out, where a vendor leaves some out of its figures."""
+    prompt = prompt or max(0, total - answer)
     missing = max(0, total - prompt - answer)
     if cache > prompt or (missing and missing == cache and missing != reasoning):
         # What the cache served is told apart.
@@ -316,7 +322,7 @@ def _first(value: Mapping[str, Any], *names: str) -> int:
 
 
 def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= COUNT_MAX:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= COUNT_MAX or value % 1:
         return 0
     return int(value)
 
