@@ -78,6 +78,9 @@ ONLY_LINKS: dict[str, Any] = {
     "said": {"messages": [{"role": "user", "content": LINK}]},
     "quoted by an answer": {"content": [{"annotations": [{"type": "url_citation", "url_citation": {"url": LINK}}]}]},
     "its file": {"content": [{"annotations": [{"type": "file_citation", "file_id": "file-1"}]}]},
+    "a result of a search in files": {
+        "input": [{"type": "file_search_call", "id": "fs_1", "results": [{"file_id": "file-1", "text": "a"}]}]
+    },
     "a result of a search": {"content": [{"type": "web_search_result", "url": LINK, "title": "a"}]},
     "Anthropic's citation": {"content": [{"type": "text", "text": "a", "citations": [{"url": LINK}]}]},
     "what a tool was asked": {"type": "tool_use", "input": {"image_url": LINK, "file_id": "1"}},

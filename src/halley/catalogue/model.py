@@ -89,6 +89,8 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
 
     models: Mapping[str, Mapping[str, Model]]
     aliases: Mapping[str, str]
+    context_tokens: Mapping[str, int] = {}
+    """The largest context that any vendor's row of a public model has."""
 
     def public_id(self, name: str) -> str:
         """Resolve an alias; any other name is itself."""
@@ -125,7 +127,12 @@ def load_catalogue(vendors: Iterable[Vendor]) -> Catalogue:
                     raise ValueError(message)
     for rows in models.values():
         _check_price(tuple(rows.values()))
-    return Catalogue(models=models, aliases=aliases)
+    return Catalogue(models=models, aliases=aliases, context_tokens=_contexts(models))
+
+
+def _contexts(models: Mapping[str, Mapping[str, Model]]) -> dict[str, int]:
+    largest = {model: max(row.context_tokens or 0 for row in rows.values()) for model, rows in models.items()}
+    return {model: tokens for model, tokens in largest.items() if tokens}
 
 
 def read_models(vendor: Vendor) -> list[Model]:

@@ -80,7 +80,7 @@ async def _answer(call: Call, ask: Ask) -> Reply:
         limit(call.world, ask.caller, 0)
         counted = await call.client.while_there(count(call.world, ask))
         return Reply(headers=(("content-type", "application/json"), *_NO_STORE), body=counted)
-    ask.limited_tokens = meter.input_estimate(ask)
+    ask.limited_tokens = meter.input_estimate(ask).likely
     verdict = limit(call.world, ask.caller, ask.limited_tokens)
     try:
         way = plan(call.world, ask)
@@ -143,10 +143,13 @@ def _streamed(stream: Streaming, headers: tuple[tuple[str, str], ...]) -> Reply:
 def _ask(call: Call, operation: Operation, body: JsonBody | FormBody, named: str, *, stream: bool) -> Ask:
     if len(named) > MODEL_CHARACTERS_MAX:
         raise BadRequest(f"`model` is longer than {MODEL_CHARACTERS_MAX} characters", param="model")
+    model = public_model(call.world, named)
+    contexts = call.world.catalogue.context_tokens
     return Ask(
         caller=call.caller,
         operation=operation,
-        model=public_model(call.world, named),
+        model=model,
+        context_tokens=contexts[model] if model in contexts else None,  # noqa: SIM401 - `get` is a call on every path
         named=named,
         body=body,
         stream=stream,

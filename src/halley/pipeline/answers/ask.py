@@ -28,6 +28,14 @@ _READ_FIRST: Mapping[Kind, frozenset[str]] = {
 _NOTHING_SAID: Mapping[Kind, Mapping[str, Any]] = {kind: dict.fromkeys(names) for kind, names in _READ_FIRST.items()}
 
 
+class InputTokens(msgspec.Struct, frozen=True, gc=False):
+    """What is sent, in tokens, of which texts are estimated rather too high than too low, and files not opened."""
+
+    likely: int
+    most: int
+    """The same with as much for the files as they may take."""
+
+
 class Ask(msgspec.Struct, kw_only=True, eq=False):
     """A call on its way to an answer."""
 
@@ -54,7 +62,9 @@ class Ask(msgspec.Struct, kw_only=True, eq=False):
     """The epoch of what is known of callers when the key was let in: a stream looks again once it is over."""
     limited_tokens: int = 0
     """What was counted against the key's tokens per minute; the real figure replaces it at the end."""
-    input_tokens: int | None = None
+    context_tokens: int | None = None
+    """The most that a chat with this model may hold, where the catalogue knows it."""
+    input_tokens: InputTokens | None = None
     """What `body` holds, estimated; filled by `meter.input_estimate` at its first use."""
     order: ChatOrder | None = None
     """Filled by `chat_order` at its first use."""

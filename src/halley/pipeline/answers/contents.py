@@ -37,9 +37,10 @@ LINK_FIELDS = frozenset(
 """Where they have a file's address; there, and in the `url` of an object in such a field or in a `source`."""
 ID_FIELDS = frozenset(("file_id", "fileId"))
 """Where they have the id of a file that the vendor has."""
-FREE_FIELDS = frozenset(("annotations", "args", "arguments", "citations", "parameters", "response"))
-"""What is text whatever its fields are called: objects of the caller's own making, and what an answer named as its
-sources; and any `input` that is an object, and all that says it is of the type `text`."""
+FREE_FIELDS = frozenset(("annotations", "args", "arguments", "citations", "parameters", "response", "results"))
+"""What is text whatever its fields are called: objects of the caller's own making, what an answer named as its
+sources, and what a search of files found; and any `input` that is an object, and all that says it is of the type
+`text`."""
 KINDS = {
     **dict.fromkeys(("image", "image_url", "images", "input_image", "mask", "b64_json"), BlobKind.IMAGE),
     **dict.fromkeys(("audio", "audio_url", "input_audio"), BlobKind.AUDIO),

@@ -34,4 +34,4 @@ async def count(world: World, ask: Ask) -> bytes:
 
 def _count(model: str, body: dict[str, Any]) -> int:
     texts, files = contents({name: value for name, value in body.items() if name != "model"})
-    return count_text(model, "\n".join(texts)) + meter.file_tokens(files)
+    return count_text(model, "\n".join(texts)) + len(files) * meter.FILE_TOKENS

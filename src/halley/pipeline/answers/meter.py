@@ -12,7 +12,7 @@ from halley.kernel.chat import BlobKind, ChatUsage
 from halley.kernel.faults import BadRequest
 from halley.kernel.loose import as_list, as_object, as_text
 from halley.kernel.operation import Kind, Operation
-from halley.pipeline.answers.ask import Ask
+from halley.pipeline.answers.ask import Ask, InputTokens
 from halley.pipeline.answers.contents import File, contents, may_hold_files
 from halley.pipeline.answers.sound import ENCODED_BYTES_PER_SECOND, recording
 from halley.tokens import estimate_bytes
@@ -20,7 +20,8 @@ from halley.tokens import estimate_bytes
 OUTPUT_TOKENS_UNKNOWN = 16_384
 """Held for an answer whose length neither the call nor the catalogue bounds."""
 FILE_TOKENS = 2_000
-"""The least that is held for a file, and for a picture all: one of 1024x1024 at high detail takes 765 to 1,600."""
+"""What a file is likely to take, and the least that is held for it, for a picture all: one of 1024x1024 at high detail
+takes 765 to 1,600."""
 NAMED_TOKENS = 20_000
 """Held for a sound, a film or a document of which but the address or the id is known: eight pages, a minute of film."""
 CHARACTERS_PER_TOKEN = {BlobKind.FILE: 20, BlobKind.AUDIO: 500, BlobKind.VIDEO: 500}
@@ -67,30 +68,35 @@ def ceiling(ask: Ask, row: Model | None) -> dict[str, int]:
     return {"call": 1, **_CEILINGS[ask.kind](ask, row)}
 
 
-def input_estimate(ask: Ask) -> int:
-    """Estimate the tokens of what is sent, rather too many than too few, without counting them."""
+def input_estimate(ask: Ask) -> InputTokens:
+    """Estimate the tokens of what is sent, without counting them."""
     if ask.input_tokens is None:
         ask.input_tokens = _input_estimate(ask)
     return ask.input_tokens
 
 
-def _input_estimate(ask: Ask) -> int:
+def _input_estimate(ask: Ask) -> InputTokens:
     if isinstance(ask.body, FormBody):
-        return sum([estimate_bytes(len(part.data)) for part in ask.body.parts if part.filename is None])
+        text = sum([estimate_bytes(len(part.data)) for part in ask.body.parts if part.filename is None])
+        return InputTokens(text, text)
     if not may_hold_files(ask.body.data):
-        return estimate_bytes(len(ask.body.data))
+        text = estimate_bytes(len(ask.body.data))
+        return InputTokens(at_most_context(ask, text), text)
     files = contents(ask.body.whole()).files
     # All but the files counts as text, names of fields and numbers included, as in a body without files.
     sent = sum([file.characters for file in files if file.characters is not None])
-    return estimate_bytes(max(0, len(ask.body.data) - sent)) + file_tokens(files)
+    text = estimate_bytes(max(0, len(ask.body.data) - sent))
+    likely = at_most_context(ask, text + len(files) * FILE_TOKENS)
+    return InputTokens(likely, text + sum([_file_tokens_max(file) for file in files]))
 
 
-def file_tokens(files: Iterable[File]) -> int:
-    """Estimate the tokens of files, which nobody has opened."""
-    return sum([_file_tokens(file) for file in files])
+def at_most_context(ask: Ask, tokens: int) -> int:
+    """Bound what a chat is likely to send by what its model takes: a vendor refuses more. Other calls may send many."""
+    context = ask.context_tokens
+    return context if ask.kind is Kind.CHAT and context is not None and tokens > context else tokens
 
 
-def _file_tokens(file: File) -> int:
+def _file_tokens_max(file: File) -> int:
     if file.kind is BlobKind.IMAGE:
         return FILE_TOKENS
     if file.characters is None:
@@ -163,7 +169,7 @@ def choices(ask: Ask) -> int:
 
 
 def _written(ask: Ask, row: Model | None) -> dict[str, int]:
-    return {"input_token": input_estimate(ask), "output_token": _output_max(ask, row) * _count(ask)}
+    return {"input_token": input_estimate(ask).most, "output_token": _output_max(ask, row) * _count(ask)}
 
 
 def pictures(ask: Ask) -> int:
@@ -244,7 +250,7 @@ def _prompts(ask: Ask) -> int:
 
 def _input_only(ask: Ask, row: Model | None) -> dict[str, int]:
     del row
-    return {"input_token": input_estimate(ask), "rerank_unit": 1}
+    return {"input_token": input_estimate(ask).most, "rerank_unit": 1}
 
 
 def _image(ask: Ask, row: Model | None) -> dict[str, int]:
@@ -253,7 +259,7 @@ def _image(ask: Ask, row: Model | None) -> dict[str, int]:
     files = len(ask.body.files("image", "image[]", "mask")) if isinstance(ask.body, FormBody) else 0
     return {
         "image": count,
-        "input_token": input_estimate(ask),
+        "input_token": input_estimate(ask).most,
         "image_input_token": files * IMAGE_TOKENS,
         "image_output_token": count * IMAGE_TOKENS,
     }
@@ -264,7 +270,7 @@ def _speech(ask: Ask, row: Model | None) -> dict[str, int]:
     length = speech_characters(ask)
     return {
         "character": length,
-        "input_token": input_estimate(ask),
+        "input_token": input_estimate(ask).most,
         "audio_output_token": length * SPEECH_TOKENS_PER_CHARACTER,
     }
 
@@ -279,7 +285,7 @@ def _transcription(ask: Ask, row: Model | None) -> dict[str, int]:
     seconds = -(-len(recording(ask.body)) // ENCODED_BYTES_PER_SECOND)
     return {
         "audio_second": seconds,
-        "input_token": input_estimate(ask),
+        "input_token": input_estimate(ask).most,
         "audio_input_token": seconds * AUDIO_TOKENS_PER_SECOND,
         "output_token": seconds * TEXT_TOKENS_PER_SECOND,
     }

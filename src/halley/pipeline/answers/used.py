@@ -104,7 +104,8 @@ def _input(ask: Ask) -> dict[str, int]:
             return {"input_token": count_text(ask.model, as_text(ask.said["prompt"]))}
         case _:
             text, files, numbers = _sent(ask)
-            return {"input_token": count_text(ask.model, text) + meter.file_tokens(files) + numbers}
+            sent = count_text(ask.model, text) + len(files) * meter.FILE_TOKENS + numbers
+            return {"input_token": meter.at_most_context(ask, sent)}
 
 
 def _output(ask: Ask, generated: str, raw: bytes) -> dict[str, int]:
