@@ -204,6 +204,17 @@ async def test_a_picture_whose_tokens_nobody_tells_is_charged_by_its_quality_and
         assert (meters["input_token"], meters["image_output_token"]) == (2, tokens)
 
 
+@pytest.mark.parametrize("count", [0, 2])
+async def test_pictures_that_nobody_tells_the_tokens_of_are_charged_as_far_as_they_came(
+    folder: Path, count: int
+) -> None:
+    async with opened(folder, **priced(PICTURE, input_token="5", image_output_token="40")) as house:
+        house.vendor.will(answer({"created": 1, "data": [{"b64_json": "aGk="}] * count}))
+        await house.post("/v1/images/generations", {"model": PICTURE, "prompt": "a cat", "n": 3})
+        row = await house.usage()
+        assert (row.meters["image"], row.meters["image_output_token"]) == (count, count * 1_584)
+
+
 async def test_speech_in_events_is_charged_for_what_came(folder: Path) -> None:
     model = "gpt-4o-mini-tts"
     async with opened(folder, **priced(model, input_token="0.6", audio_output_token="12")) as house:

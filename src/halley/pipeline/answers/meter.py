@@ -178,9 +178,9 @@ def pictures(ask: Ask) -> int:
 
 
 def picture_tokens(ask: Ask) -> int:
-    """Estimate the tokens of the pictures that an order is for, by the quality and the size that it asks for."""
+    """Estimate the tokens of each picture that an order is for, by the quality and the size that it asks for."""
     sizes = PICTURE_TOKENS.get(as_text(ask.said["quality"]), PICTURE_TOKENS["medium"])
-    return _count(ask) * sizes.get(as_text(ask.said["size"]), max(sizes.values()))
+    return sizes.get(as_text(ask.said["size"]), max(sizes.values()))
 
 
 def _chat(ask: Ask, row: Model | None) -> dict[str, int]:

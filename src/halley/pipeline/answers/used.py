@@ -48,7 +48,7 @@ async def used(
     if usage is not None and usage.input and usage.output:
         counted = meter.of_usage(usage)
     else:
-        counted = await asyncio.to_thread(_counted, ask, usage, "".join(generated), raw)
+        counted = await asyncio.to_thread(_counted, ask, usage, "".join(generated), raw, outline)
     return _bounded(await asyncio.to_thread(_beside, ask, outline) | counted)
 
 
@@ -84,13 +84,13 @@ async def used_so_far(ask: Ask, usage: ChatUsage | None, generated: Iterable[str
     return {**counted, "image": 0}
 
 
-def _counted(ask: Ask, usage: ChatUsage | None, generated: str, raw: bytes) -> dict[str, int]:
+def _counted(ask: Ask, usage: ChatUsage | None, generated: str, raw: bytes, outline: Outline) -> dict[str, int]:
     """Count the tokens of each side that nobody told ourselves."""
     counted = meter.of_usage(usage) if usage else {}
     if usage is None or not usage.input:
         counted |= _input(ask)
     if usage is None or not usage.output:
-        counted |= _output(ask, generated, raw)
+        counted |= _output(ask, generated, raw, outline)
     return counted
 
 
@@ -108,14 +108,14 @@ def _input(ask: Ask) -> dict[str, int]:
             return {"input_token": meter.at_most_context(ask, sent)}
 
 
-def _output(ask: Ask, generated: str, raw: bytes) -> dict[str, int]:
+def _output(ask: Ask, generated: str, raw: bytes, outline: Outline) -> dict[str, int]:
     match ask.kind:
         case Kind.SPEECH:
             return {"audio_output_token": audio_tokens(_spoken_s(ask, raw), model=ask.model, output=True)}
         case Kind.TRANSCRIPTION:
             return {"output_token": count_text(ask.model, generated or _transcript(raw))}
         case Kind.IMAGE:
-            return {"image_output_token": meter.picture_tokens(ask)}
+            return {"image_output_token": _pictures(ask, outline) * meter.picture_tokens(ask)}
         case _:
             return {"output_token": count_text(ask.model, generated) if generated else 0}
 
@@ -156,9 +156,7 @@ def _beside(ask: Ask, outline: Outline) -> dict[str, int]:
     """Count the call itself, and what is billed beside tokens: pictures, characters, seconds, searches."""
     match ask.kind:
         case Kind.IMAGE:
-            # A stream has no outline: once it is complete all that was asked for has come.
-            count = meter.pictures(ask) if outline is NO_OUTLINE else len(as_list(outline.value("data")))
-            return {"call": 1, "image": count}
+            return {"call": 1, "image": _pictures(ask, outline)}
         case Kind.SPEECH:
             return {"call": 1, "character": meter.speech_characters(ask)}
         case Kind.TRANSCRIPTION:
@@ -167,6 +165,11 @@ def _beside(ask: Ask, outline: Outline) -> dict[str, int]:
             return {"call": 1, "rerank_unit": _searches(outline) or 1}
         case _:
             return {"call": 1, "web_search": count} if (count := _searches(outline)) else {"call": 1}
+
+
+def _pictures(ask: Ask, outline: Outline) -> int:
+    # A stream has no outline: once it is complete all that was asked for has come.
+    return meter.pictures(ask) if outline is NO_OUTLINE else len(as_list(outline.value("data")))
 
 
 def _seconds(ask: Ask, outline: Outline) -> int:
