@@ -198,7 +198,7 @@ async def test_a_picture_whose_tokens_nobody_tells_is_charged_by_its_quality_and
     folder: Path, asked: dict[str, Any], tokens: int
 ) -> None:
     async with opened(folder, **priced(PICTURE, input_token="5", image_output_token="40")) as house:
-        house.vendor.will(answer({"created": 1, "data": [{"b64_json": "aGk="}]}))
+        house.vendor.will(answer({"created": 1, "data": [{"b64_json": "aGk="}] * asked.get("n", 1)}))
         await house.post("/v1/images/generations", {"model": PICTURE, "prompt": "a cat"} | asked)
         meters = (await house.usage()).meters
         assert (meters["input_token"], meters["image_output_token"]) == (2, tokens)
