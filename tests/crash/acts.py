@@ -139,7 +139,10 @@ async def make_and_revoke_a_key(house: House) -> None:
 async def make_and_credit_an_account(house: House) -> None:
     name = house.orders.order(FLUX).tag
     await _command(house, "accounts.create", {"name": name, "kind": "prepaid"})
-    await _command(house, "accounts.credit", {"account": name, "amount_nanos": 1})
+    credited = as_object(await _command(house, "accounts.credit", {"account": name, "amount_nanos": 1}))
+    if corrects := as_text(credited.get("transfer_id")):
+        wrong: dict[str, object] = {"account": name, "amount_nanos": -1, "corrects": corrects, "reason": "twice"}
+        await _command(house, "accounts.adjust", wrong)
 
 
 async def send_a_webhook_again(house: House) -> None:

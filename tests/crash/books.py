@@ -65,6 +65,8 @@ class Books(msgspec.Struct, frozen=True, kw_only=True):
     """Task → price, of what is shown to the caller."""
     debits_pending: int
     debits_posted: int
+    taken_back: int
+    """Of these, what corrections by the operator took."""
     differences: tuple[str, ...]
     """What `ledger verify` finds."""
 
@@ -95,6 +97,7 @@ def read_books(url: str) -> Books:
             usage={row["order_id"]: row["price_nanos"] for row in _of_tasks(tx, "usage")},
             debits_pending=sum(row["debits_pending"] for row in accounts),
             debits_posted=sum(row["debits_posted"] for row in accounts),
+            taken_back=sum(row["amount_nanos"] for row in tx.all("SELECT * FROM transfers WHERE kind = 'adjust'")),
             differences=tuple(differences),
         )
 

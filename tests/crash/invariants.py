@@ -142,7 +142,7 @@ def _account_columns_follow_the_tasks(books: Books) -> Iterator[str]:
     posted = sum(PRICES[task.model] for task in books.tasks if task.state == "succeeded")
     posted += sum(answer.posted for answer in books.answers)
     pending = sum(PRICES[task.model] for task in books.tasks if task.state == "unknown")
-    if books.debits_posted != posted:
+    if books.debits_posted != posted + books.taken_back:
         yield f"the account paid {books.debits_posted}, its images and answers come to {posted}"
     if books.debits_pending != pending:
         yield f"the account has {books.debits_pending} on hold, its unknown tasks come to {pending}"

@@ -43,6 +43,7 @@ BY_ACT: Mapping[str, Act] = {
     "keys.revoke": acts.make_and_revoke_a_key,
     "accounts.create": acts.make_and_credit_an_account,
     "accounts.credit": acts.make_and_credit_an_account,
+    "accounts.adjust": acts.make_and_credit_an_account,
     "webhooks.redeliver": acts.send_a_webhook_again,
     "webhooks.rotate": acts.replace_a_webhook_secret,
     "reload": acts.reload,

@@ -27,7 +27,9 @@ async def test_tasks_beyond_what_may_be_polled_at_once_all_get_their_turn_and_a_
 ) -> None:
     at_once_max = tasks_of(flight.rig.world.vendors["replicate"]).polls_at_once_max
     per_second = await flight.fly(SECONDS)
-    assert max(per_second) <= at_once_max * ROUNDS_PER_S
+    # Rounds at both ends of a second may fall into it.
+    assert max(per_second) <= at_once_max * (ROUNDS_PER_S + 1)
+    assert sum(per_second) <= at_once_max * (ROUNDS_PER_S * SECONDS + 1)
     assert max(flight.vendor.gaps) > 0
     assert min(flight.vendor.looked_at) > 0, "one was never looked at"
     # All are due again and again, and more than can be asked at once: who was called for goes first.

@@ -58,6 +58,7 @@ _QUERY_SCHEMAS: Mapping[str, dict[str, Any]] = {
     "expires": {"type": "integer"},
     "expiry": {"type": "integer"},
 }
+_MODEL_ALONE = "/v1/{model}"
 _SHAPED_BY_CLIENT = frozenset(("/v1/models", "/v1/models/{model}"))
 """Paths that formats share: the headers of the clients of Anthropic and of Google tell which shape they understand."""
 _FORM = {
@@ -209,8 +210,10 @@ def _failures(entry: Entry, schemas: _Schemas) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for fault in _faults(entry):
         answer = entry.render_fault(fault, _SAMPLE_REQUEST_ID)
-        name = f"{_format(entry)}_{answer.status}"
-        kinds = SHAPES if entry.path in _SHAPED_BY_CLIENT else (shape_of(answer.body),)
+        # A model that is none of this route's is no path of ours: whoever asks is told so in their own format.
+        any_shape = entry.path in _SHAPED_BY_CLIENT or entry.path == _MODEL_ALONE
+        name = f"{_format(entry)}_{'any_' if entry.path == _MODEL_ALONE else ''}{answer.status}"
+        kinds = SHAPES if any_shape else (shape_of(answer.body),)
         schemas.responses.setdefault(name, _response(fault, answer, [schemas.of(kind) for kind in kinds]))
         found[str(answer.status)] = {"$ref": f"#/components/responses/{name}"}
     if entry.route.action is Action.FILE_DOWNLOAD:
