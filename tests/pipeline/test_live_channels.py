@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.app.rigs import Rig, opened_gateway
 
@@ -204,6 +205,22 @@ async def test_a_start_that_moves_a_channel_whose_tasks_run_is_refused(folder: P
             pass
     settings = await asyncio.to_thread(_filed, folder, ("main", "bfl", server.url))
     async with opened_gateway(settings, clock=clock, key=LIVE) as rig:
+        assert (await rig.ended(identity)).state == "succeeded"
+
+
+async def test_a_task_is_never_asked_for_at_another_vendor(folder: Path, upstream: Any) -> None:
+    server, clock = upstream
+    async with _live(folder, clock, _channel(server, "main")) as rig:
+        identity = (await rig.client.flux(prompt="a [[halley outcome=success delay=1]]")).json["id"]
+        [main] = [one for one in rig.world.config.channels if one.name == "main"]
+        before = rig.world.config
+        # As a reload leaves it which looked a moment before the order was written.
+        moved = msgspec.structs.replace(main, vendor="replicate")
+        rig.world.config = msgspec.structs.replace(before, by_id={**before.by_id, main.id: moved})
+        rig.wire.fail(Break.REFUSED, lambda _method, _path: True)
+        await rig.pass_time(5, step_s=1)
+        assert rig.wire.broken == []
+        rig.world.config = before
         assert (await rig.ended(identity)).state == "succeeded"
 
 

@@ -164,7 +164,7 @@ async def cancel(
         return None
     task = found[0]
     vendor = world.vendors.get(task.vendor)
-    channel = world.channel(task.channel_id)
+    channel = world.channel_of(task)
     write_cancel = tasks_of(vendor).write_cancel if vendor is not None else None
     able = write_cancel is not None and channel is not None and task.vendor_task_id
     if ended(task.state) or (not able and shows_unchanged):
@@ -346,7 +346,7 @@ def _calls_back(vendor: Vendor) -> bool:
 
 async def _callback_secret(world: World, vendor: Vendor, task: Task) -> str:
     """Ask the vendor for its signing secret; it is kept in memory until the channels change."""
-    channel = world.channel(task.channel_id)
+    channel = world.channel_of(task)
     callbacks = tasks_of(vendor).callbacks
     assert callbacks is not None
     if channel is None or callbacks.write_secret is None or callbacks.read_secret is None:

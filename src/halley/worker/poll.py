@@ -124,7 +124,7 @@ class Poller:
 
 async def look(world: World, task: Task) -> None:
     """Do what is due for one leased task."""
-    vendor, channel = world.vendors.get(task.vendor), world.channel(task.channel_id)
+    vendor, channel = world.vendors.get(task.vendor), world.channel_of(task)
     if vendor is None or channel is None:
         _log.error("task_without_channel", task=task.id, vendor=task.vendor, channel=task.channel_id)
         await _look_again(world, task, UNKNOWN_EVERY_S)

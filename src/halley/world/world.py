@@ -16,6 +16,7 @@ from halley.kernel.vault import Vault
 from halley.limits import Limiter
 from halley.routing import Bounds, Channel, Health
 from halley.settings import Settings
+from halley.tasks import Task
 from halley.upstream.client import UpstreamClient
 from halley.upstream.guard import Guard
 from halley.vendors.contract import Dialect, Vendor
@@ -82,3 +83,8 @@ class World(msgspec.Struct, kw_only=True):
     def channel(self, channel_id: str) -> Channel | None:
         """Give a channel, also one that is disabled now."""
         return self.config.by_id.get(channel_id)
+
+    def channel_of(self, task: Task) -> Channel | None:
+        """Give the channel that a task runs through; None while its name is gone, or is another vendor's."""
+        channel = self.channel(task.channel_id)
+        return channel if channel is not None and channel.vendor == task.vendor else None

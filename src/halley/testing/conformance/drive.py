@@ -116,7 +116,7 @@ class Drive:
     async def check_secrecy(self, task: Task) -> None:
         """Assert that no reply of the run holds what is the vendor's."""
         jobs = await self.rig.jobs(self.vendor.name, self.seen)
-        channel = self.rig.world.channel(task.channel_id)
+        channel = self.rig.world.channel_of(task)
         assert channel is not None
         mac = self.rig.world.vault.mac("callback", task.id)
         secrets = [
