@@ -196,15 +196,15 @@ async def test_acts_are_listed_from_the_newest(books: Books):
 # --- budgets ---
 
 
-async def reserve(books: Books, amount: int, key_id: str = "key_one") -> None:
-    now = books.clock.now()
+async def reserve(books: Books, amount: int, key_id: str = "key_one", *, ahead_s: float = 0) -> None:
+    now = books.clock.now() + round(ahead_s * 1_000_000)
     await books.db.write(
         "reserve", lambda tx: accounts.reserve_budget(tx, key_id=key_id, amount=Nanos(amount), now=now)
     )
 
 
-async def settle(books: Books, held: int, spent: int) -> None:
-    now = books.clock.now()
+async def settle(books: Books, held: int, spent: int, *, ahead_s: float = 0) -> None:
+    now = books.clock.now() + round(ahead_s * 1_000_000)
     await books.db.write(
         "settle",
         lambda tx: accounts.settle_budget(tx, key_id="key_one", held=Nanos(held), spent=Nanos(spent), now=now),
@@ -266,6 +266,31 @@ async def test_a_total_budget_never_begins_anew(books: Books):
     books.clock.advance(400 * DAY_S)
     with pytest.raises(OutOfFunds, match="in all"):
         await reserve(books, 1)
+
+
+@pytest.mark.parametrize("period", [BudgetPeriod.DAY, BudgetPeriod.WEEK, BudgetPeriod.MONTH])
+async def test_a_clock_that_was_wrong_once_does_not_keep_a_budget_from_renewing(books: Books, period: BudgetPeriod):
+    await books.open()
+    await books.key(budget=100, period=period)
+    await reserve(books, 100, ahead_s=400 * DAY_S)
+    await settle(books, 100, 100, ahead_s=400 * DAY_S)
+    assert accounts.budget_left(await state(books), books.clock.now()) == 100
+    await reserve(books, 100)
+    await settle(books, 100, 40)
+    assert accounts.budget_left(await state(books), books.clock.now()) == 60
+    books.clock.advance(31 * DAY_S)
+    await reserve(books, 100)
+
+
+async def test_a_replica_a_little_ahead_does_not_give_a_budget_twice(books: Books):
+    await books.open()
+    await books.key(budget=100, period=BudgetPeriod.DAY)
+    to_midnight_s = -books.clock.now() % (DAY_S * 1_000_000) / 1_000_000
+    books.clock.advance(to_midnight_s - 5)
+    await reserve(books, 60, ahead_s=10)
+    await settle(books, 60, 60, ahead_s=10)
+    with pytest.raises(OutOfFunds):
+        await reserve(books, 60)
 
 
 async def test_what_is_held_over_the_end_of_a_period_counts_in_the_next(books: Books):

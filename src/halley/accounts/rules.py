@@ -68,3 +68,8 @@ def period_start(period: BudgetPeriod, now: int) -> int:
             return 0
         case _:
             assert_never(period)
+
+
+def latest_start(now: int) -> int:
+    """Tell the latest start of a period that may be believed: a clock that was further ahead than a day was wrong."""
+    return now - now % DAY_US + DAY_US

@@ -40,7 +40,7 @@ _details = msgspec.json.Decoder(dict[str, Any])
 _PERIOD_BEGAN = (
     "CASE budget_period WHEN 'day' THEN :day WHEN 'week' THEN :week WHEN 'month' THEN :month ELSE period_started_at END"
 )
-_IS_OVER = f"period_started_at < {_PERIOD_BEGAN}"
+_IS_OVER = f"(period_started_at < {_PERIOD_BEGAN} OR period_started_at > :ahead)"
 _SPENT_NOW = f"CASE WHEN {_IS_OVER} THEN 0 ELSE period_spent_nanos END"
 
 _RESERVE = f"""
@@ -286,7 +286,7 @@ def budget_left(key: Key, now: int) -> Nanos | None:
     if key.budget_nanos is None:
         return None
     start = rules.period_start(key.budget_period or BudgetPeriod.TOTAL, now)
-    spent = key.period_spent_nanos if key.period_started_at >= start else 0
+    spent = key.period_spent_nanos if start <= key.period_started_at <= rules.latest_start(now) else 0
     return Nanos(key.budget_nanos - spent - key.held_nanos)
 
 
@@ -371,7 +371,8 @@ def _period_starts(now: int) -> dict[str, int]:
 @lru_cache(maxsize=16)
 def _starts_in_day(day: int) -> dict[str, int]:
     dated = (BudgetPeriod.DAY, BudgetPeriod.WEEK, BudgetPeriod.MONTH)
-    return {period.value: rules.period_start(period, day * rules.DAY_US) for period in dated}
+    starts = {period.value: rules.period_start(period, day * rules.DAY_US) for period in dated}
+    return {**starts, "ahead": rules.latest_start(day * rules.DAY_US)}
 
 
 def _key(row: Row) -> Key:
