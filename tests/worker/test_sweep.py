@@ -15,8 +15,8 @@ from halley.ledger.model import HoldRequest
 from halley.tasks import TaskState
 from halley.tasks.store import insert_task
 from halley.testing.gateway import settings_for
-from halley.worker.sweep import sweep
-from halley.world.boots import DEAD_AFTER_S, begin_boot, living_boots
+from halley.worker.sweep import EVERY_S, sweep
+from halley.world.boots import DEAD_AFTER_S, LOOKS_STILL, Still, begin_boot, last_seen, living_boots, see_boot
 
 STRANDED_S = 6
 
@@ -90,20 +90,50 @@ async def test_holds_of_answers_of_a_dead_process_are_voided_and_those_of_tasks_
     assert {hold.hold_id for hold in left} == {"hold_task", "hold_own"}
 
 
+async def _living(rig: Rig, later_s: float, still: Still | None) -> set[str]:
+    later = rig.clock.now() + round(later_s * 1_000_000)
+    return await rig.world.db.read(lambda tx: living_boots(tx, "boot_one", later, still=still))
+
+
+async def _look(rig: Rig, still: Still, times: int, *, from_s: float = 0.0) -> None:
+    for n in range(times):
+        still.look(await rig.world.db.read(last_seen), from_s + n * EVERY_S)
+
+
 @pytest.mark.parametrize(("silent_s", "lives"), [(DEAD_AFTER_S - 1, True), (DEAD_AFTER_S, False)])
 async def test_a_replica_is_dead_when_it_was_silent_for_a_minute(rig: Rig, silent_s: int, lives: bool) -> None:
-    now = rig.clock.now()
-    await rig.world.db.write("begin", lambda tx: begin_boot(tx, "boot_other", now))
-    later = now + silent_s * 1_000_000
-    living = await rig.world.db.read(lambda tx: living_boots(tx, "boot_one", later, alone=False))
+    await rig.world.db.write("begin", lambda tx: begin_boot(tx, "boot_other", rig.clock.now()))
+    still = Still()
+    await _look(rig, still, LOOKS_STILL)
+    living = await _living(rig, silent_s, still)
     assert ("boot_other" in living) is lives
     assert "boot_one" in living
 
 
+async def test_a_replica_whose_row_moves_lives_however_wrong_our_clock_is(rig: Rig) -> None:
+    await rig.world.db.write("begin", lambda tx: begin_boot(tx, "boot_other", rig.clock.now()))
+    still = Still()
+    for n in range(3):
+        await _look(rig, still, LOOKS_STILL - 1, from_s=60.0 * n)
+        assert "boot_other" in await _living(rig, 9_000, still)
+        seen = rig.clock.now() + n + 1
+        await rig.world.db.write("see", lambda tx, seen=seen: see_boot(tx, "boot_other", seen))
+    await _look(rig, still, LOOKS_STILL, from_s=300.0)
+    assert "boot_other" not in await _living(rig, 9_000, still)
+
+
+async def test_who_was_silent_while_the_database_was_away_lives(rig: Rig) -> None:
+    await rig.world.db.write("begin", lambda tx: begin_boot(tx, "boot_other", rig.clock.now()))
+    still = Still()
+    await _look(rig, still, LOOKS_STILL - 1)
+    # Nobody could look for ten minutes, nor could the other say that it lives.
+    await _look(rig, still, LOOKS_STILL - 1, from_s=600.0)
+    assert "boot_other" in await _living(rig, 600, still)
+
+
 async def test_where_there_is_one_process_every_other_is_dead(rig: Rig) -> None:
     await rig.world.db.write("begin", lambda tx: begin_boot(tx, "boot_other", rig.clock.now()))
-    living = await rig.world.db.read(lambda tx: living_boots(tx, "boot_one", rig.clock.now(), alone=True))
-    assert living == {"boot_one"}
+    assert await _living(rig, 0, None) == {"boot_one"}
 
 
 async def test_uploaded_files_are_kept_for_a_month(rig: Rig) -> None:

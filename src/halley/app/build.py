@@ -24,6 +24,7 @@ from halley.upstream.guard import Guard
 from halley.vendors import load_vendors
 from halley.vendors.contract import Dialect, Vendor
 from halley.world import Callers, Config, Metrics, World, load_config
+from halley.world.boots import Still
 
 
 @asynccontextmanager
@@ -92,6 +93,7 @@ def _world(
         metrics=Metrics(),
         failpoints=failpoints,
         boot_id=f"boot_{ids.new()}",
+        still=Still() if settings.database_path is None else None,
         callers=Callers(),
         config=Config(channels=(), by_id={}, prices=PriceBook(sets={}), generations={}),
         bound_url=settings.bound_url,

@@ -150,7 +150,7 @@ async def _take_over(world: World, caller: Caller, request: RequestContext, body
         return False
 
     def unit(tx: Tx) -> bool:
-        living = living_boots(tx, world.boot_id, world.clock.now(), alone=world.db.kind == "sqlite")
+        living = living_boots(tx, world.boot_id, world.clock.now(), still=world.still)
         if existing.boot_id in living:
             return False
         attempt = _attempt(world, caller, request, body)
@@ -198,9 +198,8 @@ async def _taken_before(world: World, existing: Existing) -> Task | None:
     assert task_id is not None
 
     def query(tx: Tx) -> Task | None:
-        if not existing.finished and boot_id in living_boots(
-            tx, world.boot_id, world.clock.now(), alone=world.db.kind == "sqlite"
-        ):
+        living = living_boots(tx, world.boot_id, world.clock.now(), still=world.still)
+        if not existing.finished and boot_id in living:
             carried_on = boot_id != world.boot_id or task_id in world.submitting
             if carried_on:
                 return None

@@ -20,7 +20,7 @@ from halley.usage import store as usage
 from halley.usage.model import Outcome, Usage
 from halley.webhooks import store as outbox
 from halley.world import World
-from halley.world.boots import end_boot, living_boots
+from halley.world.boots import end_boot, last_seen, living_boots
 
 EVERY_S = 5.0
 BATCH_MAX = 200
@@ -56,6 +56,8 @@ class Sweeper:
 
 async def sweep(world: World) -> None:
     """Go round once."""
+    if world.still is not None:
+        world.still.look(await world.db.read(last_seen), world.clock.monotonic())
     await _strand(world)
     await _void_answers(world)
     await _expire(world)
@@ -71,7 +73,7 @@ async def _strand(world: World) -> None:
 
     def query(tx: Tx) -> list[Task]:
         now = world.clock.now()
-        others = living_boots(tx, world.boot_id, now, alone=_alone(world)) - {world.boot_id}
+        others = living_boots(tx, world.boot_id, now, still=world.still) - {world.boot_id}
         own = Boot(id=world.boot_id, submitting=frozenset(world.submitting), before=now - STRANDED_US)
         return tasks.stranded(tx, own, others, BATCH_MAX)
 
@@ -93,7 +95,7 @@ async def _void_answers(world: World) -> None:
 
     def unit(tx: Tx) -> int:
         now = world.clock.now()
-        living = living_boots(tx, world.boot_id, now, alone=_alone(world))
+        living = living_boots(tx, world.boot_id, now, still=world.still)
         holds = queries.holds_of_dead_boots(tx, order_kind="answer", living=living - {world.boot_id})
         lost = [hold for hold in holds if hold.boot_id != world.boot_id or _abandoned(world, hold, now)]
         for hold in lost:
@@ -170,8 +172,3 @@ async def _expire_bodies(world: World, now: int) -> None:
             tasks.forget_body(tx, task_id)
 
     await world.db.write("expire_bodies", unit)
-
-
-def _alone(world: World) -> bool:
-    """With SQLite there is one process: every other boot is dead."""
-    return world.db.kind == "sqlite"

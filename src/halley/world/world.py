@@ -20,6 +20,7 @@ from halley.tasks import Task
 from halley.upstream.client import UpstreamClient
 from halley.upstream.guard import Guard
 from halley.vendors.contract import Dialect, Vendor
+from halley.world.boots import Still
 from halley.world.callers import Callers
 from halley.world.config import Config
 from halley.world.metrics import Metrics
@@ -47,6 +48,8 @@ class World(msgspec.Struct, kw_only=True):
     metrics: Metrics
     failpoints: Failpoints
     boot_id: str
+    still: Still | None
+    """Which other processes stand still; None with SQLite, where there can be no other."""
     callers: Callers
     config: Config
     sandbox: tuple[Channel, ...] = ()
