@@ -1,5 +1,6 @@
 """What a vendor and a dialect declare: facts as data, shapes as pure functions. I/O is neither's business."""
 
+import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
@@ -344,6 +345,8 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
     """Whether `stream_options.include_usage` is understood in chats."""
     rename: Mapping[str, str] = {}
     """Top-level fields of a chat that this vendor spells otherwise, e.g. `max_completion_tokens` → `max_tokens`."""
+    call_id: re.Pattern[str] | None = None
+    """What it takes for the id of a tool call in chats; None for whatever it is."""
 
 
 class Vendor(msgspec.Struct, frozen=True, kw_only=True):

@@ -436,3 +436,30 @@ async def test_models_are_listed_in_pages_and_told_one_by_one(sandbox: Sandbox):
 async def test_an_unknown_path_is_answered_in_the_vendors_shape(sandbox: Sandbox):
     got = await sandbox.get("/v1/nothing")
     assert (got.status, got.json["type"], got.json["error"]["type"]) == (404, "error", "not_found_error")
+
+
+def conversation(*, call: list[Any], answer: list[Any]) -> list[Any]:
+    return [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": call},
+        {"role": "user", "content": answer},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("call_id", "answer", "fields", "words"),
+    [
+        ("a b", [], {}, "String should match pattern"),
+        ("a", [{"type": "text", "text": "Look"}], {}, "immediately after"),
+        ("a", [], {"thinking": THINKING}, "Expected `thinking`"),
+    ],
+)
+async def test_calls_and_results_are_refused_that_the_vendor_refuses(
+    sandbox: Sandbox, call_id: str, answer: list[Any], fields: dict[str, Any], words: str
+):
+    call: dict[str, Any] = {"type": "tool_use", "id": call_id, "name": "weather", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": call_id, "content": "warm"}
+    messages = conversation(call=[call], answer=[*answer, result])
+    got = await ask(sandbox, messages=messages, tools=[WEATHER], **fields)
+    assert (got.status, got.json["error"]["type"]) == (400, "invalid_request_error")
+    assert words in got.json["error"]["message"]

@@ -188,6 +188,30 @@ def test_how_much_to_think_is_written_as_the_model_understands_it(
     assert {name: body[name] for name in ("thinking", "output_config") if name in body} == written
 
 
+CALL = ToolCall(id="1", name="f", arguments="{}")
+RESULT = said(Role.USER, ToolResult(call_id="1", parts=(Text(text="2"),)))
+
+
+@pytest.mark.parametrize(
+    ("turn", "thinks"),
+    [
+        pytest.param(said(Role.ASSISTANT, CALL), False, id="no thought"),
+        pytest.param(said(Role.ASSISTANT, Thinking(text="hm"), CALL), False, id="a thought without its proof"),
+        pytest.param(said(Role.ASSISTANT, Thinking(text="hm", signature="s"), CALL), True, id="a thought"),
+        pytest.param(said(Role.ASSISTANT, Thinking(redacted="s"), CALL), True, id="a hidden thought"),
+    ],
+)
+def test_calls_that_are_gone_on_with_need_their_thought_where_there_is_a_budget(turn: Message, *, thinks: bool):
+    asked = order(USER, turn, RESULT, reasoning=Reasoning(effort="low"), output_tokens_max=10_000)
+    old = MESSAGES.write_order(msgspec.structs.replace(asked, model="claude-sonnet-4-5"))
+    assert ("thinking" in old) is thinks
+    assert MESSAGES.write_order(asked)["thinking"] == {"type": "adaptive"}
+    later = msgspec.structs.replace(
+        asked, model="claude-sonnet-4-5", messages=(*asked.messages, said(Role.ASSISTANT, Text(text="Two")), USER)
+    )
+    assert "thinking" in MESSAGES.write_order(later)
+
+
 def test_an_older_model_needs_room_to_think():
     asked = msgspec.structs.replace(
         order(reasoning=Reasoning(effort="low"), output_tokens_max=500), model="claude-haiku-4-5"

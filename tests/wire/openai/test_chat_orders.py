@@ -379,3 +379,25 @@ def test_earlier_thoughts_are_left_out_unless_a_vendor_wants_them():
     assert write_order_with_thoughts(thought)["messages"] == [
         {"role": "assistant", "content": "x", "reasoning_content": "hm"}
     ]
+
+
+@pytest.mark.parametrize(
+    ("model", "effort"),
+    [
+        ("gpt-5.4", "none"),
+        ("gpt-6-sol", "none"),
+        ("gpt-5-mini", "minimal"),
+        ("gpt-5.1-codex", "low"),
+        ("o3", "low"),
+        ("gpt-5-pro", None),
+        ("gpt-5-chat-latest", None),
+        ("gpt-4o-mini", None),
+        ("deepseek-chat", None),
+        ("qwen3-32b", "none"),
+    ],
+)
+def test_not_to_think_is_told_in_the_words_that_a_model_knows(model: str, effort: str | None):
+    hello = Message(role=Role.USER, parts=(Text(text="Hi"),))
+    order = ChatOrder(model=model, messages=(hello,), reasoning=Reasoning(enabled=False))
+    assert CHAT.write_order(order).get("reasoning_effort") == effort
+    assert RESPONSES.write_order(order).get("reasoning") == (None if effort is None else {"effort": effort})

@@ -69,6 +69,13 @@ def test_a_refusal_keeps_the_vendors_status_and_words_for_the_caller():
     }
 
 
+def test_azures_own_code_is_kept_beside_its_closer_one():
+    body = error("Filtered", code="content_filter", innererror={"code": "ResponsibleAIPolicyViolation"})
+    fault = read_refusal(400, {}, body)
+    assert type(fault) is Moderated
+    assert render_fault(fault, "req")[1]["error"]["code"] == "content_filter"
+
+
 def test_a_validators_complaints_stand_beside_the_message():
     body = encode({"detail": [{"loc": ["body", "messages", 0, "role"], "msg": "Field required", "type": "missing"}]})
     fault = read_refusal(422, {}, body)

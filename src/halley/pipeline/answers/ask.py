@@ -12,6 +12,7 @@ from halley.kernel.chat import ChatOrder
 from halley.kernel.operation import KINDS, Kind, Operation
 from halley.pipeline.answers.history import History
 from halley.pipeline.request import RequestContext
+from halley.wire.calls import results_first
 from halley.wire.formats import CHAT_FORMATS
 
 _NEEDED_LATER: Mapping[Kind, tuple[str, ...]] = {
@@ -129,4 +130,5 @@ def order_for(ask: Ask, channel_id: str, operation: Operation) -> ChatOrder:
 
 
 def _read_order(ask: Ask, body: JsonBody) -> ChatOrder:
-    return CHAT_FORMATS[ask.operation].read_order({**body.whole(), "model": ask.model, "stream": ask.stream})
+    order = CHAT_FORMATS[ask.operation].read_order({**body.whole(), "model": ask.model, "stream": ask.stream})
+    return msgspec.structs.replace(order, messages=results_first(order.messages))

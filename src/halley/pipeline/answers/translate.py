@@ -15,6 +15,7 @@ from halley.kernel.operation import COUNTING, Kind, Operation
 from halley.pipeline.answers.ask import Ask, chat_order, order_for
 from halley.pipeline.answers.attempt import Attempt
 from halley.wire import embedding
+from halley.wire.calls import with_ids
 from halley.wire.contract import AnswerFacts
 from halley.wire.formats import CHAT_FORMATS
 
@@ -52,9 +53,10 @@ def write_body(ask: Ask, attempt: Attempt, boundary: str = "") -> Sent:
     if ask.kind is Kind.EMBEDDING:
         order = msgspec.structs.replace(_embed_order(ask), model=attempt.vendor_model)
         return Sent(data=codec.encode(embedding.write_order(attempt.operation, order)))
-    body = CHAT_FORMATS[attempt.operation].write_order(
-        _bounded(order_for(ask, attempt.channel.id, attempt.operation), attempt)
-    )
+    order = _bounded(order_for(ask, attempt.channel.id, attempt.operation), attempt)
+    if attempt.answers.call_id is not None:
+        order = with_ids(order, attempt.answers.call_id)
+    body = CHAT_FORMATS[attempt.operation].write_order(order)
     if attempt.operation.dialect != "gemini":
         body["model"] = attempt.vendor_model
     return Sent(data=codec.encode(_spelled(body, attempt)))

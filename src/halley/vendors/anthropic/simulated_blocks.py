@@ -21,6 +21,7 @@ PAGES_MAX = 600
 BLOCKS_MAX = 20_000
 
 _NAME_CHARACTERS_MAX = 80
+_CALL_ID = re.compile(r"[a-zA-Z0-9_-]+")
 _PAGE = re.compile(rb"/Type\s*/Page\b")
 _OPAQUE = frozenset(
     {
@@ -168,6 +169,8 @@ async def _bytes(host: SimulatorHost, source: dict[str, Any], where: str) -> byt
 
 def _call(block: dict[str, Any], where: str) -> Block:
     call_id, name = _string(block, "id", where), _string(block, "name", where)
+    if not _CALL_ID.fullmatch(call_id):
+        raise invalid(f"{where}.id: String should match pattern '^{_CALL_ID.pattern}$'")
     if not isinstance(block.get("input"), dict):
         raise invalid(f"{where}.input: Input should be a valid dictionary")
     return Block(kind="tool_use", id=call_id, tokens=count(name) + count(encode(block["input"]).decode()))

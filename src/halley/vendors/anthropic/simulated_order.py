@@ -132,6 +132,8 @@ async def read_order(host: SimulatorHost, body: dict[str, Any], *, only_counts: 
     mode, name, parallel = _choice(body)
     thinks, shows = _thinking(body, mode)
     lines, from_messages = await _messages(host, body["messages"])
+    if as_object(body.get("thinking")).get("type") == "enabled":
+        _check_thought(lines)
     segments = (*_tool_segments(body), *_system_segments(body.get("system")), *from_messages)
     return Order(
         model=model,
@@ -210,6 +212,17 @@ def _thinking(body: dict[str, Any], mode: ToolMode) -> tuple[bool, bool]:
         if body.get("temperature") not in (None, 1):
             raise invalid("`temperature` may only be set to 1 when thinking is enabled.")
     return kind in ("enabled", "adaptive"), thinking.get("display") != "omitted"
+
+
+def _check_thought(lines: tuple[Line, ...]) -> None:
+    """With a budget, a turn of calls that is gone on with must have been begun with a thought."""
+    place = max((place for place, line in enumerate(lines) if line.role == "assistant"), default=None)
+    kinds = [block.kind for block in lines[place].blocks] if place is not None else []
+    if "tool_use" in kinds and kinds[0] not in ("thinking", "redacted_thinking"):
+        raise invalid(
+            f"messages.{place}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `{kinds[0]}`. "
+            "When `thinking` is enabled, a final `assistant` message must start with a thinking block."
+        )
 
 
 def _check_budget(budget: Any, max_tokens: int | None) -> None:
@@ -325,9 +338,10 @@ def _content(message: dict[str, Any], place: int, *, is_last: bool) -> list[Any]
 
 
 def _check_calls(before: Line | None, line: Line, place: int) -> None:
-    """Each call has its result in the next message, and each result its call in the one before."""
+    """Each call has its result at the beginning of the next message, and each result its call in the one before."""
     called = before.ids("tool_use") if before is not None and before.role == "assistant" else []
-    answered = line.ids("tool_result")
+    kinds = [block.kind for block in line.blocks]
+    answered = [] if kinds != sorted(kinds, key="tool_result".__ne__) else line.ids("tool_result")
     owed = [each for each in called if each not in answered]
     if owed and line.role == "user":
         _refuse_unanswered(owed, place - 1)

@@ -1,5 +1,6 @@
 """Vendors that conform to OpenAI's format: one row each, with what they do differently."""
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -32,6 +33,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     docs: str
     paths: Mapping[Operation, str] = msgspec.field(default_factory=_CHAT.copy)
     rename: Mapping[str, str] = {}
+    call_id: re.Pattern[str] | None = None
     stream_usage: bool = True
     any_model: bool = False
     listed: bool = True
@@ -52,8 +54,10 @@ ROWS: Mapping[str, Row] = {
         environment=("MISTRAL_API_KEY",),
         docs="https://docs.mistral.ai/api",
         paths={**_CHAT, **_EMBEDDINGS, **_MODERATION, **_TRANSCRIPTION},
-        # It refuses fields that it does not know, and tells the usage of a stream without being asked.
+        # It refuses fields that it does not know and ids of calls that are not spelled like its own, and tells the
+        # usage of a stream without being asked.
         rename=_OLD_LIMIT,
+        call_id=re.compile(r"[a-zA-Z0-9]{9}"),
         stream_usage=False,
     ),
     "groq": Row(
@@ -194,6 +198,7 @@ def _vendor(name: str, row: Row) -> Vendor:
             paths=row.paths,
             read_refusal=read_refusal,
             rename=row.rename,
+            call_id=row.call_id,
             stream_usage=row.stream_usage,
         ),
         any_model=row.any_model,

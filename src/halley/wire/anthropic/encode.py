@@ -1,6 +1,7 @@
 """An order in our words, written as a message order for a vendor."""
 
 import base64
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,12 +26,15 @@ from halley.kernel.chat import (
 )
 from halley.kernel.faults import BadRequest
 from halley.wire.anthropic.blocks import PDF, PLAIN
+from halley.wire.calls import with_ids
 from halley.wire.extras import kept_elsewhere, not_conveyed, refuse_extras
 from halley.wire.instructions import refuse_as_system
 from halley.wire.media import media_type_of
 from halley.wire.reasoning import BUDGET_MIN, budget_of
 from halley.wire.shape import object_of
 
+CALL_ID = re.compile(r"[a-zA-Z0-9_-]+")
+"""What the vendor takes for the id of a call, by the words of its refusal."""
 DEFAULT_OUTPUT_TOKENS = 4_096
 """The format needs a maximum; this one where neither the caller nor the model's limits give any."""
 TEMPERATURE_MAX = 1.0
@@ -56,6 +60,7 @@ def write_order(order: ChatOrder) -> Json:
     """Raises `NotConveyed` for what this format has no word for, `BadRequest` for arguments that are no object."""
     refuse_extras(order)
     _refuse_unspoken(order)
+    order = with_ids(order, CALL_ID)
     system, turns = _parted(order.messages)
     body: Json = {"model": order.model, "max_tokens": _output_tokens(order)}
     if system:
@@ -271,6 +276,8 @@ def _reasoning(order: ChatOrder, reasoning: Reasoning) -> Json:
                 "reasoning_effort", f"{room} output tokens leave no room to think ({BUDGET_MIN} and more)"
             )
         budget = budget_of(reasoning.effort or EFFORT_UNSAID, room)
+    if budget is not None and _calls_without_thought(order.messages):
+        return {}
     if budget is not None:
         return {"thinking": {"type": "enabled", "budget_tokens": budget, **display}}
     thinking: Json = {"thinking": {"type": "adaptive", **display}}
@@ -279,3 +286,15 @@ def _reasoning(order: ChatOrder, reasoning: Reasoning) -> Json:
     if reasoning.effort not in EFFORTS:
         raise not_conveyed("reasoning_effort", f"`{reasoning.effort[:40]}` is none of {', '.join(sorted(EFFORTS))}")
     return {**thinking, "output_config": {"effort": reasoning.effort}}
+
+
+def _calls_without_thought(messages: tuple[Message, ...]) -> bool:
+    """Whether what is being answered are results of calls before which no thought stands that the vendor knows again.
+
+    With a budget it refuses this; most formats have no place to keep such a thought in. Its page on extended thinking:
+    a turn of calls and results is gone on with as it was begun.
+    """
+    last = next((message for message in reversed(messages) if message.role is Role.ASSISTANT), None)
+    if last is None or not any(isinstance(part, ToolCall) for part in last.parts):
+        return False
+    return not any(isinstance(part, Thinking) and (part.signature or part.redacted) for part in last.parts)

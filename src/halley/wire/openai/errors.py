@@ -63,6 +63,8 @@ class _Words(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
     type: str | None = None
     code: str | None = None
+    inner: str | None = None
+    """Azure's closer word for the kind; its callers know the outer one."""
     param: str | None = None
     complaints: tuple[dict[str, Any], ...] = ()
     status: int | None = None
@@ -70,7 +72,7 @@ class _Words(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def kind(self) -> str:
         """All words that tell the kind of mistake, and what is said of it."""
-        return f"{self.code or ''} {self.type or ''} {self.message}"
+        return f"{self.code or ''} {self.inner or ''} {self.type or ''} {self.message}"
 
 
 def render_fault(fault: Fault, request_id: str) -> tuple[int, dict[str, Any]]:
@@ -167,7 +169,8 @@ def _words(value: dict[str, Any]) -> _Words:
     return _Words(
         message=as_text(fields.get("message")) or as_text(error) or _text_of(value.get("detail")),
         type=_word(fields.get("type")),
-        code=_word(as_object(fields.get("innererror")).get("code")) or _word(code),
+        code=_word(code),
+        inner=_word(as_object(fields.get("innererror")).get("code")),
         param=_param(fields.get("param")),
         status=code if isinstance(code, int) and 400 <= code < 600 else None,  # noqa: PLR2004  (an HTTP status)
     )

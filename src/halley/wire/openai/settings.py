@@ -1,5 +1,6 @@
 """What both of OpenAI's formats say alike about an order: tools, formats of output, effort."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,14 @@ from halley.wire.reasoning import effort_of
 from halley.wire.shape import Cursor
 
 NO_EFFORT = "none"
+_LEAST_EFFORT: tuple[tuple[re.Pattern[str], str | None], ...] = (
+    (re.compile(r"chat|search|audio|-pro|gpt-[1-4]|o1-(mini|preview)"), None),
+    (re.compile(r"codex|(^|/)o\d"), "low"),
+    (re.compile(r"gpt-5(?!\.\d)"), "minimal"),
+)
+"""The least that OpenAI's models from before `none` can be told to think; None for those that are not told at all.
+
+The pages of its models, 2026-11."""
 SHARED_EXTRAS: Mapping[str, frozenset[str]] = {
     "verbosity": frozenset(("low", "high")),
     "service_tier": frozenset(("flex", "scale", "priority", "fast")),
@@ -73,12 +82,12 @@ def write_schema(output: OutputFormat) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def effort_for(reasoning: Reasoning | None) -> str | None:
-    """Give the word for how much to think; None leaves it to the vendor."""
+def effort_for(reasoning: Reasoning | None, model: str) -> str | None:
+    """Give the word for how much this model shall think; None leaves it to the vendor."""
     if reasoning is None:
         return None
     if not reasoning.enabled:
-        return NO_EFFORT
+        return next((effort for names, effort in _LEAST_EFFORT if names.search(model)), NO_EFFORT)
     if reasoning.budget_tokens is not None:
         return effort_of(reasoning.budget_tokens)
     return reasoning.effort

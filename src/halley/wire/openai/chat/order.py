@@ -88,7 +88,7 @@ def _write_order(order: ChatOrder, *, thoughts: bool) -> dict[str, Any]:
         "frequency_penalty": order.frequency_penalty,
         "n": order.count,
         "response_format": None if order.output is None else write_output(order.output),
-        "reasoning_effort": effort_for(order.reasoning),
+        "reasoning_effort": effort_for(order.reasoning, order.model),
         **shared,
     }
     if order.stream:

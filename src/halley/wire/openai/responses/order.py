@@ -92,7 +92,7 @@ def write_order(order: ChatOrder) -> dict[str, Any]:
         "temperature": order.temperature,
         "top_p": order.top_p,
         "text": _write_text(order.output, shared.get("verbosity")),
-        "reasoning": _write_reasoning(order.reasoning),
+        "reasoning": _write_reasoning(order.reasoning, order.model),
         "include": [SEALED_THOUGHTS] if order.reasoning is not None and order.reasoning.enabled else None,
         "service_tier": shared.get("service_tier"),
         "store": False,
@@ -213,8 +213,8 @@ def _read_reasoning(at: Cursor) -> Reasoning | None:
     )
 
 
-def _write_reasoning(reasoning: Reasoning | None) -> dict[str, Any] | None:
+def _write_reasoning(reasoning: Reasoning | None, model: str) -> dict[str, Any] | None:
     if reasoning is None:
         return None
-    fields = {"effort": effort_for(reasoning), "summary": "auto" if reasoning.show else None}
+    fields = {"effort": effort_for(reasoning, model), "summary": "auto" if reasoning.show else None}
     return {name: value for name, value in fields.items() if value is not None} or None
