@@ -14,7 +14,12 @@ async def test_ids_of_calls_are_told_to_a_vendor_in_its_own_spelling(folder: Pat
     prices = (PriceConfig(model="mistral-small-latest", meters={"input_token": "1", "output_token": "2"}),)
     async with opened(folder, one(vendor="mistral"), prices=prices) as house:
         house.vendor.will(answer(completion("Warm.")))
-        call: dict[str, Any] = {"type": "tool_use", "id": "toolu_01A09q90qw90lq917835lq9", "name": "weather", "input": {}}
+        call: dict[str, Any] = {
+            "type": "tool_use",
+            "id": "toolu_01A09q90qw90lq917835lq9",
+            "name": "weather",
+            "input": {},
+        }
         result: dict[str, Any] = {"type": "tool_result", "tool_use_id": call["id"], "content": "20"}
         body: dict[str, Any] = {
             "model": "mistral-small-latest",

@@ -65,6 +65,30 @@ def test_a_top_up_is_taken_back(halley: Halley):
     assert "The books are sound" in halley("ledger", "verify").stdout
 
 
+def test_usage_is_summed_and_shown(halley: Halley, data_dir: Path):
+    made = json.loads(halley("accounts", "create", "=1+1", "--json").stdout)
+    assert "Nothing was used in live mode" in halley("usage", "sum").stderr
+    with closing(sqlite3.connect(data_dir / "halley.db")) as database, database:
+        database.execute(
+            "INSERT INTO usage (id, account_id, project_id, key_id, livemode, order_kind, order_id, model, outcome,"
+            " meters, price_nanos, vendor_cost_nanos, attempts, total_us, created_at)"
+            " VALUES ('use_1', ?, 'p', 'k', 1, 'answer', 'ans_1', 'gpt-4o', 'succeeded', '{}', 1500000000, 1, 1, 1,"
+            " 1793534400000000)",
+            (made["id"],),
+        )
+    options = ("--since", "2026-11-01", "--until", "2026-11-30", "--by", "account", "--by", "day")
+    table = halley("usage", "sum", *options).stdout
+    assert "$1.5" in table
+    assert "2026-11-01" in table
+    assert halley("usage", "sum", *options, "--csv").stdout.splitlines() == [
+        "account,day,requests,unsuccessful,price,vendor_cost,exposure",
+        "'=1+1,2026-11-01,1,0,1.5,0.000000001,0",
+    ]
+    assert json.loads(halley("usage", "sum", *options, "--json").stdout)["rows"][0]["of"]["account"] == "=1+1"
+    assert "price        $1.5" in halley("usage", "show", "ans_1").stdout
+    assert "is no time" in halley("usage", "sum", "--since", "soon", code=1).stderr
+
+
 @pytest.mark.parametrize("amount", ["0", "--", "-x", "-1e30"])
 def test_a_correction_needs_an_amount(halley: Halley, amount: str):
     assert "AMOUNT" in halley("accounts", "adjust", "acme", amount, "--corrects", "x", "--reason", "x", code=2).stderr

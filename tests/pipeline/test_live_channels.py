@@ -11,7 +11,7 @@ import pytest
 from tests.app.rigs import Rig, opened_gateway
 
 from halley.app.simulators import open_outside, simulator_of
-from halley.console.commands import accounts
+from halley.console.commands import accounts, usage
 from halley.pipeline.reload import reload
 from halley.settings import ChannelConfig, Secret, Settings, SettingsError, load_settings
 from halley.testing.clock import FakeClock
@@ -66,6 +66,8 @@ async def test_a_live_order_is_run_by_the_configured_channel_and_charged(folder:
         assert (task.state, task.livemode, await rig.posted(task)) == ("succeeded", True, 40_000_000)
         assert await _channel_of_last(rig) == "main"
         assert await rig.jobs("bfl") == []
+        shown = await usage.show(rig.world, usage.ShowUsage(order=task.id), lambda _: None)
+        assert (shown.price_nanos, shown.channel, set(shown.transfers)) == ("40000000", "main", {"post"})
 
 
 async def test_a_live_key_never_reaches_a_simulator(folder: Path, upstream: Any) -> None:

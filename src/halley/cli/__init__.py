@@ -16,6 +16,7 @@ SUBCOMMANDS = {
     "prices": ("halley.cli.prices:prices", "List prices, and import them from a price map."),
     "tasks": ("halley.cli.tasks:tasks", "List, show and resolve tasks."),
     "webhooks": ("halley.cli.webhooks:webhooks", "Send webhooks again, and replace their secret."),
+    "usage": ("halley.cli.usage:usage", "Sum what was used by account, key, model or day, and show one order."),
     "ledger": ("halley.cli.ledger:ledger", "Verify and show the books."),
     "simulate": ("halley.cli.simulate:simulate", "Run a vendor's simulator by itself."),
     "migrate": ("halley.cli.storage:migrate", "Bring the database up to this release."),

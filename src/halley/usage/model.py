@@ -55,3 +55,30 @@ class DayOfKey(msgspec.Struct, frozen=True, kw_only=True):
     key_id: str
     used_nanos: Nanos
     requests: int
+
+
+class By(StrEnum):
+    """What usage is summed by."""
+
+    ACCOUNT = "account"
+    PROJECT = "project"
+    KEY = "key"
+    MODEL = "model"
+    CHANNEL = "channel"
+    OUTCOME = "outcome"
+    DAY = "day"
+    """In UTC."""
+
+
+class Sum(msgspec.Struct, frozen=True, kw_only=True):
+    """What many orders used and cost together."""
+
+    of: tuple[str | None, ...]
+    """What they have in common, one for each `By` that was asked for; ids, and days as `2026-11-01`."""
+    requests: int
+    unsuccessful: int
+    """Of these: failed, cancelled, cut, lost or unknown."""
+    price_nanos: Nanos
+    vendor_cost_nanos: Nanos
+    """As far as it is known."""
+    exposure_nanos: Nanos

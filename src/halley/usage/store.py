@@ -1,6 +1,6 @@
 """Writes usage rows and sums them. Running totals per key stand on the key itself; nothing here sums without bound."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -9,7 +9,7 @@ from halley.db.engine import Values
 from halley.kernel.clock import rfc3339
 from halley.kernel.faults import BadRequest
 from halley.kernel.money import Nanos
-from halley.usage.model import DayOfKey, Outcome, Usage
+from halley.usage.model import By, DayOfKey, Outcome, Sum, Usage
 
 QUOTA_DAYS_MAX = 366
 PAGE_MAX = 1_000
@@ -40,6 +40,14 @@ def quota(tx: Tx, *, account_id: str, livemode: bool, start: int, end: int) -> S
     return [_day(row) for row in tx.all(_QUOTA, params)]
 
 
+def sums(tx: Tx, *, account_id: str, livemode: bool, start: int, end: int, by: Sequence[By]) -> Sequence[Sum]:
+    """Sum what an account's orders used from `start` up to, and without, `end`; reads each of their rows."""
+    params = {"account_id": account_id, "livemode": int(livemode), "start": start, "end": end}
+    columns = ", ".join(f"{_GROUPS[each]} AS {_NAMED.format(each.value)}" for each in by)
+    places = ", ".join(str(place) for place in range(1, len(by) + 1))
+    return [_sum(row, by) for row in tx.all(_SUMS.format(columns=columns, places=places), params)]
+
+
 def of_order(tx: Tx, *, order_id: str, order_kind: str) -> Usage | None:
     """Find the row of one order."""
     sql = "SELECT * FROM usage WHERE order_id = :order_id AND order_kind = :order_kind"
@@ -65,6 +73,26 @@ _QUOTA = f"""
     GROUP BY created_at / {_DAY_US}, key_id
     ORDER BY created_at / {_DAY_US}, key_id
 """  # noqa: S608 - made of a constant
+_GROUPS: Mapping[By, str] = {
+    By.ACCOUNT: "account_id",
+    By.PROJECT: "project_id",
+    By.KEY: "key_id",
+    By.MODEL: "model",
+    By.CHANNEL: "channel_id",
+    By.OUTCOME: "outcome",
+    By.DAY: f"created_at / {_DAY_US}",
+}
+_NAMED = "of_{}"
+_SUMS = """
+    SELECT {columns}, COUNT(*) AS requests,
+        CAST(SUM(CASE WHEN outcome = 'succeeded' THEN 0 ELSE 1 END) AS BIGINT) AS unsuccessful,
+        CAST(SUM(price_nanos) AS BIGINT) AS price_nanos,
+        CAST(SUM(COALESCE(vendor_cost_nanos, 0)) AS BIGINT) AS vendor_cost_nanos,
+        CAST(SUM(exposure_nanos) AS BIGINT) AS exposure_nanos
+    FROM usage
+    WHERE account_id = :account_id AND livemode = :livemode AND created_at >= :start AND created_at < :end
+    GROUP BY {places}
+"""
 _EXPOSURES = """
     SELECT * FROM usage WHERE (outcome IN ('lost', 'unknown') OR exposure_nanos > 0) AND id < :before
     ORDER BY id DESC LIMIT :limit
@@ -96,8 +124,27 @@ def _stored(usage: Usage) -> Values:
 
 
 def _day(row: Row) -> DayOfKey:
-    day = rfc3339(row["day"] * _DAY_US)[:_DATE_LENGTH]
-    return DayOfKey(day=day, key_id=row["key_id"], used_nanos=Nanos(row["used"]), requests=row["requests"])
+    return DayOfKey(
+        day=_date(row["day"]), key_id=row["key_id"], used_nanos=Nanos(row["used"]), requests=row["requests"]
+    )
+
+
+def _sum(row: Row, by: Sequence[By]) -> Sum:
+    values = {each: row[_NAMED.format(each.value)] for each in by}
+    if By.DAY in values:
+        values[By.DAY] = _date(values[By.DAY])
+    return Sum(
+        of=tuple(values.values()),
+        requests=row["requests"],
+        unsuccessful=row["unsuccessful"],
+        price_nanos=Nanos(row["price_nanos"]),
+        vendor_cost_nanos=Nanos(row["vendor_cost_nanos"]),
+        exposure_nanos=Nanos(row["exposure_nanos"]),
+    )
+
+
+def _date(day: int) -> str:
+    return rfc3339(day * _DAY_US)[:_DATE_LENGTH]
 
 
 def _usage(row: Row) -> Usage:

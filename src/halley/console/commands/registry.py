@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from halley.console.commands import accounts, keys, ledger, prices, tasks, webhooks, world
+from halley.console.commands import accounts, keys, ledger, prices, tasks, usage, webhooks, world
 from halley.console.protocol import CommandFailed, Problem, Progress, Request
 from halley.console.services import Services, database_mark
 from halley.kernel.faults import Fault
@@ -40,6 +40,8 @@ COMMANDS: Mapping[str, Command] = {
     "tasks.list": Command(args=tasks.ListTasks, run=tasks.list_all),
     "tasks.show": Command(args=tasks.ShowTask, run=tasks.show),
     "tasks.resolve": Command(args=world.ResolveTask, run=world.resolve, needs_world=True),
+    "usage.sum": Command(args=usage.SumUsage, run=usage.sum_up),
+    "usage.show": Command(args=usage.ShowUsage, run=usage.show),
     "webhooks.redeliver": Command(args=webhooks.Redeliver, run=webhooks.redeliver),
     "webhooks.rotate": Command(args=world.NewWebhookSecret, run=world.new_webhook_secret, needs_world=True),
     "reload": Command(args=world.Reload, run=world.reload, needs_world=True),
