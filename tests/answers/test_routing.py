@@ -88,6 +88,17 @@ async def test_a_rest_is_the_channels_for_that_operation_alone(folder: Path) -> 
         assert (await house.post("/v1/embeddings", {"model": "text-embedding-3-small", "input": "x"})).status == 200
 
 
+async def test_a_model_that_the_vendor_does_not_have_makes_no_channel_rest(folder: Path) -> None:
+    async with opened(folder, two) as house:
+        house.vendor.will(*[refuse(404)] * (FAILURES_MAX + 1), OK)
+        house.second.will(OK)
+        for _ in range(FAILURES_MAX + 1):
+            assert (await house.chat()).status == 200
+        assert len(house.second.seen) == FAILURES_MAX + 1
+        assert (await house.chat()).status == 200
+        assert (len(house.vendor.seen), len(house.second.seen)) == (FAILURES_MAX + 2, FAILURES_MAX + 1)
+
+
 async def test_a_channel_is_left_alone_for_as_long_as_its_vendor_asked(folder: Path) -> None:
     async with opened(folder, two) as house:
         house.vendor.will(refuse(429, retry_after="40"), OK)

@@ -13,6 +13,7 @@ from tests.app.rigs import Rig, opened_gateway
 from halley.app.simulators import open_outside, simulator_of
 from halley.console.commands import accounts, usage
 from halley.pipeline.reload import reload
+from halley.routing.health import FAILURES_MAX
 from halley.settings import ChannelConfig, Secret, Settings, SettingsError, load_settings
 from halley.testing.clock import FakeClock
 from halley.testing.gateway import settings_for
@@ -124,6 +125,15 @@ async def test_refusals_of_orders_never_make_a_channel_rest(folder: Path, upstre
         for _ in range(8):
             assert (await rig.client.flux(width=257)).status == 422
         assert (await rig.client.flux()).status == 200
+
+
+async def test_a_model_that_the_vendor_does_not_have_never_makes_a_channel_rest(folder: Path, upstream: Any) -> None:
+    server, clock = upstream
+    async with _live(folder, clock, _channel(server, "main")) as rig:
+        rig.wire.fail(Break.GONE, lambda _, path: path.endswith("/flux-pro-1.1"), times=1_000)
+        for _ in range(FAILURES_MAX + 1):
+            assert (await rig.client.flux("flux-pro-1.1")).json["error"]["code"] == "vendor_account_unusable"
+        assert (await rig.client.flux("flux-dev")).status == 200
 
 
 async def test_the_operators_key_goes_to_the_vendor_and_the_callers_does_not(folder: Path, upstream: Any) -> None:

@@ -61,6 +61,24 @@ def test_a_probe_that_fails_gives_another_rest() -> None:
     assert health.may_try(CHANNEL, SUBMIT, 2 * REST_S)
 
 
+def test_a_probe_that_says_nothing_of_the_channels_health_leaves_its_place_to_the_next_call() -> None:
+    health = ill()
+    assert health.may_try(CHANNEL, SUBMIT, REST_S)
+    health.not_told(CHANNEL, SUBMIT, REST_S + 1)
+    assert health.resting() == [(CHANNEL, SUBMIT)]
+    assert health.may_try(CHANNEL, SUBMIT, REST_S + 1)
+    assert not health.may_try(CHANNEL, SUBMIT, REST_S + 1)
+
+
+def test_what_says_nothing_of_the_channels_health_is_no_success() -> None:
+    health = Health()
+    health.not_told(CHANNEL, SUBMIT, 0)
+    for _ in range(FAILURES_MAX):
+        health.failed(CHANNEL, SUBMIT, 0)
+        health.not_told(CHANNEL, "poll", 0)
+    assert not health.may_try(CHANNEL, SUBMIT, 0)
+
+
 def test_a_probe_of_which_nothing_is_heard_does_not_shut_the_channel_for_good() -> None:
     # E.g. the order was not sent after all: an upload before it failed, or its caller's field could not be conveyed.
     health = ill()

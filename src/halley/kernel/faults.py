@@ -27,6 +27,7 @@ Fault
 │   ├── VendorUnreachable  nothing was sent
 │   ├── VendorBusy         its rate limit
 │   ├── VendorRejectsUs    our credentials or our credit there
+│   │   └── ModelNotOffered  it does not have this model, or not for us
 │   ├── VendorBroken       it answered that it failed
 │   └── OutcomeUnknown     it may or may not have taken the order
 └── Internal               500, our own mistake
@@ -254,6 +255,10 @@ class VendorRejectsUs(VendorFault):
 
     status = 503
     code = "vendor_account_unusable"
+
+
+class ModelNotOffered(VendorRejectsUs):
+    """The vendor does not have this model, or not for the operator; of its others this says nothing."""
 
 
 class VendorBroken(VendorFault):

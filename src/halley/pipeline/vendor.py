@@ -83,6 +83,14 @@ def note_health(world: World, channel: Channel, operation: str, *, well: bool) -
         world.health.failed(channel.id, operation, world.clock.monotonic())
 
 
+def note_fault(world: World, channel: Channel, operation: str, fault: Fault) -> None:
+    """Tell the channel's health of a fault: a caller's shows it to be well, a model that it does not have nothing."""
+    if not isinstance(fault, faults.ModelNotOffered):
+        note_health(world, channel, operation, well=not isinstance(fault, faults.VendorFault))
+    elif not channel.simulated:
+        world.health.not_told(channel.id, operation, world.clock.monotonic())
+
+
 def origin_of(url: str) -> str:
     """Give scheme, host and port of a URL in the guard's one spelling, in which `http://A` is `http://a:80`.
 
@@ -182,4 +190,4 @@ def _network_fault(error: UpstreamError) -> Fault:
 
 def _note(world: World, channel: Channel, operation: str, fault: Fault) -> None:
     world.metrics.vendor_calls.labels(channel.vendor, operation, fault.code).inc()
-    note_health(world, channel, operation, well=not isinstance(fault, faults.VendorFault))
+    note_fault(world, channel, operation, fault)

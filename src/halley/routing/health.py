@@ -52,6 +52,12 @@ class Health:
         if circuit.failures >= FAILURES_MAX:
             circuit.open_until = now_s + REST_S
 
+    def not_told(self, channel_id: str, operation: str, now_s: float) -> None:
+        """What came says nothing of the channel's health; if it was the probe, the next call is."""
+        circuit = self._circuits.get((channel_id, operation))
+        if circuit is not None:
+            circuit.open_until = min(circuit.open_until, now_s)
+
     def rest(self, channel_id: str, operation: str, now_s: float, seconds: float) -> None:
         """Leave it alone for as long as the vendor asked, e.g. by `Retry-After`; the longest of several counts."""
         until = now_s + min(seconds, ASKED_REST_S_MAX)

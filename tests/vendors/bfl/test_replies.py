@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 from tests.vendors.bfl.support import fixture, reply, report_of
 
-from halley.kernel.faults import BadRequest, Fault, OutcomeUnknown, Refused, VendorBroken, VendorBusy, VendorRejectsUs
+from halley.kernel.faults import (
+    BadRequest,
+    Fault,
+    ModelNotOffered,
+    OutcomeUnknown,
+    Refused,
+    VendorBroken,
+    VendorBusy,
+    VendorRejectsUs,
+)
 from halley.kernel.order import FailureCode, ReportState
 from halley.vendors.bfl import TASKS
 from halley.vendors.contract import TaskRef
@@ -201,8 +210,8 @@ def test_details_of_a_failure_are_bounded():
         (422, Refused),
         (401, VendorRejectsUs),
         (402, VendorRejectsUs),
-        (403, VendorRejectsUs),
-        (404, VendorRejectsUs),
+        (403, ModelNotOffered),
+        (404, ModelNotOffered),
         (429, VendorBusy),
         (500, VendorBroken),
         (503, VendorBroken),
@@ -216,6 +225,12 @@ def test_details_of_a_failure_are_bounded():
 def test_each_refusal_is_its_fault_even_without_a_readable_body(status: int, fault: type[Fault]):
     assert type(TASKS.read_refusal(reply(b"<html>", status))) is fault
     assert type(TASKS.read_refusal(reply({"detail": "no"}, status))) is fault
+
+
+def test_a_wrong_key_is_told_from_a_model_that_is_not_offered():
+    fault = TASKS.read_refusal(reply({"detail": "Not authenticated - Invalid Authentication"}, 403))
+    assert type(fault) is VendorRejectsUs
+    assert "credentials" in fault.message
 
 
 def test_a_validation_error_names_the_field_and_keeps_the_list():

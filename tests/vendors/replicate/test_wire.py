@@ -8,6 +8,7 @@ from tests.vendors.replicate.conftest import body_of, fixture, report_of
 
 from halley.kernel.faults import (
     Fault,
+    ModelNotOffered,
     Moderated,
     OutcomeUnknown,
     Refused,
@@ -166,8 +167,8 @@ def test_a_reply_that_cannot_be_read_is_a_value_error(body: bytes):
         (fixture("no_token"), VendorRejectsUs),
         (fixture("bad_token"), VendorRejectsUs),
         (fixture("no_credit"), VendorRejectsUs),
-        (reply({}, 403), VendorRejectsUs),
-        (reply({}, 404), VendorRejectsUs),
+        (reply({}, 403), ModelNotOffered),
+        (reply({}, 404), ModelNotOffered),
         (reply({}, 301), VendorRejectsUs),
         (fixture("throttled"), VendorBusy),
         (fixture("invalid_input"), Refused),

@@ -72,7 +72,7 @@ def error(kind: str, message: str = "m", **details: Any) -> bytes:
         (401, error("authentication_error"), faults.VendorRejectsUs),
         (402, error("billing_error"), faults.VendorRejectsUs),
         (403, error("permission_error"), faults.VendorRejectsUs),
-        (404, error("not_found_error", "model: claude-0"), faults.VendorRejectsUs),
+        (404, error("not_found_error", "model: claude-0"), faults.ModelNotOffered),
         (404, error("not_found_error", "File not found: file_1"), faults.Refused),
         (413, error("request_too_large"), faults.Refused),
         (429, error("rate_limit_error"), faults.VendorBusy),
@@ -103,7 +103,7 @@ def test_the_vendors_words_are_told_without_its_addresses():
         ("brand_new_error", faults.VendorBroken),
         ("invalid_request_error", faults.Refused),
         ("authentication_error", faults.VendorRejectsUs),
-        ("not_found_error", faults.VendorRejectsUs),
+        ("not_found_error", faults.ModelNotOffered),
     ],
 )
 def test_an_error_in_a_stream_is_understood(word: str, kind: type[Fault]):

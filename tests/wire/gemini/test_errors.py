@@ -75,7 +75,7 @@ def error(status: str = "", message: str = "m", *details: Any) -> bytes:
         (401, error("UNAUTHENTICATED"), faults.VendorRejectsUs),
         (403, error("PERMISSION_DENIED"), faults.VendorRejectsUs),
         (403, error("PERMISSION_DENIED", "You do not have permission to access the File abc"), faults.Refused),
-        (404, error("NOT_FOUND", "models/x is not found"), faults.VendorRejectsUs),
+        (404, error("NOT_FOUND", "models/x is not found"), faults.ModelNotOffered),
         (429, error("RESOURCE_EXHAUSTED"), faults.VendorBusy),
         (429, error("RESOURCE_EXHAUSTED", "Your prepayment credits are depleted"), faults.VendorRejectsUs),
         (499, error("CANCELLED"), faults.VendorBroken),

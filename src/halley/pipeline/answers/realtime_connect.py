@@ -12,7 +12,7 @@ from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.attempt import Attempt
 from halley.pipeline.answers.send import NoAnswer, ordered
 from halley.pipeline.send import RESTING_RETRY_AFTER_S
-from halley.pipeline.vendor import credentials, may_try, note_health
+from halley.pipeline.vendor import credentials, may_try, note_fault, note_health
 from halley.routing.headers import open_headers
 from halley.upstream.errors import UpstreamError
 from halley.upstream.websocket import Denied, SocketRequest, UpstreamSocket, open_socket
@@ -113,6 +113,9 @@ def _note(world: World, attempt: Attempt, fault: Fault | None, began_s: float) -
     channel, now_s = attempt.channel, world.clock.monotonic()
     world.metrics.vendor_calls.labels(channel.vendor, OPERATION, "ok" if fault is None else fault.code).inc()
     world.metrics.vendor_latency.labels(channel.vendor, OPERATION).observe(now_s - began_s)
-    note_health(world, channel, OPERATION, well=not isinstance(fault, faults.VendorFault))
+    if fault is None:
+        note_health(world, channel, OPERATION, well=True)
+    else:
+        note_fault(world, channel, OPERATION, fault)
     if isinstance(fault, faults.VendorBusy) and fault.retry_after_s and not channel.simulated:
         world.health.rest(channel.id, OPERATION, now_s, fault.retry_after_s)

@@ -18,7 +18,7 @@ from halley.pipeline.answers.flow import Flow, Whole, network_fault, open_flow, 
 from halley.pipeline.answers.translate import JSON_TYPE, write_body
 from halley.pipeline.request import CREDENTIALS
 from halley.pipeline.send import RESTING_RETRY_AFTER_S
-from halley.pipeline.vendor import credentials, may_try, note_health
+from halley.pipeline.vendor import credentials, may_try, note_fault, note_health
 from halley.routing.headers import open_headers
 from halley.upstream.client import UpstreamRequest, UpstreamStream
 from halley.upstream.errors import UpstreamError
@@ -340,7 +340,6 @@ def note_failure(world: World, attempt: Attempt, fault: Fault, began_s: float) -
     world.metrics.vendor_calls.labels(channel.vendor, operation, fault.code).inc()
     elapsed_s = world.clock.monotonic() - began_s
     world.metrics.vendor_latency.labels(channel.vendor, operation).observe(elapsed_s)
-    ill = isinstance(fault, faults.VendorFault)
-    note_health(world, channel, operation, well=not ill)
-    if ill and fault.retry_after_s and not channel.simulated:
+    note_fault(world, channel, operation, fault)
+    if isinstance(fault, faults.VendorFault) and fault.retry_after_s and not channel.simulated:
         world.health.rest(channel.id, operation, world.clock.monotonic(), fault.retry_after_s)

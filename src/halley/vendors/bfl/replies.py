@@ -8,8 +8,16 @@ import msgspec
 
 from halley.kernel.clock import MICROSECONDS
 from halley.kernel.codec import JSON_MARKS_MAX, decode, too_deep
-from halley.kernel.faults import Fault, OutcomeUnknown, Refused, VendorBroken, VendorBusy, VendorRejectsUs
-from halley.kernel.loose import REPLY_BYTES_MAX, TEXT_BYTES_MAX, as_list, as_object, fitted, head
+from halley.kernel.faults import (
+    Fault,
+    ModelNotOffered,
+    OutcomeUnknown,
+    Refused,
+    VendorBroken,
+    VendorBusy,
+    VendorRejectsUs,
+)
+from halley.kernel.loose import REPLY_BYTES_MAX, TEXT_BYTES_MAX, as_list, as_object, as_text, fitted, head
 from halley.kernel.money import Nanos, charge
 from halley.kernel.order import Failure, FailureCode, Output, Report, ReportState
 from halley.vendors.bfl.scrub import message_of, scrubbed_object
@@ -126,8 +134,12 @@ def read_refusal(reply: VendorReply) -> Fault:
     match reply.status:
         case 400 | 413 | 422:
             return _refused(_object_or_empty(reply))
-        case 401 | 402 | 403 | 404:
+        case 401 | 402:
             return VendorRejectsUs(_REJECTIONS[reply.status])
+        case 403 if _NO_KEY in as_text(_object_or_empty(reply).get("detail")).lower():
+            return VendorRejectsUs(_REJECTIONS[401])
+        case 403 | 404:
+            return ModelNotOffered("The vendor does not offer this model to the operator")
         case 429:
             return VendorBusy("The vendor has as many tasks of ours as it takes at once", retry_after_s=_wait_s(reply))
         case 500 | 501 | 503:
@@ -141,9 +153,9 @@ def read_refusal(reply: VendorReply) -> Fault:
 _REJECTIONS: Mapping[int, str] = {
     401: "The vendor does not accept the operator's credentials",
     402: "The operator's credit with the vendor is used up",
-    403: "The vendor does not accept the operator's credentials, or not for this model",
-    404: "The vendor does not offer this model to the operator",
 }
+_NO_KEY = "not authenticated"
+"""What the vendor answers to a wrong key, with status 403."""
 
 
 def _object(reply: VendorReply) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from halley.kernel.clock import parse_time, rfc3339
 from halley.kernel.codec import decode
 from halley.kernel.faults import (
     Fault,
+    ModelNotOffered,
     Moderated,
     OutcomeUnknown,
     Refused,
@@ -198,8 +199,9 @@ def _prediction_path(ref: TaskRef) -> str:
 _PLAIN_REFUSALS: dict[int, tuple[type[Fault], str]] = {
     401: (VendorRejectsUs, "The vendor refuses the operator's credentials"),
     402: (VendorRejectsUs, "The operator has no credit left with the vendor"),
-    403: (VendorRejectsUs, "The vendor refuses the operator's credentials"),
-    404: (VendorRejectsUs, "The vendor does not know this model, or not for the operator's account"),
+    # A token that is wrong or missing is 401.
+    403: (ModelNotOffered, "The vendor does not offer this model to the operator's account"),
+    404: (ModelNotOffered, "The vendor does not know this model, or not for the operator's account"),
     408: (OutcomeUnknown, "The vendor gave up waiting for the order, which it may have read"),
     500: (VendorBroken, "The vendor answered that it failed"),
     503: (VendorBroken, "The vendor answered that it failed"),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from halley.kernel import faults
-from halley.kernel.faults import Fault, Moderated, Refused, VendorBroken, VendorBusy, VendorRejectsUs
+from halley.kernel.faults import Fault, ModelNotOffered, Moderated, Refused, VendorBroken, VendorBusy, VendorRejectsUs
 from halley.kernel.loose import as_object, as_text
 from halley.wire.refusals import (
     BUSY,
@@ -68,7 +68,9 @@ def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
         case 404 if "file" in as_text(error.get("message")).lower():
             # A file that the caller names, not the model.
             return _refused(error)
-        case 401 | 402 | 403 | 404:
+        case 404:
+            return ModelNotOffered(NO_MODEL)
+        case 401 | 402 | 403:
             return VendorRejectsUs(_REJECTIONS[status])
         case 429 | 529:
             return VendorBusy(BUSY, retry_after_s=wait)
@@ -89,14 +91,14 @@ def read_error(error: dict[str, Any]) -> Fault:
         case "authentication_error" | "permission_error" | "billing_error":
             return VendorRejectsUs(NO_KEY)
         case "not_found_error":
-            return VendorRejectsUs(NO_MODEL)
+            return ModelNotOffered(NO_MODEL)
         case "invalid_request_error" | "request_too_large":
             return _refused(error)
         case _:
             return VendorBroken("The vendor failed in the middle of its answer")
 
 
-_REJECTIONS: Mapping[int, str] = {401: NO_KEY, 402: NO_CREDIT, 403: NO_KEY_OR_MODEL, 404: NO_MODEL}
+_REJECTIONS: Mapping[int, str] = {401: NO_KEY, 402: NO_CREDIT, 403: NO_KEY_OR_MODEL}
 _OPERATORS_WORDS = ("credit balance is too low", "api usage limits", "organization has been disabled")
 """A 400 with one of these is about the operator's account, not about the order."""
 _OPERATORS_CODES = ("spend_limit", "organization_on_hold", "billing", "key_creator")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from halley.kernel import faults
-from halley.kernel.faults import Fault, VendorBroken, VendorBusy, VendorRejectsUs
+from halley.kernel.faults import Fault, ModelNotOffered, VendorBroken, VendorBusy, VendorRejectsUs
 from halley.kernel.loose import as_list, as_object, as_text, head
 from halley.wire.refusals import BUSY, NO_CREDIT, NO_KEY_OR_MODEL, NO_MODEL, Told, broken, read_object, refused, told
 from halley.wire.waits import seconds_of, wait_s
@@ -86,8 +86,10 @@ def _meaning(status: int, error: dict[str, Any], wait: int | None) -> Fault:
             return VendorRejectsUs(NO_KEY_OR_MODEL)
         case 403 | 404 if _CALLERS_THINGS.search(message):
             return refused(error, param=_field(error))
-        case 401 | 402 | 403 | 404:
-            return VendorRejectsUs(NO_MODEL if status == 404 else NO_KEY_OR_MODEL)  # noqa: PLR2004  (not found)
+        case 404:
+            return ModelNotOffered(NO_MODEL)
+        case 401 | 402 | 403:
+            return VendorRejectsUs(NO_KEY_OR_MODEL)
         case 429 if "credit" in message or "spend" in message:
             return VendorRejectsUs(NO_CREDIT)
         case 429 | 503:

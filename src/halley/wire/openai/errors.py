@@ -8,6 +8,7 @@ import msgspec
 
 from halley.kernel.faults import (
     Fault,
+    ModelNotOffered,
     Moderated,
     OutOfFunds,
     Refused,
@@ -43,6 +44,7 @@ _NO_MODEL = re.compile(
     r"\bmodel\b.{0,200}\b(?:not exist|not found|not available|decommissioned|do(?:es)? not have access)",
     re.IGNORECASE | re.DOTALL,
 )
+_NOT_SERVED = "The vendor does not serve this model to this channel; the operator must mend it"
 _REFUSALS = frozenset((400, 404, 405, 409, 413, 414, 415, 422))
 _BUSY = frozenset((408, 425, 429, 498))
 _REJECTIONS = frozenset((401, 402, 403, 407))
@@ -112,8 +114,10 @@ def _fault(status: int, words: _Words, wait: int | None) -> Fault:
         return Moderated(
             _message(words, "The vendor refused the content"), param=words.param, detail=_detail(status, words)
         )
+    if _is_no_model(status, words):
+        return ModelNotOffered(_NOT_SERVED)
     if _is_ours(status, words):
-        return VendorRejectsUs("The vendor does not serve this model to this channel; the operator must mend it")
+        return VendorRejectsUs(_NOT_SERVED)
     if status in _BUSY:
         return VendorBusy("The vendor is as busy as it lets this channel make it; try again later", retry_after_s=wait)
     if status in _REFUSALS or 415 < status < 500:  # noqa: PLR2004  (all that is the order's mistake)
@@ -123,16 +127,21 @@ def _fault(status: int, words: _Words, wait: int | None) -> Fault:
 
 
 def _is_ours(status: int, words: _Words) -> bool:
-    """Whether the operator's channel is at fault: its key, its credit, its model or its address.
-
-    A 404 that names no field is about the model or the path; one that does is about something in the order.
-    """
+    """Whether the operator's channel is at fault: its key, its credit or its address."""
     if status in _REJECTIONS or status < 400:  # noqa: PLR2004  (a redirect: the base URL is wrong)
         return True
     if status >= 500:  # noqa: PLR2004  (whatever it says, it failed)
         return False
-    if _NO_CREDIT.search(words.kind) or _BAD_KEY.search(words.kind):
-        return True
+    return bool(_NO_CREDIT.search(words.kind) or _BAD_KEY.search(words.kind))
+
+
+def _is_no_model(status: int, words: _Words) -> bool:
+    """Whether the vendor does not have the model, or not for this channel.
+
+    A 404 that names no field is about the model or the path; one that does is about something in the order.
+    """
+    if status >= 500:  # noqa: PLR2004  (whatever it says, it failed)
+        return False
     about_model = words.param in (None, "model")
     return about_model and (bool(_NO_MODEL.search(words.kind)) or (status == 404 and words.code is None))  # noqa: PLR2004  (as said above)
 
