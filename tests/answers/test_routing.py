@@ -6,13 +6,36 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.answers.house import CLAUDE, HELLO, House, channel, chat_body, chunk, completion, one, opened, soon, two
-from tests.answers.vendor import Exchange, Vendor, answer, events, refuse, stream
+from tests.answers.house import (
+    CLAUDE,
+    HELLO,
+    House,
+    channel,
+    chat_body,
+    chunk,
+    completion,
+    one,
+    opened,
+    soon,
+    three,
+    two,
+)
+from tests.answers.odd import candidate
+from tests.answers.vendor import Exchange, Script, Vendor, answer, events, refuse, stream
 
 from halley.routing.health import FAILURES_MAX, REST_S
 from halley.settings import ChannelConfig
 
 OK = answer(completion())
+MESSAGE: dict[str, Any] = {
+    "type": "message",
+    "content": [{"type": "text", "text": "Hi."}],
+    "stop_reason": "end_turn",
+    "usage": {"input_tokens": 3, "output_tokens": 1},
+}
+CONTENT = candidate("Hi.", finishReason="STOP")
+RETRY = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "37s"}
+QUOTA = {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "Quota exceeded", "details": [RETRY]}
 
 
 async def _wait_for(vendor: Vendor, count: int) -> None:
@@ -97,6 +120,81 @@ async def test_a_model_that_the_vendor_does_not_have_makes_no_channel_rest(folde
         assert len(house.second.seen) == FAILURES_MAX + 1
         assert (await house.chat()).status == 200
         assert (len(house.vendor.seen), len(house.second.seen)) == (FAILURES_MAX + 2, FAILURES_MAX + 1)
+
+
+BUSY: dict[str, tuple[str, str, Script, Any]] = {
+    "openai": ("gpt-4o-mini", "gpt-5.4", refuse(429, retry_after="37"), completion()),
+    "anthropic": ("claude-opus-4-6", "claude-haiku-4-5", refuse(429, retry_after="37"), MESSAGE),
+    "gemini": ("gemini-2.5-pro", "gemini-2.5-flash", answer({"error": QUOTA}, status=429), CONTENT),
+}
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("name", BUSY)
+async def test_a_limit_of_one_model_rests_that_model_alone_and_is_told_as_its_vendor_would(
+    folder: Path, name: str, *, streams: bool
+) -> None:
+    busy, free, refusal, reply = BUSY[name]
+    async with opened(folder, three) as house:
+        house.vendor.will(refusal)
+        assert (await house.chat(model=busy, stream=streams)).status == 429
+        house.vendor.will(answer(reply))
+        house.rig.clock.advance(10)
+        other = await house.funded(10**9)
+        refused = await house.chat(model=busy, stream=streams, key=other)
+        assert (refused.status, refused.json["error"]["code"]) == (429, "vendor_rate_limited")
+        assert refused.headers["retry-after"] == "27"
+        assert (await house.chat(model=free, key=other)).status == 200
+        assert len(house.vendor.seen) == 2
+        house.rig.clock.advance(28)
+        assert (await house.chat(model=busy)).status == 200
+
+
+async def test_of_several_rests_the_first_to_be_over_is_told(folder: Path) -> None:
+    async with opened(folder, two) as house:
+        house.vendor.will(refuse(429, retry_after="60"))
+        house.second.will(refuse(429, retry_after="20"))
+        assert (await house.chat()).status == 429
+        for path, body in (("/v1/chat/completions", chat_body()), ("/v1/chat/completions", chat_body(stream=True))):
+            refused = await house.post(path, body)
+            assert (refused.status, refused.headers["retry-after"]) == (429, "20")
+
+
+async def test_a_vendor_that_is_busy_again_and_again_without_saying_for_how_long_rests_for_that_model(
+    folder: Path,
+) -> None:
+    async with opened(folder) as house:
+        house.vendor.will(refuse(429))
+        for _ in range(FAILURES_MAX):
+            await house.chat()
+        refused = await house.chat()
+        assert (refused.status, refused.headers["retry-after"]) == (429, f"{REST_S:.0f}")
+        house.vendor.will(OK)
+        assert (await house.chat(model="gpt-5.4")).status == 200
+        assert len(house.vendor.seen) == FAILURES_MAX + 1
+
+
+async def test_what_is_left_of_a_rest_after_failures_is_told(folder: Path) -> None:
+    async with opened(folder) as house:
+        house.vendor.will(refuse(500))
+        for _ in range(FAILURES_MAX):
+            await house.chat()
+        house.rig.clock.advance(REST_S - 4)
+        resting = await house.chat()
+        assert (resting.status, resting.json["error"]["code"]) == (503, "vendor_unreachable")
+        assert resting.headers["retry-after"] == "4"
+
+
+async def test_a_model_that_rests_does_not_take_its_channel_down_in_the_metrics(folder: Path) -> None:
+    async with opened(folder) as house:
+        house.vendor.will(refuse(429, retry_after="40"))
+        await house.chat()
+        async with house.session.get(house.rig.gateway.url + "/metrics") as response:
+            said = await response.text()
+        assert "halley_channel_up{" in said
+        assert not [
+            line for line in said.splitlines() if line.startswith("halley_channel_up{") and line.endswith(" 0.0")
+        ]
 
 
 async def test_a_channel_is_left_alone_for_as_long_as_its_vendor_asked(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from tests.responses.calls import CLAUDE, GEMINI, OPENAI, Responses, error_of, events_of
 
@@ -102,6 +103,18 @@ async def test_a_vendor_that_lost_what_it_kept_is_told_it(responses: Responses):
     second = await responses.make("And now?", previous_response_id=first["id"])
     assert [item["role"] for item in responses.last_sent["input"]] == ["user", "assistant", "user"]
     assert second["previous_response_id"] == first["id"]
+
+
+async def test_a_vendor_that_lost_what_it_kept_is_not_asked_more_often_than_may_be(responses: Responses):
+    world = responses.rig.world
+    first = await responses.make("My name is Ada.")
+    channel = world.config.by_id[await _maker(responses)]
+    await responses.rig.client.call(
+        "DELETE", f"{channel.base_url}/responses/{first['id']}", headers={"authorization": "Bearer simulated"}
+    )
+    world.settings = msgspec.structs.replace(world.settings, attempts_max=1)
+    refused = await responses.call("And now?", previous_response_id=first["id"])
+    assert error_of(refused)[:2] == (400, "previous_response_id")
 
 
 @EACH_FORMAT

@@ -1,6 +1,6 @@
-from halley.routing.health import ASKED_REST_S_MAX, FAILURES_MAX, REST_S, Health
+from halley.routing.health import ASKED_REST_S_MAX, FAILURES_MAX, MODELS_MAX, REST_S, Health, Rest
 
-CHANNEL, SUBMIT = "ch_one", "submit"
+CHANNEL, SUBMIT, MODEL = "ch_one", "submit", "gpt-4o-mini"
 
 
 def ill(now_s: float = 0.0) -> Health:
@@ -135,3 +135,63 @@ def test_after_the_rest_that_was_asked_for_an_ill_channel_is_still_only_probed()
     assert health.may_try(CHANNEL, SUBMIT, 30)
     assert not health.may_try(CHANNEL, SUBMIT, 30)
     assert health.resting(30) == [(CHANNEL, SUBMIT)]
+
+
+def test_a_rest_that_was_asked_for_one_model_leaves_the_others_alone() -> None:
+    health = Health()
+    health.rest(CHANNEL, SUBMIT, 0, 30, MODEL)
+    assert not health.may_try(CHANNEL, SUBMIT, 29, MODEL)
+    assert health.may_try(CHANNEL, SUBMIT, 29, "gpt-5.4")
+    assert health.may_try(CHANNEL, SUBMIT, 30, MODEL)
+
+
+def test_a_model_that_is_busy_again_and_again_rests_alone() -> None:
+    health = Health()
+    for _ in range(FAILURES_MAX):
+        health.failed(CHANNEL, SUBMIT, 0, MODEL)
+    assert not health.may_try(CHANNEL, SUBMIT, 0, MODEL)
+    assert health.may_try(CHANNEL, SUBMIT, 0, "gpt-5.4")
+    health.succeeded(CHANNEL, SUBMIT, "gpt-5.4")
+    assert not health.may_try(CHANNEL, SUBMIT, 0, MODEL)
+    assert health.may_try(CHANNEL, SUBMIT, REST_S, MODEL)
+    health.succeeded(CHANNEL, SUBMIT, MODEL)
+    assert health.may_try(CHANNEL, SUBMIT, REST_S, MODEL)
+
+
+def test_a_channel_whose_model_rests_is_up() -> None:
+    health = Health()
+    health.rest(CHANNEL, SUBMIT, 0, 30, MODEL)
+    assert health.resting() == health.resting(1) == []
+
+
+def test_a_channel_that_is_ill_rests_for_all_its_models() -> None:
+    health = ill()
+    assert not health.may_try(CHANNEL, SUBMIT, 0, MODEL)
+    assert health.may_try(CHANNEL, SUBMIT, REST_S, MODEL)
+    assert not health.may_try(CHANNEL, SUBMIT, REST_S, "gpt-5.4")
+
+
+def test_what_is_left_of_a_rest_is_told_and_whether_its_vendor_is_busy() -> None:
+    health = ill()
+    assert health.left(CHANNEL, SUBMIT, 5) == Rest(seconds=REST_S - 5, busy=False)
+    health.rest(CHANNEL, SUBMIT, 5, 30, MODEL)
+    assert health.left(CHANNEL, SUBMIT, 5, MODEL) == Rest(seconds=30, busy=True)
+    assert health.left(CHANNEL, SUBMIT, 5, "gpt-5.4") == Rest(seconds=REST_S - 5, busy=False)
+    assert health.left("ch_two", SUBMIT, 5, MODEL) is None
+    health.may_try(CHANNEL, SUBMIT, REST_S)
+    assert health.left(CHANNEL, SUBMIT, REST_S) == Rest(seconds=REST_S, busy=False)
+
+
+def test_models_that_callers_think_up_do_not_fill_the_memory() -> None:
+    health = Health()
+    for number in range(MODELS_MAX + 10):
+        health.rest(CHANNEL, SUBMIT, 0, 30, f"model-{number}")
+        health.failed(CHANNEL, SUBMIT, 0, f"model-{number}")
+    assert health.left(CHANNEL, SUBMIT, 0, "model-9") is None
+    assert health.left(CHANNEL, SUBMIT, 0, "model-10") == Rest(seconds=30, busy=True)
+
+
+def test_what_says_nothing_of_the_channels_health_shortens_no_rest() -> None:
+    health = ill()
+    health.not_told(CHANNEL, SUBMIT, 1)
+    assert not health.may_try(CHANNEL, SUBMIT, REST_S - 1)

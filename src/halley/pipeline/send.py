@@ -1,6 +1,7 @@
 """send: one channel after another until one takes the order. Never twice where the first may have taken it."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -14,14 +15,12 @@ from halley.pipeline.choose import Attempt
 from halley.pipeline.inputs import OwnInputs, carry
 from halley.pipeline.request import RequestContext, Submission
 from halley.pipeline.vendor import SUBMIT, call_vendor, may_try, note_health
-from halley.routing import Channel
+from halley.routing import Channel, Rest
 from halley.tasks import Task
 from halley.tasks import store as tasks
 from halley.vendors.contract import Accepted, Tasks, tasks_of
 from halley.vendors.simulate.directive import Directive, Outcome, find_in_prompt, parse_header
 from halley.world import World
-
-RESTING_RETRY_AFTER_S = 15
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +39,7 @@ async def send(world: World, submission: Submission, task: Task, attempts: list[
     cases no vendor has it.
     """
     last: Fault | None = None
+    rests: list[Rest] = []
     tried = 0
     for attempt in attempts:
         channel, now_s = attempt.channel, world.clock.monotonic()
@@ -48,6 +48,7 @@ async def send(world: World, submission: Submission, task: Task, attempts: list[
             continue
         if not may_try(world, channel, SUBMIT):
             world.bounds.give_back(channel, now_s)
+            rests += filter(None, (world.health.left(channel.id, SUBMIT, now_s),))
             continue
         tried += 1
         try:
@@ -64,7 +65,18 @@ async def send(world: World, submission: Submission, task: Task, attempts: list[
         finally:
             world.bounds.leave(channel.id)
         return Sent(attempt=attempt, accepted=accepted, first=attempt is attempts[0])
-    raise last or _all_rest(submission.order)
+    raise last or all_rest(submission.order.model, rests)
+
+
+def all_rest(model: str, rests: Iterable[Rest]) -> Fault:
+    """Say that nobody was asked, as the vendor would have whose rest is over first."""
+    first = min(rests, key=lambda rest: rest.seconds)
+    wait_s = max(1, math.ceil(first.seconds))
+    if first.busy:
+        message = f"All channels for `{model}` have as much to do as their vendors let them; try again later"
+        return faults.VendorBusy(message, retry_after_s=wait_s)
+    message = f"All channels for `{model}` are resting after failures; try again soon"
+    return faults.VendorUnreachable(message, retry_after_s=wait_s)
 
 
 def callback_url(world: World, task_id: TaskId, channel: Channel) -> str | None:
@@ -155,11 +167,6 @@ def _let_rest(world: World, channel: Channel, fault: Fault) -> None:
 def _full(world: World, order: ImageOrder, channel: Channel, now_s: float) -> Fault:
     message = f"All channels for `{order.model}` are busy; try again soon"
     return faults.VendorBusy(message, retry_after_s=max(1, math.ceil(world.bounds.wait_s(channel, now_s))))
-
-
-def _all_rest(order: ImageOrder) -> Fault:
-    message = f"All channels for `{order.model}` are resting after failures; try again soon"
-    return faults.VendorUnreachable(message, retry_after_s=RESTING_RETRY_AFTER_S)
 
 
 def _ordered_base(channel: Channel, order: ImageOrder, request: RequestContext) -> str:

@@ -2,8 +2,8 @@
 
 from halley.routing.bounds import Bounds
 from halley.routing.headers import open_headers, seal_headers
-from halley.routing.health import Health
+from halley.routing.health import Health, Rest
 from halley.routing.model import Channel
 from halley.routing.rules import affinity, candidates
 
-__all__ = ["Bounds", "Channel", "Health", "affinity", "candidates", "open_headers", "seal_headers"]
+__all__ = ["Bounds", "Channel", "Health", "Rest", "affinity", "candidates", "open_headers", "seal_headers"]

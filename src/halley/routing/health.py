@@ -1,6 +1,7 @@
 """A circuit breaker per channel and operation: after failures in a row it rests, then lets one call through to see.
 
-It also rests for as long as a vendor asked for, without having failed.
+It also rests for as long as a vendor asked for, without having failed. Limits of vendors are often those of one model:
+then that model rests alone.
 """
 
 import msgspec
@@ -9,67 +10,109 @@ FAILURES_MAX = 5
 REST_S = 15.0
 ASKED_REST_S_MAX = 300.0
 """A vendor that asks for a longer rest is asked again after this: its word may be wrong, or no longer hold."""
+MODELS_MAX = 1_000
+"""Callers name models: beyond so many rests what was kept first is forgotten, and the vendor says it again."""
+EVERY = ""
+"""Stands for all models of a channel."""
+
+_Key = tuple[str, str, str]
+"""Channel id, operation, model."""
+
+
+class Rest(msgspec.Struct, frozen=True, kw_only=True):
+    """What is left of a rest."""
+
+    seconds: float
+    busy: bool
+    """Whether the vendor has too much to do, instead of being out."""
 
 
 class _Circuit(msgspec.Struct):
     failures: int = 0
     open_until: float = 0.0
+    probing: bool = False
 
 
 class Health:
     """What this process has seen of its channels. Only faults of the vendor count, never the caller's."""
 
     def __init__(self) -> None:
-        self._circuits: dict[tuple[str, str], _Circuit] = {}
-        self._asked: dict[tuple[str, str], float] = {}
+        self._circuits: dict[_Key, _Circuit] = {}
+        self._asked: dict[_Key, float] = {}
 
-    def may_try(self, channel_id: str, operation: str, now_s: float) -> bool:
+    def may_try(self, channel_id: str, operation: str, now_s: float, model: str = EVERY) -> bool:
         """Whether to send: yes while closed, and once for a probe when the rest is over."""
         if not self._asked and not self._circuits:
             return True
-        if now_s < self._asked.get((channel_id, operation), now_s):
+        if self.left(channel_id, operation, now_s, model) is not None:
             return False
-        self._asked.pop((channel_id, operation), None)
-        circuit = self._circuits.get((channel_id, operation))
-        if circuit is None or circuit.failures < FAILURES_MAX:
-            return True
-        if now_s < circuit.open_until:
-            return False
-        # Nothing may be heard of the probe, e.g. when the order was not sent after all: then the next is let through
-        # after another rest.
-        circuit.open_until = now_s + REST_S
+        for key in _keys(channel_id, operation, model):
+            self._asked.pop(key, None)
+            circuit = self._circuits.get(key)
+            if circuit is not None and circuit.failures >= FAILURES_MAX:
+                # Nothing may be heard of the probe, e.g. when the order was not sent after all: then the next is let
+                # through after another rest.
+                circuit.open_until = now_s + REST_S
+                circuit.probing = True
         return True
 
-    def succeeded(self, channel_id: str, operation: str) -> None:
+    def left(self, channel_id: str, operation: str, now_s: float, model: str = EVERY) -> Rest | None:
+        """Give what is left of the longest rest that stands in the way; None if none does."""
+        rests = [self._left(key, now_s) for key in _keys(channel_id, operation, model)]
+        return max((rest for rest in rests if rest.seconds > 0), key=lambda rest: rest.seconds, default=None)
+
+    def succeeded(self, channel_id: str, operation: str, model: str = EVERY) -> None:
         """The vendor answered as it should, a refusal of the caller's order included."""
         if self._circuits:
-            self._circuits.pop((channel_id, operation), None)
+            for key in _keys(channel_id, operation, model):
+                self._circuits.pop(key, None)
 
-    def failed(self, channel_id: str, operation: str, now_s: float) -> None:
-        """The vendor or the way to it failed."""
-        circuit = self._circuits.setdefault((channel_id, operation), _Circuit())
+    def failed(self, channel_id: str, operation: str, now_s: float, model: str = EVERY) -> None:
+        """The vendor or the way to it failed; or had too much to do for this model."""
+        circuit = self._circuits.setdefault((channel_id, operation, model), _Circuit())
         circuit.failures += 1
+        circuit.probing = False
         if circuit.failures >= FAILURES_MAX:
             circuit.open_until = now_s + REST_S
+        _bound(self._circuits)
 
     def not_told(self, channel_id: str, operation: str, now_s: float) -> None:
         """What came says nothing of the channel's health; if it was the probe, the next call is."""
-        circuit = self._circuits.get((channel_id, operation))
-        if circuit is not None:
-            circuit.open_until = min(circuit.open_until, now_s)
+        circuit = self._circuits.get((channel_id, operation, EVERY))
+        if circuit is not None and circuit.probing:
+            circuit.open_until = now_s
+            circuit.probing = False
 
-    def rest(self, channel_id: str, operation: str, now_s: float, seconds: float) -> None:
+    def rest(self, channel_id: str, operation: str, now_s: float, seconds: float, model: str = EVERY) -> None:
         """Leave it alone for as long as the vendor asked, e.g. by `Retry-After`; the longest of several counts."""
         until = now_s + min(seconds, ASKED_REST_S_MAX)
-        key = (channel_id, operation)
+        key = (channel_id, operation, model)
         if until > self._asked.get(key, now_s):
             self._asked[key] = until
+            _bound(self._asked)
 
     def resting(self, now_s: float | None = None) -> list[tuple[str, str]]:
-        """List (channel id, operation) that rest, for metrics.
+        """List (channel id, operation) that rest for all models, for metrics.
 
         Without the time, a rest that a vendor asked for is listed until somebody tries after it.
         """
         ill = {key for key, circuit in self._circuits.items() if circuit.failures >= FAILURES_MAX}
         asked = {key for key, until in self._asked.items() if now_s is None or now_s < until}
-        return sorted(ill | asked)
+        return sorted((channel_id, operation) for channel_id, operation, model in ill | asked if model == EVERY)
+
+    def _left(self, key: _Key, now_s: float) -> Rest:
+        asked_s = self._asked.get(key, now_s) - now_s
+        circuit = self._circuits.get(key)
+        ill_s = circuit.open_until - now_s if circuit is not None and circuit.failures >= FAILURES_MAX else 0.0
+        # A model's circuit opens for nothing but its limits.
+        return Rest(seconds=max(asked_s, ill_s), busy=asked_s >= ill_s or key[2] != EVERY)
+
+
+def _keys(channel_id: str, operation: str, model: str) -> tuple[_Key, ...]:
+    every = (channel_id, operation, EVERY)
+    return (every,) if model == EVERY else (every, (channel_id, operation, model))
+
+
+def _bound(kept: dict[_Key, float] | dict[_Key, _Circuit]) -> None:
+    while len(kept) > MODELS_MAX:
+        del kept[next(iter(kept))]

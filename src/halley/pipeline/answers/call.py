@@ -18,12 +18,11 @@ from halley.pipeline.answers.choose import choose
 from halley.pipeline.answers.flow import Flow, Whole
 from halley.pipeline.answers.recall import must_be_told, recall
 from halley.pipeline.answers.reserve import ORDER_PREFIX, Held, hold, hold_what_is_left
-from halley.pipeline.answers.send import Answered, NoAnswer, Tries, ordered, send
+from halley.pipeline.answers.send import Answered, NoAnswer, Tries, note_fault, ordered, send
 from halley.pipeline.answers.settle import End, settle, settle_later
 from halley.pipeline.answers.stored import as_asked, keep, keeping
 from halley.pipeline.answers.used import told, used, used_so_far
 from halley.pipeline.persist import to_its_end
-from halley.pipeline.vendor import note_health
 from halley.usage.model import Outcome
 from halley.wire.contract import AnswerFacts
 from halley.wire.openai.usage import NO_OUTLINE
@@ -100,7 +99,7 @@ class Streaming:
         self._leave()
         if isinstance(flow.broken, VendorFault):
             # It began well, and was noted so; a vendor that always breaks off must rest too.
-            note_health(world, answered.attempt.channel, answered.attempt.operation, well=False)
+            note_fault(world, answered.attempt, flow.broken)
         is_counted = flow.complete and (flow.pipe.usage is None or flow.pipe.usage_is_last)
         count = used if is_counted else used_so_far
         try:
@@ -221,7 +220,7 @@ async def _send(
     try:
         return await send(world, ask, attempts, facts, held.amount, tries)
     except NoAnswer as error:
-        if not must_be_told(ask, error.fault):
+        if tries.made >= world.settings.attempts_max or not must_be_told(ask, error.fault):
             raise
         tries.fault = None
         return await send(world, ask, attempts, facts, held.amount, tries)

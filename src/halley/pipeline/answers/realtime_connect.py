@@ -1,6 +1,5 @@
 """A realtime session's way to a vendor: one channel after another until one opens its websocket."""
 
-import math
 from urllib.parse import urlencode
 
 import msgspec
@@ -10,9 +9,8 @@ from halley.kernel.faults import Fault
 from halley.kernel.operation import Operation
 from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.attempt import Attempt
-from halley.pipeline.answers.send import NoAnswer, ordered
-from halley.pipeline.send import RESTING_RETRY_AFTER_S
-from halley.pipeline.vendor import credentials, may_try, note_fault, note_health
+from halley.pipeline.answers.send import NoAnswer, Tries, let_in, note_fault, ordered
+from halley.pipeline.vendor import credentials
 from halley.routing.headers import open_headers
 from halley.upstream.errors import UpstreamError
 from halley.upstream.websocket import Denied, SocketRequest, UpstreamSocket, open_socket
@@ -33,30 +31,21 @@ class Connected(msgspec.Struct, frozen=True, kw_only=True):
 
 async def connect(world: World, ask: Ask, attempts: list[Attempt], intent: str | None) -> Connected:
     """Try the channels in turn. Raises `NoAnswer`; nothing was used then."""
-    message = f"All channels for `{ask.named}` are resting or full; try again soon"
-    fault: Fault = faults.VendorUnreachable(message, retry_after_s=RESTING_RETRY_AFTER_S)
-    tries, last = 0, None
+    tries = Tries()
     for attempt in attempts:
-        if tries >= world.settings.attempts_max:
+        if tries.made >= world.settings.attempts_max:
             break
-        now = world.clock.monotonic()
-        if not world.bounds.enter(attempt.channel, now):
-            wait_s = max(1, math.ceil(world.bounds.wait_s(attempt.channel, now)))
-            fault = faults.VendorBusy(f"All channels for `{ask.named}` are busy; try again soon", retry_after_s=wait_s)
+        if not let_in(world, ask, attempt, tries):
             continue
-        if not may_try(world, attempt.channel, OPERATION):
-            world.bounds.give_back(attempt.channel, now)
-            continue
-        tries, last = tries + 1, attempt
         try:
             socket = await _try(world, ask, attempt, intent)
         except faults.VendorFault as error:
-            fault = error
+            tries.fail(error)
         except Fault as error:
-            raise NoAnswer(error, last=attempt, tries=tries, lost=0) from error
+            raise NoAnswer(error, last=attempt, tries=tries.made, lost=0) from error
         else:
-            return Connected(attempt=attempt, socket=socket, tries=tries)
-    raise NoAnswer(fault, last=last, tries=tries, lost=0)
+            return Connected(attempt=attempt, socket=socket, tries=tries.made)
+    raise tries.no_answer(ask.named)
 
 
 async def _try(world: World, ask: Ask, attempt: Attempt, intent: str | None) -> UpstreamSocket:
@@ -114,8 +103,6 @@ def _note(world: World, attempt: Attempt, fault: Fault | None, began_s: float) -
     world.metrics.vendor_calls.labels(channel.vendor, OPERATION, "ok" if fault is None else fault.code).inc()
     world.metrics.vendor_latency.labels(channel.vendor, OPERATION).observe(now_s - began_s)
     if fault is None:
-        note_health(world, channel, OPERATION, well=True)
+        world.health.succeeded(channel.id, OPERATION, attempt.vendor_model)
     else:
-        note_fault(world, channel, OPERATION, fault)
-    if isinstance(fault, faults.VendorBusy) and fault.retry_after_s and not channel.simulated:
-        world.health.rest(channel.id, OPERATION, now_s, fault.retry_after_s)
+        note_fault(world, attempt, fault)

@@ -17,8 +17,9 @@ from halley.pipeline.answers.attempt import Attempt
 from halley.pipeline.answers.flow import Flow, Whole, network_fault, open_flow, whole_answer
 from halley.pipeline.answers.translate import JSON_TYPE, write_body
 from halley.pipeline.request import CREDENTIALS
-from halley.pipeline.send import RESTING_RETRY_AFTER_S
-from halley.pipeline.vendor import credentials, may_try, note_fault, note_health
+from halley.pipeline.send import all_rest
+from halley.pipeline.vendor import credentials
+from halley.routing import Rest
 from halley.routing.headers import open_headers
 from halley.upstream.client import UpstreamRequest, UpstreamStream
 from halley.upstream.errors import UpstreamError
@@ -68,7 +69,9 @@ class Tries(msgspec.Struct, kw_only=True):
     asking: bool = False
     """Whether one was let in, and may work for it whoever leaves."""
     fault: Fault | None = None
-    """Why the last one did not answer, or was not asked, as a caller is told."""
+    """Why the last one did not answer, or had no room, as a caller is told."""
+    rests: tuple[Rest, ...] = ()
+    """Of those that were passed over for it."""
 
     def begin(self, attempt: Attempt) -> None:
         """One is asked now."""
@@ -81,9 +84,9 @@ class Tries(msgspec.Struct, kw_only=True):
         self.lost += lost
         self.fault = faults.VendorBroken(fault.message) if lost else fault
 
-    def no_answer(self, otherwise: Fault) -> NoAnswer:
-        """Nobody else is asked. The second is told where nobody was asked at all."""
-        return NoAnswer(self.fault or otherwise, last=self.last, tries=self.made, lost=self.lost)
+    def no_answer(self, named: str) -> NoAnswer:
+        """Nobody else is asked for the model of this name."""
+        return NoAnswer(self.fault or all_rest(named, self.rests), last=self.last, tries=self.made, lost=self.lost)
 
 
 async def send(
@@ -95,8 +98,6 @@ async def send(
 
     An answer may be asked for again elsewhere when a reply was lost: nobody has seen it, and nothing is left behind.
     """
-    message = f"All channels for `{ask.named}` are resting or full; try again soon"
-    nobody = faults.VendorUnreachable(message, retry_after_s=RESTING_RETRY_AFTER_S)
     for attempt in attempts:
         if not tries.asking:
             if tries.made >= world.settings.attempts_max or not isinstance(tries.fault, faults.VendorFault | None):
@@ -112,22 +113,25 @@ async def send(
             return Answered(
                 attempt=attempt, answer=answer, tries=tries.made, exposure=exposure, first_byte_us=first_byte_us
             )
-    raise tries.no_answer(nobody)
+    raise tries.no_answer(ask.named)
 
 
 def let_in(world: World, ask: Ask, attempt: Attempt, tries: Tries) -> bool:
     """Begin to ask a channel, if it has room and does not rest. Whoever is let in has to leave its bounds."""
-    now = world.clock.monotonic()
-    if not world.bounds.enter(attempt.channel, now):
-        wait_s = max(1, math.ceil(world.bounds.wait_s(attempt.channel, now)))
+    channel, now = attempt.channel, world.clock.monotonic()
+    if not world.bounds.enter(channel, now):
+        wait_s = max(1, math.ceil(world.bounds.wait_s(channel, now)))
         busy = f"All channels for `{ask.named}` are busy; try again soon"
         tries.fault = faults.VendorBusy(busy, retry_after_s=wait_s)
         return False
-    if not may_try(world, attempt.channel, attempt.operation):
-        world.bounds.give_back(attempt.channel, now)
-        return False
-    tries.begin(attempt)
-    return True
+    case = channel.id, attempt.operation, now, attempt.vendor_model
+    # A simulator is never ill: its failures were ordered.
+    if channel.simulated or world.health.may_try(*case):
+        tries.begin(attempt)
+        return True
+    world.bounds.give_back(channel, now)
+    tries.rests += tuple(filter(None, (world.health.left(*case),)))
+    return False
 
 
 async def _try(world: World, ask: Ask, attempt: Attempt, facts: AnswerFacts) -> tuple[Whole | Flow, int]:
@@ -325,7 +329,7 @@ def note_success(world: World, attempt: Attempt, first_byte_us: int) -> None:
     calls, latency = successes_of(world, attempt)
     calls.inc()
     latency.observe(first_byte_us / MICROSECONDS)
-    note_health(world, attempt.channel, attempt.operation, well=True)
+    world.health.succeeded(attempt.channel.id, attempt.operation, attempt.vendor_model)
 
 
 def successes_of(world: World, attempt: Attempt) -> tuple[Count, Time]:
@@ -340,6 +344,26 @@ def note_failure(world: World, attempt: Attempt, fault: Fault, began_s: float) -
     world.metrics.vendor_calls.labels(channel.vendor, operation, fault.code).inc()
     elapsed_s = world.clock.monotonic() - began_s
     world.metrics.vendor_latency.labels(channel.vendor, operation).observe(elapsed_s)
-    note_fault(world, channel, operation, fault)
-    if isinstance(fault, faults.VendorFault) and fault.retry_after_s and not channel.simulated:
-        world.health.rest(channel.id, operation, world.clock.monotonic(), fault.retry_after_s)
+    note_fault(world, attempt, fault)
+
+
+def note_fault(world: World, attempt: Attempt, fault: Fault) -> None:
+    """Remember what a fault says of the channel's health, and how long its vendor is to be left alone.
+
+    Limits are those of the model that was asked for, and so is a rest that the vendor asks for.
+    """
+    channel, health, now_s = attempt.channel, world.health, world.clock.monotonic()
+    if channel.simulated:
+        return
+    match fault:
+        case faults.ModelNotOffered():
+            health.not_told(channel.id, attempt.operation, now_s)
+        case faults.VendorBusy():
+            health.not_told(channel.id, attempt.operation, now_s)
+            health.failed(channel.id, attempt.operation, now_s, attempt.vendor_model)
+        case faults.VendorFault():
+            health.failed(channel.id, attempt.operation, now_s)
+        case _:
+            health.succeeded(channel.id, attempt.operation, attempt.vendor_model)
+    if isinstance(fault, faults.VendorFault) and fault.retry_after_s:
+        health.rest(channel.id, attempt.operation, now_s, fault.retry_after_s, attempt.vendor_model)

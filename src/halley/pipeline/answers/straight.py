@@ -126,7 +126,7 @@ async def straight(world: World, ask: Ask, plan: Plan) -> Finished | Streaming:
     world.bounds.leave(attempt.channel.id)
     plan.calls.inc()
     plan.latency.observe(first_byte_us / MICROSECONDS)
-    world.health.succeeded(attempt.channel.id, attempt.operation)
+    world.health.succeeded(attempt.channel.id, attempt.operation, attempt.vendor_model)
     answered = Answered(attempt=attempt, answer=whole, tries=1, exposure=ZERO, first_byte_us=first_byte_us)
     return finish_at_once(world, ask, held, answered, whole) or await finish(world, ask, held, answered)
 
