@@ -23,6 +23,7 @@ Fault
 ├── NoPrice                503, the model has no price, so a live key may not use it
 ├── Draining               503, starting or stopping
 ├── PictureNotReady        424, the wait is over and the task goes on
+├── AnswerUnusable         424, the model ended without an answer, and is charged
 ├── VendorFault            a vendor or the way to it failed
 │   ├── VendorUnreachable  nothing was sent
 │   ├── VendorBusy         its rate limit
@@ -224,6 +225,14 @@ class PictureNotReady(Fault):
     # Of all statuses that fit, one that no client repeats by itself: these repeat 408, 409, 425, 429 and 5xx.
     status = 424
     code = "picture_not_ready"
+
+
+class AnswerUnusable(Fault):
+    """The model ended its answer in a way that leaves nothing to be used; what its vendor counted is charged."""
+
+    # Each repeat would be charged too: a status that no client repeats by itself, as above.
+    status = 424
+    code = "answer_unusable"
 
 
 class VendorFault(Fault):

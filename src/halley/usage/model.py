@@ -14,7 +14,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     CUT = "cut"
-    """A stream that broke off, or whose caller left: what was received is charged."""
+    """A stream that broke off, or whose caller left, or a model that ended without an answer: what came is charged."""
     LOST = "lost"
     """An answer whose end nobody knows; not charged, the operator's exposure."""
     UNKNOWN = "unknown"

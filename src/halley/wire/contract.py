@@ -28,7 +28,10 @@ class ReadStream(Protocol):
     """Reads a vendor's stream; made anew for each."""
 
     def feed(self, frame: Frame) -> Iterable[Delta]:
-        """Read one frame. Raises `StreamFault` for an error frame, `ValueError` for what cannot be read."""
+        """Read one frame. Raises `StreamFault` for an error frame, `ValueError` for what cannot be read.
+
+        `Unusable` comes once all else of the frame was given.
+        """
         ...
 
     @property
@@ -65,6 +68,10 @@ class UnknownPart(ValueError):
     """An answer holds a part that no word of ours stands for; in its own format it is an answer all the same."""
 
 
+class Unusable(ValueError):
+    """The model ended its answer in a way that no word of ours stands for; in its own format that is an end as any."""
+
+
 class ChatFormat(msgspec.Struct, frozen=True, kw_only=True):
     """One wire format of chat."""
 
@@ -75,7 +82,7 @@ class ChatFormat(msgspec.Struct, frozen=True, kw_only=True):
     write_order: Callable[[ChatOrder], dict[str, Any]]
     """A body for a vendor. Raises `NotConveyed` naming what this format has no word for."""
     read_reply: Callable[[dict[str, Any]], ChatReply]
-    """A vendor's whole 2xx reply. Raises `ValueError` for what cannot be read."""
+    """A vendor's whole 2xx reply. Raises `Unusable`, or another `ValueError` for what cannot be read."""
     write_reply: Callable[[ChatReply, AnswerFacts], dict[str, Any]]
     read_stream: Callable[[], ReadStream]
     write_stream: Callable[[AnswerFacts], WriteStream]

@@ -16,6 +16,7 @@ from halley.kernel.chat import (
     ToolCall,
 )
 from halley.kernel.codec import encode
+from halley.wire.contract import Unusable
 from halley.wire.gemini import CONTENT
 
 USAGE = {
@@ -101,16 +102,23 @@ def test_a_stop_word_is_read(word: str, stop: StopReason):
 @pytest.mark.parametrize(
     "bad",
     [
-        body(candidate({"text": "a"}, finishReason="MALFORMED_FUNCTION_CALL")),
         body(candidate({"text": "a"}, finishReason=None)),
+        body(candidate({"text": "a"}, finishReason="FINISH_REASON_UNSPECIFIED")),
+        body(candidate({"text": "a"}, finishReason=1)),
         body(candidate({"executableCode": {}})),
         body(),
     ],
-    ids=["failed", "no end", "part", "empty"],
+    ids=["no end", "an end that is none", "an end that is no word", "part", "empty"],
 )
 def test_what_cannot_be_read_passes_for_no_answer(bad: dict[str, Any]):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError) as caught:
         CONTENT.read_reply(bad)
+    assert not isinstance(caught.value, Unusable)
+
+
+def test_an_end_without_an_answer_is_told_apart():
+    with pytest.raises(Unusable, match="MALFORMED_FUNCTION_CALL"):
+        CONTENT.read_reply(body(candidate({"text": "a"}, finishReason="MALFORMED_FUNCTION_CALL")))
 
 
 def test_a_blocked_prompt_is_a_filtered_answer_that_is_still_counted():

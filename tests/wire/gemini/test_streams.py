@@ -27,7 +27,7 @@ from halley.kernel.chat import (
 from halley.kernel.codec import decode, encode
 from halley.kernel.faults import VendorBroken, VendorBusy
 from halley.kernel.sse import Frame
-from halley.wire.contract import StreamFault
+from halley.wire.contract import StreamFault, Unusable
 from halley.wire.gather import gather
 from halley.wire.gemini import CONTENT, write_array_stream
 
@@ -119,13 +119,22 @@ def test_an_error_chunk_is_a_fault(code: int | None, kind: type[Exception]):
     [
         Frame(b"{"),
         frame(candidates=[{"content": {"parts": [{"executableCode": {}}]}}]),
-        frame(candidates=[{"finishReason": "MALFORMED_FUNCTION_CALL"}]),
+        frame(candidates=[{"finishReason": 1}]),
     ],
     ids=["cut", "part", "stop"],
 )
 def test_what_cannot_be_read_is_said(bad: Frame):
     with pytest.raises(ValueError):
         list(CONTENT.read_stream().feed(bad))
+
+
+def test_an_end_without_an_answer_is_said_once_all_of_its_chunk_is_told():
+    usage = {"promptTokenCount": 100, "thoughtsTokenCount": 900}
+    ended = [{"content": {"parts": [{"text": "Hm"}]}, "finishReason": "OTHER"}]
+    deltas = iter(CONTENT.read_stream().feed(frame(candidates=ended, usageMetadata=usage)))
+    assert [type(next(deltas)) for _ in range(3)] == [Began, TextPiece, Counted]
+    with pytest.raises(Unusable, match="OTHER"):
+        next(deltas)
 
 
 def test_calls_are_told_whole_and_in_their_order():

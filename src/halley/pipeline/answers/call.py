@@ -8,7 +8,7 @@ import msgspec
 
 from halley.db import Tx
 from halley.kernel.clock import MICROSECONDS
-from halley.kernel.faults import BadRequest, OutOfFunds, VendorFault
+from halley.kernel.faults import AnswerUnusable, BadRequest, NotConveyed, OutOfFunds, VendorFault
 from halley.kernel.money import Nanos
 from halley.kernel.operation import Operation
 from halley.pipeline.answers import meter
@@ -19,7 +19,7 @@ from halley.pipeline.answers.flow import Flow, Whole
 from halley.pipeline.answers.recall import must_be_told, recall
 from halley.pipeline.answers.reserve import ORDER_PREFIX, Held, hold, hold_what_is_left
 from halley.pipeline.answers.send import Answered, NoAnswer, Tries, note_fault, ordered, send
-from halley.pipeline.answers.settle import End, settle, settle_later
+from halley.pipeline.answers.settle import End, settle, settle_later, unpaid
 from halley.pipeline.answers.stored import as_asked, keep, keeping
 from halley.pipeline.answers.used import told, used, used_so_far
 from halley.pipeline.persist import to_its_end
@@ -108,6 +108,8 @@ class Streaming:
             await settle(world, self._ask, self._held, _lost(answered, self._held))
             raise
         end = self._ended(Outcome.SUCCEEDED if flow.complete else Outcome.CUT, quantities)
+        if isinstance(flow.broken, NotConveyed):
+            end = unpaid(self._ask, self._held, end)
         await settle(world, self._ask, self._held, end)
 
     def _leave(self) -> None:
@@ -132,7 +134,7 @@ Keep = Callable[[Tx, Finished], None]
 
 
 async def answer(world: World, ask: Ask, keep_it: Keep | None = None) -> Finished | Streaming:
-    """Answer a call. Faults are raised, and then nothing is charged."""
+    """Answer a call. Faults are raised, and then nothing is charged, but for `AnswerUnusable`."""
     if ask.caller.livemode and ask.request.directive is not None:
         message = "`Halley-Test` orders endings from the simulators; use a test key (`sk-test-…`) with it"
         raise BadRequest(message, param="Halley-Test")
@@ -173,9 +175,12 @@ async def broken_off(world: World, ask: Ask, held: Held, tries: Tries) -> None:
 
 
 async def finish(world: World, ask: Ask, held: Held, answered: Answered, keep_it: Keep | None = None) -> Finished:
-    """Book a whole answer and give it; to its end, also when the caller leaves: the vendor has answered."""
+    """Book a whole answer and give it, or raise why not; to its end, also when the caller leaves: it has come."""
     whole = answered.answer
     assert isinstance(whole, Whole)
+    if whole.fault is not None:
+        await to_its_end(_book_fault(world, ask, held, answered, whole))
+        raise whole.fault
     finished = finish_at_once(world, ask, held, answered, whole) if keep_it is None else None
     return finished or await to_its_end(_finish(world, ask, held, answered, keep_it))
 
@@ -230,12 +235,7 @@ async def _finish(world: World, ask: Ask, held: Held, answered: Answered, keep_i
     whole = answered.answer
     assert isinstance(whole, Whole)
     body = await _kept(world, ask, held, answered, whole)
-    try:
-        quantities = await used(ask, whole.usage, whole.texts, whole.raw, whole.outline)
-    except BaseException:
-        await settle(world, ask, held, _lost(answered, held))
-        raise
-    end = _whole_end(answered, whole, quantities)
+    end = await _end_of(world, ask, held, answered, whole)
 
     def finished(paid: Nanos) -> Finished:
         return Finished(body=body, content_type=whole.content_type, cost=paid, channel=answered.attempt.channel.name)
@@ -245,6 +245,27 @@ async def _finish(world: World, ask: Ask, held: Held, answered: Answered, keep_i
         return finished(await settle(world, ask, held, end) if paid is None else paid)
     keep = keep_it
     return finished(await settle(world, ask, held, end, lambda tx, paid: keep(tx, finished(paid))))
+
+
+async def _book_fault(world: World, ask: Ask, held: Held, answered: Answered, whole: Whole) -> None:
+    """Book an answer that cannot be given: charged by what was told if the model is why, else the operator's."""
+    if whole.usage is None:
+        end = _lost(answered, held)
+    else:
+        end = await _end_of(world, ask, held, answered, whole)
+        is_charged = isinstance(whole.fault, AnswerUnusable)
+        end = msgspec.structs.replace(end, outcome=Outcome.CUT) if is_charged else unpaid(ask, held, end)
+    await settle(world, ask, held, end)
+
+
+async def _end_of(world: World, ask: Ask, held: Held, answered: Answered, whole: Whole) -> End:
+    """Count what a whole answer used."""
+    try:
+        quantities = await used(ask, whole.usage, whole.texts, whole.raw, whole.outline)
+    except BaseException:
+        await settle(world, ask, held, _lost(answered, held))
+        raise
+    return _whole_end(answered, whole, quantities)
 
 
 def finish_at_once(world: World, ask: Ask, held: Held, answered: Answered, whole: Whole) -> Finished | None:

@@ -31,7 +31,7 @@ from halley.pipeline.answers.pipe import (
 from halley.pipeline.answers.translate import read_reply, texts, translate_embeddings, write_reply
 from halley.upstream.client import UpstreamStream
 from halley.upstream.errors import NotSent, ReplyTooLarge, UpstreamError
-from halley.wire.contract import AnswerFacts, StreamFault, UnknownPart
+from halley.wire.contract import AnswerFacts, StreamFault, UnknownPart, Unusable
 from halley.wire.formats import CHAT_FORMATS, USAGE_READERS
 from halley.wire.halves import without
 from halley.wire.openai.errors import read_error
@@ -78,6 +78,8 @@ class Whole(msgspec.Struct, frozen=True, kw_only=True):
     raw: bytes = b""
     """The vendor's own reply, where meters are read from more of it."""
     outline: Outline = NO_OUTLINE
+    fault: Fault | None = None
+    """Why the caller gets none of it, although it was soundly read."""
 
 
 async def whole_answer(ask: Ask, attempt: Attempt, stream: UpstreamStream, facts: AnswerFacts) -> Whole:
@@ -237,8 +239,12 @@ def _whole(ask: Ask, attempt: Attempt, data: bytes, content_type: str, facts: An
     if ask.kind is Kind.EMBEDDING:
         body, usage = translate_embeddings(ask, attempt, data)
         return Whole(body=body, content_type=_JSON, usage=usage, raw=data, outline=outline)
-    reply = read_reply(attempt, data)
-    body = write_reply(ask, reply, facts)
+    try:
+        reply = read_reply(attempt, data)
+        body = write_reply(ask, reply, facts)
+    except (Unusable, faults.NotConveyed) as error:
+        usage = CHAT_FORMATS[attempt.operation].read_usage(data)
+        return Whole(body=b"", content_type=_JSON, usage=usage, raw=data, outline=outline, fault=_fault_of(error))
     generated = () if reply.usage is not None and reply.usage.output else tuple(texts(reply))
     return Whole(body=body, content_type=_JSON, usage=reply.usage, texts=generated, raw=data, outline=outline)
 
@@ -312,7 +318,7 @@ def _texts(attempt: Attempt, data: bytes, *, is_counted: bool) -> tuple[str, ...
     try:
         return tuple(texts(read_reply(attempt, data)))
     except ValueError as error:
-        if not is_counted and not isinstance(error, UnknownPart):
+        if not is_counted and not isinstance(error, UnknownPart | Unusable):
             raise
         reply = as_object(codec.decode_reply(data))
         return tuple(contents([reply.get(name) for name in _GENERATED]).texts)
@@ -324,6 +330,8 @@ def _fault_of(error: BaseException) -> Fault:
             return error.fault
         case Fault():
             return error
+        case Unusable():
+            return faults.AnswerUnusable(str(error))
         case UpstreamError():
             return faults.OutcomeUnknown("The vendor's stream broke off or stalled; what was received is charged")
         case _:

@@ -279,12 +279,16 @@ class Translated:
         if self._error is not None:
             raise self._error
         out: list[bytes] = []
+        deltas: Iterator[Delta] = iter(())
         try:
             for _, frame in self._splitter.feed(data):
                 if frame is not None:
+                    deltas = iter(self._deltas(frame))
                     # What was told before a piece that cannot be is in `out` by then.
-                    out.extend(map(self._delta, self._deltas(frame)))
+                    out.extend(map(self._delta, deltas))
         except (StreamFault, ValueError, Fault) as error:
+            with suppress(StreamFault, ValueError):  # what breaks is known; what the frame counts holds all the same
+                self._count(deltas)
             if not any(out):
                 raise
             self._error = error
@@ -316,6 +320,11 @@ class Translated:
         if data[-1:] in _BLANKS or b"\\ud" in data or b"\\uD" in data:
             meant = _meant(frame, self._halves)
         return () if meant is None else self._reader.feed(meant)
+
+    def _count(self, deltas: Iterator[Delta]) -> None:
+        for delta in deltas:
+            if isinstance(delta, Counted):
+                self.usage = larger(self.usage, delta.usage)
 
     def _delta(self, delta: Delta) -> bytes:
         match delta:

@@ -27,7 +27,7 @@ async def answer_once(world: World, ask: Ask) -> Finished | Streaming | Answer:
     try:
         answered = await answer(world, ask, lambda tx, whole: once.finish(tx, world, caller, request, _kept(whole)))
     except BaseException:
-        # Nothing was charged, or the answer is kept: then there is nothing to forget.
+        # Nothing was given, or the answer is kept: then there is nothing to forget.
         await asyncio.shield(once.forget(world, caller, request))
         raise
     if isinstance(answered, Streaming):

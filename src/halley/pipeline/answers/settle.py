@@ -96,6 +96,12 @@ def settle_later(world: World, ask: Ask, held: Held, end: End) -> Nanos | None:
     return amount
 
 
+def unpaid(ask: Ask, held: Held, end: End) -> End:
+    """Make what would be charged the operator's exposure: the caller got none of it."""
+    exposure = Nanos(end.exposure + _price(held.prices.tariff, ask, end))
+    return msgspec.structs.replace(end, outcome=Outcome.FAILED, quantities=NOTHING_USED, exposure=exposure)
+
+
 def _count(world: World, ask: Ask, end: End) -> None:
     """Put what was used in the place of what was counted against the key's tokens beforehand."""
     if ask.caller.rate.tokens_per_minute is not None and end.outcome is not Outcome.CANCELLED:

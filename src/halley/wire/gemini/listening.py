@@ -25,7 +25,7 @@ from halley.kernel.chat import (
 from halley.kernel.codec import decode
 from halley.kernel.loose import as_list, as_object, as_text
 from halley.kernel.sse import DONE, Frame
-from halley.wire.contract import StreamFault
+from halley.wire.contract import StreamFault, Unusable
 from halley.wire.gemini.errors import read_error
 from halley.wire.gemini.grounding import read_grounding
 from halley.wire.gemini.replies import Json, blocked_words, is_stop, read_part, stop_of
@@ -43,13 +43,14 @@ class ContentStream:
         self._grounding: dict[int, Json] = {}
         self._going: set[int] = set()
         self._stopped: set[int] = set()
+        self._unusable: Unusable | None = None
 
     @property
     def complete(self) -> bool:
         return bool(self._stopped) and not self._going
 
     def feed(self, frame: Frame) -> Iterator[Delta]:
-        """Raises `StreamFault` for an error, `ValueError` for what cannot be read."""
+        """Raises `StreamFault` for an error, `Unusable`, or another `ValueError` for what cannot be read."""
         if frame.data == DONE:
             return
         chunk = as_object(decode(frame.data))
@@ -64,6 +65,8 @@ class ContentStream:
         usage = usage_of(chunk.get("usageMetadata"))
         if usage is not None:
             yield Counted(usage=usage)
+        if self._unusable is not None:
+            raise self._unusable
 
     def _feedback(self, chunk: Json) -> Iterator[Delta]:
         words = blocked_words(chunk)
@@ -89,7 +92,12 @@ class ContentStream:
         self._stopped.add(choice)
         for citation in read_grounding(self._grounding[choice], {0: "".join(self._texts[choice])}):
             yield Cited(citation=citation, choice=choice)
-        yield Stopped(reason=stop_of(word, called=self._calls[choice] > 0), choice=choice)
+        try:
+            stop = stop_of(word, called=self._calls[choice] > 0)
+        except Unusable as error:
+            self._unusable = error
+        else:
+            yield Stopped(reason=stop, choice=choice)
 
     def _pieces(self, part: Part, choice: int) -> Iterator[Delta]:
         match part:

@@ -17,13 +17,14 @@ from halley.kernel.chat import (
 )
 from halley.kernel.codec import encode
 from halley.kernel.loose import as_list, as_object, as_text
-from halley.wire.contract import AnswerFacts
+from halley.wire.contract import AnswerFacts, Unusable
 from halley.wire.cut_short import whole_parts
 from halley.wire.gemini.grounding import read_grounding, write_grounding
 from halley.wire.gemini.names import is_made, made_id, standard_base64
 from halley.wire.gemini.parts import kind_of, linked
 from halley.wire.gemini.usage import usage_of, write_usage
 from halley.wire.shape import object_of
+from halley.wire.words import bounded
 
 Json = dict[str, Any]
 
@@ -46,7 +47,10 @@ STOPS: Mapping[str, StopReason] = {
         StopReason.FILTERED,
     ),
 }
-"""Other words (`MALFORMED_FUNCTION_CALL`, `OTHER`, …) say that the model failed: no answer that anyone could use."""
+"""Other words (`MALFORMED_FUNCTION_CALL`, `OTHER`, …) say that the model failed: no answer that anyone could use.
+
+Its vendor counts and bills it all the same. https://ai.google.dev/api/generate-content#FinishReason
+"""
 STOP_WORDS: Mapping[StopReason, str] = {
     StopReason.END: "STOP",
     StopReason.TOOLS: "STOP",
@@ -59,7 +63,7 @@ STOP_WORDS: Mapping[StopReason, str] = {
 
 
 def read_reply(body: Json) -> ChatReply:
-    """Raises `ValueError` for a reply that cannot be read."""
+    """Raises `Unusable`, or another `ValueError` for a reply that cannot be read."""
     reply_id = as_text(body.get("responseId"))
     candidates = [as_object(each) for each in as_list(body.get("candidates"))]
     blocked = blocked_words(body)
@@ -111,10 +115,13 @@ def is_stop(word: object) -> bool:
 
 
 def stop_of(word: object, *, called: bool) -> StopReason:
-    """Raises `ValueError` for a word that means no proper end."""
-    stop = STOPS.get(word) if isinstance(word, str) else None
-    if stop is None:
+    """Raises `Unusable` for a word that leaves no answer, `ValueError` for none."""
+    if not isinstance(word, str) or not is_stop(word):
         raise ValueError(f"the model's answer ended with `finishReason` {word!r:.60}")
+    stop = STOPS.get(word)
+    if stop is None:
+        message = f"The model ended without an answer (`{bounded(word)}`); what its vendor counted is charged"
+        raise Unusable(f"{message}. Change the request")
     return StopReason.TOOLS if called and stop is StopReason.END else stop
 
 
