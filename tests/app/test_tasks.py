@@ -79,6 +79,31 @@ async def test_a_cancel_of_what_has_ended_shows_it_as_it_is(rig: Rig) -> None:
     assert (await rig.task(accepted.json["id"])).state == "succeeded"
 
 
+@pytest.mark.parametrize("how", [Break.GONE, Break.INVALID], ids=["not found", "already completed"])
+async def test_a_cancel_that_the_vendor_refuses_since_the_job_has_just_ended_shows_how_it_ended(
+    rig: Rig, how: Break
+) -> None:
+    rig.wire.fail(how, lambda _, path: path.endswith("/cancel"))
+    accepted = await rig.client.replicate(DEV, "success; delay=2")
+    identity = (await rig.task(accepted.json["id"])).id
+    reply = await rig.while_ticking(rig.client.call("POST", f"/v1/tasks/{identity}/cancel"))
+    assert (reply.status, reply.json["state"]) == (200, "succeeded")
+    assert (len(rig.wire.broken), await rig.posted(await rig.task(identity))) == (1, 25_000_000)
+
+
+async def test_a_cancel_that_the_vendor_refuses_of_a_task_that_runs_on_is_told_in_each_format(rig: Rig) -> None:
+    rig.wire.fail(Break.GONE, lambda _, path: path.endswith("/cancel"), times=2)
+    identity = (await rig.client.replicate(DEV, "success; delay=60")).json["id"]
+    own, theirs = f"/v1/tasks/{identity}/cancel", f"/replicate/v1/predictions/{identity}/cancel"
+    for path in (own, theirs):
+        refused = await rig.while_ticking(rig.client.call("POST", path, headers={"idempotency-key": path[:8]}))
+        assert (refused.status, refused.json["error"]["code"]) == (409, "not_cancelled")
+        assert "runs on" in refused.json["error"]["message"]
+    again = await rig.while_ticking(rig.client.call("POST", theirs, headers={"idempotency-key": theirs[:8]}))
+    assert (again.status, again.json["status"]) == (200, "canceled")
+    assert (await rig.ended(identity)).state == "cancelled"
+
+
 async def test_lists_show_only_what_was_ordered_in_their_format(rig: Rig) -> None:
     await rig.client.flux()
     accepted = await rig.client.replicate()

@@ -12,6 +12,7 @@ from halley.kernel.faults import VendorUnreachable
 from halley.pipeline import call
 from halley.pipeline.admit import admit
 from halley.pipeline.request import RequestContext
+from halley.pipeline.task import CANCEL_WAIT_S
 from halley.tasks import TaskState
 from halley.upstream.client import UpstreamClient, UpstreamReply, UpstreamRequest, UpstreamStream
 from halley.upstream.errors import NotSent
@@ -98,6 +99,40 @@ async def test_a_picture_whose_caller_leaves_while_its_vendor_is_asked_is_cancel
     task = await rig.ended((await rig.last_task()).id)
     assert (task.vendor, task.state) == ("replicate", TaskState.CANCELLED)
     assert await rig.open_holds() == 0
+
+
+@pytest.mark.parametrize("path", ["/v1/tasks/{}/cancel", "/replicate/v1/predictions/{}/cancel"], ids=["own", "theirs"])
+async def test_a_cancel_while_the_vendor_is_asked_reaches_the_job_once_it_is_taken(
+    rig: Rig, vendor: SlowVendor, path: str
+) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(rig.client.replicate("black-forest-labs/flux-dev", "success; delay=60"))
+        await vendor.asked.wait()
+        task = await rig.last_task()
+        cancelling = group.create_task(rig.client.call("POST", path.format(task.id)))
+        await rig.pass_time(1, step_s=0.25)
+        vendor.may_answer.set()
+        cancelled = await rig.while_ticking(cancelling)
+    assert cancelled.status == 200
+    assert (await rig.task(task.id)).state is TaskState.CANCELLED
+    assert await rig.open_holds() == 0
+
+
+@pytest.mark.parametrize("path", ["/v1/tasks/{}/cancel", "/replicate/v1/predictions/{}/cancel"], ids=["own", "theirs"])
+async def test_a_cancel_of_what_its_vendor_does_not_confirm_in_time_is_refused(
+    rig: Rig, vendor: SlowVendor, path: str
+) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(rig.client.replicate("black-forest-labs/flux-dev"))
+        await vendor.asked.wait()
+        task = await rig.last_task()
+        began = rig.clock.monotonic()
+        refused = await rig.while_ticking(rig.client.call("POST", path.format(task.id)))
+        assert rig.clock.monotonic() - began >= CANCEL_WAIT_S
+        vendor.may_answer.set()
+    assert (refused.status, refused.json["error"]["code"]) == (409, "not_cancelled")
+    assert "cancel it again" in refused.json["error"]["message"]
+    assert (await rig.ended(task.id)).state is TaskState.SUCCEEDED
 
 
 async def test_what_a_vendor_says_is_told_to_whoever_waits(rig: Rig, vendor: SlowVendor) -> None:

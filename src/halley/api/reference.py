@@ -44,7 +44,10 @@ _OF_VENDORS: tuple[Fault, ...] = (
     faults.VendorBusy("The vendor takes no more at once"),
     faults.VendorBroken("The vendor failed"),
 )
-_OF_CANCELS: tuple[Fault, ...] = (faults.CancelNotSupported("The vendor cannot cancel"),)
+_OF_CANCELS: tuple[Fault, ...] = (
+    faults.CancelNotSupported("The vendor cannot cancel"),
+    faults.NotCancelled("The vendor did not cancel"),
+)
 _OF_ORDERS: tuple[Fault, ...] = (
     faults.OutOfFunds("This call needs $0.04, and $0.01 is left on the account"),
     faults.Refused("The vendor refused the order as it stands"),
@@ -247,7 +250,7 @@ def _faults(entry: Entry) -> tuple[Fault, ...]:
         *(_WITH_KEY[1:] if entry.access is Access.LINK else ()),
         *(_UNREADY if not entry.while_draining or entry.path.endswith("/readiness") else ()),
         *(_WITH_BODY if entry.method == "POST" else ()),
-        *(_OF_VENDORS if action in (Action.SUBMIT, Action.ANSWER, Action.CANCEL) else ()),
+        *(_OF_VENDORS if action in (Action.SUBMIT, Action.ANSWER) else ()),
         *(_OF_CANCELS if action in (Action.SUBMIT, Action.CANCEL) else ()),
         *(_OF_ORDERS if action in (Action.SUBMIT, Action.ANSWER) else ()),
         *(faults.BadRequest(f"`{name}` is not understood", param=name) for name in entry.route.query),

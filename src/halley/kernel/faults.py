@@ -12,6 +12,7 @@ Fault
 │   ├── NotAllowed         405
 │   ├── Conflict           409
 │   │   ├── CancelNotSupported
+│   │   ├── NotCancelled   the vendor refused to, or has not confirmed the order yet
 │   │   ├── StillRunning   the first request with this idempotency key has not ended
 │   │   └── NotReplayable  its answer was too large to keep
 │   ├── TooLarge           413
@@ -142,6 +143,13 @@ class CancelNotSupported(Conflict):
     """The vendor that runs this task cannot cancel it."""
 
     code = "cancel_not_supported"
+
+
+class NotCancelled(Conflict):
+    """The task was not cancelled: its vendor refused to, or has not confirmed the order yet."""
+
+    code = "not_cancelled"
+    may_retry = True
 
 
 class StillRunning(Conflict):

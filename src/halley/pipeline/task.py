@@ -14,7 +14,7 @@ from halley.assets import Asset, ObjectsUnavailable
 from halley.assets import store as assets
 from halley.db import Tx
 from halley.kernel.clock import MICROSECONDS
-from halley.kernel.faults import CancelNotSupported, Conflict, Draining, NotFound, Unauthenticated
+from halley.kernel.faults import CancelNotSupported, Conflict, Draining, Fault, NotCancelled, NotFound, Unauthenticated
 from halley.kernel.ids import TaskId, parse_task_id
 from halley.kernel.money import Nanos
 from halley.kernel.order import Failure, FailureCode
@@ -29,7 +29,7 @@ from halley.routing import Channel
 from halley.tasks import Task, TaskFilter, TaskState, Version
 from halley.tasks import store as tasks
 from halley.tasks.states import ended
-from halley.vendors.contract import Dialect, Page, TaskRef, TaskView, Vendor, tasks_of
+from halley.vendors.contract import Dialect, Page, TaskRef, TaskView, Vendor, VendorCall, tasks_of
 from halley.world import World
 
 Shown = TypeVar("Shown", bound=Written)
@@ -96,22 +96,7 @@ async def wait_ended(
 
     A wait is no longer than its key is good.
     """
-    known = _known_id(task_id)
-    if known is None:
-        return None
-    until = world.clock.monotonic() + seconds
-    confirmed: int | None = None
-    with world.db.wakeups.subscribe(tasks.topic(known)) as waiter:
-        while True:
-            found = await _find(world, caller, known)
-            left = until - world.clock.monotonic()
-            if found is None or ended(found[0].state) or left <= 0 or world.draining or request.is_unwanted:
-                break
-            if confirmed != world.callers.epoch:
-                # Some key was revoked since we looked: a call that is held open must not outlive its own.
-                confirmed = world.callers.epoch
-                await confirm(world, caller)
-            await waiter.wait(min(left, 1.0))
+    found = await _wait_until(world, caller, task_id, request, lambda task: ended(task.state), seconds=seconds)
     return None if found is None else await _view(world, *found, request.base_url, dialect)
 
 
@@ -157,26 +142,37 @@ async def cancel(
     """Cancel a task at its vendor, and show what became of it; None when it is not there.
 
     One that has ended is shown as it is. Where the vendor cannot cancel: the unchanged task with `shows_unchanged`,
-    else `CancelNotSupported` is raised.
+    else `CancelNotSupported` is raised. Raises `NotCancelled` where it could but did not.
     """
-    found = await _find(world, caller, task_id)
+
+    def is_settled(task: Task) -> bool:
+        return ended(task.state) or task.vendor_task_id is not None or _canceller(world, task) is None
+
+    found = await _wait_until(world, caller, task_id, request, is_settled, seconds=CANCEL_WAIT_S)
     if found is None:
         return None
     task = found[0]
-    vendor = world.vendors.get(task.vendor)
-    channel = world.channel_of(task)
-    write_cancel = tasks_of(vendor).write_cancel if vendor is not None else None
-    able = write_cancel is not None and channel is not None and task.vendor_task_id
-    if ended(task.state) or (not able and shows_unchanged):
+    able = _canceller(world, task)
+    if ended(task.state) or (able is None and shows_unchanged):
         return await _view(world, *found, request.base_url, dialect)
-    if not able:
+    if able is None:
         message = "The vendor that runs this task cannot cancel it; it will end by itself"
         raise CancelNotSupported(message)
-    assert write_cancel is not None
-    assert channel is not None
-    await call_vendor(world, channel, write_cancel(ref(task, channel)), operation="cancel")
+    if task.vendor_task_id is None:
+        message = (
+            "The vendor has not confirmed this order yet, so the task was not cancelled; cancel it again in a moment"
+        )
+        raise NotCancelled(message)
+    refusal = await _ask_to_cancel(world, task, *able)
     await world.db.write("make_due", lambda tx: tasks.make_due(tx, task.id, world.clock.now()))
-    return await wait_ended(world, caller, task.id, request, seconds=CANCEL_WAIT_S, dialect=dialect)
+    shown = await wait_ended(world, caller, task.id, request, seconds=CANCEL_WAIT_S, dialect=dialect)
+    if refusal is not None and shown is not None and not shown.ended:
+        message = (
+            "The vendor did not cancel this task: it runs on, or has ended there a moment ago."
+            " Fetch it to see how it stands, or cancel it again"
+        )
+        raise NotCancelled(message, retry_after_s=refusal.retry_after_s) from refusal
+    return shown
 
 
 def check_callback(world: World, vendor_name: str, token: str) -> None:
@@ -279,6 +275,24 @@ def _resolve(tx: Tx, world: World, task: Task, post: Nanos | None, attach: str |
     )
 
 
+def _canceller(world: World, task: Task) -> tuple[Channel, Callable[[TaskRef], VendorCall]] | None:
+    """Where and how to cancel a task; None where that cannot be done."""
+    vendor, channel = world.vendors.get(task.vendor), world.channel_of(task)
+    write = None if vendor is None else tasks_of(vendor).write_cancel
+    return None if write is None or channel is None else (channel, write)
+
+
+async def _ask_to_cancel(
+    world: World, task: Task, channel: Channel, write: Callable[[TaskRef], VendorCall]
+) -> Fault | None:
+    """Give the vendor's refusal, or what else became of the call, for the task's own state to be asked for."""
+    try:
+        await call_vendor(world, channel, write(ref(task, channel)), operation="cancel")
+    except Fault as fault:
+        return fault
+    return None
+
+
 async def _without_outputs(world: World, task: Task) -> Task:
     """Delete what is stored of a task's job: outputs are known by their number, so the next job's would not be fetched.
 
@@ -303,6 +317,34 @@ async def _without_outputs(world: World, task: Task) -> Task:
         message = "What is stored of the job before cannot be deleted, as the store of files does not answer; the task"
         raise Draining(f"{message} stays as it is. Try again in {2 * DELETE_S_MAX // 60} minutes") from error
     return leased[0]
+
+
+async def _wait_until(
+    world: World,
+    caller: Caller,
+    task_id: str,
+    request: RequestContext,
+    holds: Callable[[Task], bool],
+    *,
+    seconds: float,
+) -> tuple[Task, tuple[Asset, ...]] | None:
+    """Look at a task until that holds of it, the time is over, or nobody wants it any more."""
+    known = _known_id(task_id)
+    if known is None:
+        return None
+    until = world.clock.monotonic() + seconds
+    confirmed: int | None = None
+    with world.db.wakeups.subscribe(tasks.topic(known)) as waiter:
+        while True:
+            found = await _find(world, caller, known)
+            left = until - world.clock.monotonic()
+            if found is None or holds(found[0]) or left <= 0 or world.draining or request.is_unwanted:
+                return found
+            if confirmed != world.callers.epoch:
+                # Some key was revoked since we looked: a call that is held open must not outlive its own.
+                confirmed = world.callers.epoch
+                await confirm(world, caller)
+            await waiter.wait(min(left, 1.0))
 
 
 async def _find(world: World, caller: Caller, task_id: str) -> tuple[Task, tuple[Asset, ...]] | None:
