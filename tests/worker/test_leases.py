@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 from tests.app.rigs import Rig
 
 from halley.db import DatabaseUnavailable, WriterOverloaded
@@ -24,6 +25,8 @@ class Rows:
         self.leases: list[list[str]] = []
         self.refusals: list[Exception] = []
         """What the next leases fail with."""
+        self.away: list[Exception] = []
+        """What the next work, and then the next to hand back what it left, fail with."""
 
     def add(self, *names: str, after_s: float = 0) -> None:
         self.due |= dict.fromkeys(names, self.clock.now() + int(after_s * SECOND))
@@ -35,6 +38,11 @@ class Rows:
         self.due |= dict.fromkeys(taken, self.clock.now() + 60 * SECOND)
         self.leases.append(taken)
         return [(name, name) for name in taken]
+
+    async def release(self, names: Sequence[str]) -> None:
+        if self.away:
+            raise self.away.pop()
+        self.add(*names)
 
     async def next_due(self) -> int | None:
         return min(self.due.values(), default=None)
@@ -59,12 +67,18 @@ class Running:
         await self.gate.wait()
         if name.startswith("bad"):
             raise RuntimeError(name)
+        if self.rows.away:
+            raise self.rows.away.pop()
         if name in self.hinted:
             self.hinted.discard(name)
             self.rows.add(name)
             return
         self.rows.due.pop(name, None)
         self.done.append(name)
+
+    async def run(self) -> None:
+        rows = self.rows
+        await self.loop.run(rows.lease, self.work, rows.next_due, rows.release)
 
     def wake(self) -> None:
         self.rig.world.db.wakeups.publish(("rows",))
@@ -80,7 +94,7 @@ class Running:
 async def _running(rig: Rig, at_once_max: int) -> AsyncGenerator[Running]:
     running = Running(rig, at_once_max)
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(running.loop.run(running.rows.lease, running.work, running.rows.next_due))
+        task = group.create_task(running.run())
         await asyncio.sleep(0)
         yield running
         running.gate.set()
@@ -147,6 +161,22 @@ async def test_a_database_that_cannot_lease_now_is_asked_again_while_what_runs_g
     await running.until(lambda: running.done == ["a", "b"])
 
 
+@pytest.mark.parametrize("times", [1, 3], ids=["once", "for a while"])
+@pytest.mark.parametrize("error", [DatabaseUnavailable("away"), WriterOverloaded("work")], ids=["away", "overloaded"])
+async def test_work_that_the_database_was_away_for_is_done_again_once_it_is_back(
+    running: Running, error: Exception, times: int
+) -> None:
+    running.rows.away = [error] * times
+    running.rows.add("a")
+    running.wake()
+    with capture_logs() as lines:
+        await running.until(lambda: running.done == ["a"], within_s=5)
+    assert running.begun == ["a", "a"]
+    assert running.loop.held == {}
+    assert {line["log_level"] for line in lines} == {"warning"}
+    assert all("exc_info" not in line for line in lines)
+
+
 async def test_one_bad_row_does_not_stop_the_others(running: Running) -> None:
     running.rows.add("bad", "good")
     running.wake()
@@ -192,7 +222,7 @@ async def test_what_does_not_end_in_time_is_cut_and_still_held(rig: Rig, monkeyp
     running = Running(rig, 2)
     running.gate.clear()
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(running.loop.run(running.rows.lease, running.work, running.rows.next_due))
+        task = group.create_task(running.run())
         running.rows.add("a")
         running.wake()
         await running.until(lambda: running.begun == ["a"])

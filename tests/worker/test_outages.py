@@ -1,10 +1,13 @@
 """What becomes of orders while the gateway is away for longer than a task of unknown outcome is waited for."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from tests.app.rigs import Rig, opened_gateway
 
+from halley.db import DatabaseUnavailable, Group
 from halley.kernel.order import FailureCode
 from halley.tasks import Task, TaskState
 from halley.testing.gateway import settings_for
@@ -58,6 +61,24 @@ async def test_the_end_of_what_ran_while_the_machine_slept_is_the_vendors_word(r
     task = await rig.ended((await rig.last_task()).id)
     assert task.failure is not None
     assert task.failure.code is FailureCode.VENDOR_FAILED
+
+
+async def test_a_task_that_was_being_looked_at_when_the_database_went_away_is_looked_at_once_it_is_back(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = (await rig.client.replicate(DEV, "success; delay=10")).json["id"]
+    failed: list[str] = []
+
+    async def away(group: Group[Any, Any], _item: object) -> None:
+        failed.append(group.name)
+        raise DatabaseUnavailable
+
+    with monkeypatch.context() as patched, capture_logs() as lines:
+        patched.setattr(rig.world.db, "write_together", away)
+        while "look_again" not in failed:
+            await rig.turn(0.1)
+    assert [line["event"] for line in lines if line["log_level"] != "info"] == ["database_away"]
+    assert (await rig.ended(identity, within_s=30)).state is TaskState.SUCCEEDED
 
 
 async def test_what_nobody_can_find_is_given_up_soon_after_a_start(folder: Path) -> None:

@@ -3,6 +3,8 @@
 Accounts share the places, so that one whose receivers hang does not hold up the others.
 """
 
+from collections.abc import Sequence
+
 import structlog
 
 from halley import webhooks
@@ -38,10 +40,13 @@ class Deliverer:
 
     async def run(self) -> None:
         """Deliver until stopped."""
-        await self._leases.run(self._lease, lambda each: deliver(self._world, each), self._next_due)
+        await self._leases.run(self._lease, lambda each: deliver(self._world, each), self._next_due, self._release)
         left = tuple(self._leases.held.values())
         if left:
-            await self._world.db.write("release_webhooks", lambda tx: outbox.release(tx, left, self._world.clock.now()))
+            await self._release(left)
+
+    async def _release(self, held: Sequence[Delivery]) -> None:
+        await self._world.db.write("release_webhooks", lambda tx: outbox.release(tx, held, self._world.clock.now()))
 
     async def _lease(self, limit: int) -> list[tuple[str, Delivery]]:
         now, lease_us = self._world.clock.now(), LEASE_S * MICROSECONDS

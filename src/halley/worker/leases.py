@@ -27,6 +27,8 @@ class LeaseLoop(Generic[T]):
         self._topic = topic
         self._at_once_max = at_once_max
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._left: dict[str, T] = {}
+        """What of it the database was away for while it was worked on: handed back once that is there again."""
         self._short = False
         """Whether something is or may be due that could not be taken: then who ends makes us look again."""
         self._stopping = asyncio.Event()
@@ -41,18 +43,23 @@ class LeaseLoop(Generic[T]):
         lease: Callable[[int], Awaitable[Sequence[tuple[str, T]]]],
         work: Callable[[T], Awaitable[None]],
         next_due: Callable[[], Awaitable[int | None]],
+        release: Callable[[Sequence[T]], Awaitable[object]],
     ) -> None:
         """Loop. `lease(limit)` takes due rows, `work` does one, `next_due` says when to look again.
 
+        `release` hands back those whose work the database was away for, so that they are due again.
         When told to stop, what runs gets a moment to end and is then cut; what was cut is still in `held`.
         """
         self.held.clear()
         self._running.clear()
+        self._left.clear()
         with self.world.db.wakeups.subscribe(self._topic) as waiter:
             async with asyncio.TaskGroup() as group:
                 woken = False
                 while not self._stopping.is_set():
                     try:
+                        if self._left:
+                            await self._hand_back(release)
                         pause = await self._round(group, lease, work, next_due, woken=woken)
                     except (DatabaseUnavailable, WriterOverloaded) as error:
                         # What runs goes on; the database is asked again in a moment.
@@ -67,6 +74,12 @@ class LeaseLoop(Generic[T]):
             await asyncio.wait(running, timeout=STOP_GRACE_S)
         for task in running:
             task.cancel()
+
+    async def _hand_back(self, release: Callable[[Sequence[T]], Awaitable[object]]) -> None:
+        left = dict(self._left)
+        await release(tuple(left.values()))
+        for identity in left:
+            del self._left[identity], self.held[identity]
 
     async def _round(
         self,
@@ -115,6 +128,12 @@ class LeaseLoop(Generic[T]):
     async def _one(self, identity: str, row: T, work: Callable[[T], Awaitable[None]]) -> None:
         try:
             await work(row)
+        except (DatabaseUnavailable, WriterOverloaded) as error:
+            _log.warning("database_away", topic=self._topic, id=identity, error=type(error).__name__)
+            if self.held.get(identity) is row:
+                self._left[identity] = row
+                del self._running[identity]
+            return
         except Exception:  # noqa: BLE001 - an edge: logged
             # The lease runs out and the row is tried again; one bad row must not stop the others.
             _log.exception("worker_item_failed", id=identity)

@@ -63,10 +63,13 @@ class Poller:
         """Poll until stopped."""
         grace_from = self._world.clock.now() - (UNKNOWN_GRACE_S - SETTLE_S) * MICROSECONDS
         await self._world.db.write("put_off", lambda tx: tasks.put_off_giving_up(tx, grace_from))
-        await self._leases.run(self._lease, self._look, self._next_due)
+        await self._leases.run(self._lease, self._look, self._next_due, self._release)
         left = tuple(self._leases.held.values())
         if left:
-            await self._world.db.write("release", lambda tx: [tasks.release_lease(tx, task) for task in left])
+            await self._release(left)
+
+    async def _release(self, held: Sequence[Task]) -> None:
+        await self._world.db.write("release", lambda tx: [tasks.release_lease(tx, task) for task in held])
 
     async def _lease(self, limit: int) -> list[tuple[str, Task]]:
         now, due = self._world.clock.now(), self._due()
