@@ -45,6 +45,15 @@ async def test_a_repeat_for_a_late_picture_is_answered_by_what_has_become_of_it(
     assert (await rig.last_task()).id == task.id
 
 
+async def test_a_repeat_for_a_picture_itself_is_answered_under_any_name_of_the_gateway(rig: Rig) -> None:
+    body = {"model": "flux-pro-1.1", "prompt": "a red teapot", "size": "256x256", "response_format": "b64_json"}
+    first = await rig.while_ticking(rig.client.call("POST", PICTURES, body, headers=order_headers(key="one")))
+    elsewhere = rig.gateway.url.replace("127.0.0.1", "localhost") + PICTURES
+    again = await rig.while_ticking(rig.client.call("POST", elsewhere, body, headers=order_headers(key="one")))
+    assert (again.status, again.headers["idempotency-replayed"]) == (200, "true")
+    assert again.json["data"][0]["b64_json"] == first.json["data"][0]["b64_json"]
+
+
 async def test_a_picture_that_failed_is_told_with_the_id_of_its_request(rig: Rig) -> None:
     for ending in ("vendor_error", "content_moderated"):
         failed = await drawn(rig, ending)

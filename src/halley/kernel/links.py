@@ -15,6 +15,8 @@ from halley.kernel.vault import Vault
 
 LINK_DAYS = 7
 """A link holds until the end of its day and this many days more."""
+ASSETS = "/assets/"
+"""What the path of an output begins with, after that of our public URL."""
 OUTPUTS_MAX = 999
 """The highest number of an output in a path."""
 
@@ -51,7 +53,7 @@ class FilePlace(msgspec.Struct, frozen=True, kw_only=True):
 def asset_path(task_id: str, n: int, extension: str) -> str:
     """Give the path of an output; the extension (`.png`) is for people and for clients that look at it."""
     assert 0 <= n <= OUTPUTS_MAX
-    return f"/assets/{task_id}/{n}{extension}"
+    return f"{ASSETS}{task_id}/{n}{extension}"
 
 
 def place_of(path: str) -> AssetPlace | FilePlace | None:

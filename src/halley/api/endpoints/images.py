@@ -3,6 +3,7 @@
 import asyncio
 from base64 import b64encode
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -86,9 +87,8 @@ async def _inlined(call: Call, answer: Answer) -> Answer:
 
 
 async def _picture(call: Call, url: str) -> bytes:
-    """Read what one of our own links leads to."""
-    own = links.own_part(call.base_url, url)
-    place = links.place_of(own[0]) if own else None
+    """Read what one of our own links leads to; one that was kept for a repeat may have another base than this call."""
+    place = links.place_of(links.ASSETS + urlsplit(url).path.rpartition(links.ASSETS)[2])
     assert isinstance(place, links.AssetPlace), url
     asset = await call.world.db.read(lambda tx: assets.asset(tx, place.task_id, place.n))
     if asset is None or asset.deleted_at is not None:
