@@ -17,13 +17,13 @@ from halley.kernel.clock import MICROSECONDS
 from halley.kernel.faults import CancelNotSupported, Conflict, Draining, Fault, NotCancelled, NotFound, Unauthenticated
 from halley.kernel.ids import TaskId, parse_task_id
 from halley.kernel.money import Nanos
-from halley.kernel.order import Failure, FailureCode
+from halley.kernel.order import Failure, FailureCode, ReportState
 from halley.pipeline.admit import confirm
 from halley.pipeline.lookup import Asked, Found, Written, lookup_of
 from halley.pipeline.outputs import forget_outputs, forget_outputs_of_ended
 from halley.pipeline.request import RequestContext
 from halley.pipeline.settle import End, end_in, quantities_of
-from halley.pipeline.vendor import call_vendor, same_site
+from halley.pipeline.vendor import POLL, call_vendor, same_site
 from halley.pipeline.view import read_body, show
 from halley.routing import Channel
 from halley.tasks import Task, TaskFilter, TaskState, Version
@@ -229,8 +229,9 @@ async def resolve(
     """Let an operator decide what became of a task whose outcome is unknown.
 
     `void` gives the money back, `post` charges that amount, `attach` names the vendor's id so that the task runs on.
-    Raises `NotFound`, `Conflict` when its outcome is known or it moves at the same moment, and `Draining` when what is
-    stored of the job that it had before cannot be deleted.
+    Raises `NotFound`, `Conflict` when its outcome is known, it moves at the same moment or the job cannot be its own,
+    the fault of a vendor that cannot be asked for the job, and `Draining` when what is stored of the job that it had
+    before cannot be deleted.
     """
     assert [void, post is not None, attach is not None].count(True) == 1, "one of the three"
     known = parse_task_id(task_id)
@@ -241,8 +242,10 @@ async def resolve(
     if task.state != TaskState.UNKNOWN:
         message = f"The outcome of this task is not unknown: it is `{task.state}`"
         raise Conflict(message)
-    if attach is not None and task.vendor_task_id not in (None, attach):
-        task = await _without_outputs(world, task)
+    if attach is not None:
+        await _check_job(world, _attached(task, attach))
+        if task.vendor_task_id not in (None, attach):
+            task = await _without_outputs(world, task)
     written = await world.db.write("resolve", lambda tx: _resolve(tx, world, task, post, attach))
     if written is None:
         raise Conflict("The task moved at the same moment; look at it again")
@@ -265,14 +268,44 @@ def _resolve(tx: Tx, world: World, task: Task, post: Nanos | None, attach: str |
         vendor = world.vendors[task.vendor]
         deadline = now + tasks_of(vendor).deadline_s * MICROSECONDS
         columns = {"vendor_task_id": attach, "due_at": now, "lease_until": 0, "deadline_at": deadline}
-        poll_url = task.poll_url if attach == task.vendor_task_id else None
         tx.wake(tasks.DUE_TOPIC)
-        moved = tasks.move(tx, task, TaskState.RUNNING, poll_url=poll_url, **columns)
+        moved = tasks.move(tx, task, TaskState.RUNNING, poll_url=_attached(task, attach).poll_url, **columns)
         return tasks.find_task(tx, task.id) if moved else None
     failure = Failure(code=FailureCode.OUTCOME_UNKNOWN, message="The outcome is unknown; the operator has closed it")
     return end_in(
         tx, world, task, End(to=TaskState.FAILED, failure=failure, charge=post, quantities=quantities_of(task))
     )
+
+
+def _attached(task: Task, job: str) -> Task:
+    """Give the task with this job; where another one was polled says nothing of it."""
+    poll_url = task.poll_url if job == task.vendor_task_id else None
+    return msgspec.structs.replace(task, vendor_task_id=job, poll_url=poll_url)
+
+
+async def _check_job(world: World, task: Task) -> None:
+    """See that a task's job is no other task's, and that the vendor knows it. Raises `Conflict`."""
+    job, vendor, channel = task.vendor_task_id, world.vendors.get(task.vendor), world.channel_of(task)
+    assert job is not None
+    other = await world.db.read(lambda tx: tasks.other_with_job(tx, task, job))
+    if other is not None:
+        message = f"`{job}` is the job of `task_{other}`, so it cannot be that of this task; look for its own id again"
+        raise Conflict(message)
+    if vendor is None or channel is None:
+        message = (
+            "The channel of this task is gone, so no job can be followed; put it back into `halley.toml` and reload"
+        )
+        raise Conflict(message)
+    known = ref(task, channel)
+    reply = await call_vendor(world, channel, tasks_of(vendor).write_poll(known), operation=POLL)
+    try:
+        report = tasks_of(vendor).read_report(reply, known)
+    except ValueError as error:
+        message = f"The vendor's answer about `{job}` cannot be read; the task stays as it is. Try again in a moment"
+        raise Conflict(message) from error
+    if report.state == ReportState.NOT_FOUND:
+        message = f"The vendor does not know `{job}` on this task's channel; the task stays as it is. Check the id"
+        raise Conflict(message)
 
 
 def _canceller(world: World, task: Task) -> tuple[Channel, Callable[[TaskRef], VendorCall]] | None:

@@ -73,6 +73,15 @@ def see(tx: Tx, task_ids: Sequence[str]) -> dict[str, Seen]:
     return found
 
 
+def other_with_job(tx: Tx, task: Task, vendor_task_id: str) -> TaskId | None:
+    """Give another task that has this job of the task's vendor. All tasks ever are read: not to be asked often."""
+    row = tx.one(
+        "SELECT id FROM tasks WHERE vendor_task_id = :job AND vendor = :vendor AND id <> :id LIMIT 1",
+        {"job": vendor_task_id, "vendor": task.vendor, "id": task.id},
+    )
+    return None if row is None else row["id"]
+
+
 def find_tasks(tx: Tx, task_ids: Sequence[str]) -> dict[TaskId, Task]:
     """Read several tasks, whoever they belong to."""
     found: dict[TaskId, Task] = {}
