@@ -7,6 +7,7 @@ from tests.api.client import Client, Owner, Response
 
 from halley.api.endpoints.files import link_signature
 from halley.assets import ObjectStore, ObjectsUnavailable, Stored
+from halley.console.commands import keys
 from halley.kernel import links
 from halley.kernel.vault import Vault
 from halley.testing.clock import FakeClock
@@ -15,6 +16,7 @@ from halley.world import World
 FILES = "/replicate/v1/files"
 KIND = {"content-type": "multipart/form-data; boundary=XX"}
 DATA = bytes(range(256)) * 1_000
+_LIVE = keys.CreateKey(account="alice", livemode=True)
 
 
 class FullStore:
@@ -152,6 +154,23 @@ async def test_a_link_signed_with_the_webhook_secret_downloads_until_it_ends(
     assert (await client.get(link.replace(expiry, str(int(expiry) + 1)))).status == 404
     clock.advance(61)
     assert (await client.get(link)).status == 404
+
+
+async def test_what_a_test_key_signs_with_opens_no_live_file(
+    client: Client, owner: Owner, world: World, clock: FakeClock
+):
+    live = {"authorization": f"Bearer {(await keys.create(world, _LIVE, lambda _: None)).key}"}
+    file_id = (await client.send("POST", FILES, {**live, **KIND}, form())).json["id"]
+    secret_at = "/replicate/v1/webhooks/default/secret"
+    expiry = str(clock.now() // 1_000_000 + 60)
+    opened: dict[str, int] = {}
+    for mode, bearer in (("test", owner.bearer), ("live", live)):
+        secret = (await client.get(secret_at, bearer)).json["key"]
+        signature = link_signature(secret, "halley", file_id, expiry).replace("+", "%2B")
+        link = f"{FILES}/{file_id}/download?owner=halley&expiry={expiry}&signature={signature}"
+        opened[mode] = (await client.get(link)).status
+
+    assert opened == {"test": 404, "live": 200}
 
 
 async def test_a_file_that_the_disk_does_not_take_is_503_with_when_to_come_again(

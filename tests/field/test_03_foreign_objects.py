@@ -132,12 +132,12 @@ def test_the_answer_to_anothers_idempotency_key_is_not_given(gateway: Served, te
         assert reply.json["id"] != first.json["id"]
 
 
-def test_a_webhook_secret_is_the_projects_own(gateway: Served, tenants: Tenants):
+def test_a_webhook_secret_is_of_one_project_and_one_mode(gateway: Served, tenants: Tenants):
     secrets = [
         gateway.ask("GET", "/replicate/v1/webhooks/default/secret", key=key).json["key"]
-        for key in (tenants.alice, tenants.alice_elsewhere, tenants.bob)
+        for key in (tenants.alice, tenants.alice_test, tenants.alice_elsewhere, tenants.bob)
     ]
-    assert len(set(secrets)) == 3
+    assert len(set(secrets)) == 4
 
 
 def test_a_replicate_prediction_of_another_cannot_be_cancelled(gateway: Served, tenants: Tenants, unique: str):

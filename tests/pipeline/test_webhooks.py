@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from standardwebhooks.webhooks import Webhook
 from tests.app.rigs import Rig, opened_gateway
@@ -89,7 +90,19 @@ async def test_a_webhook_whose_secret_was_lost_goes_out_with_a_new_one(told: Rig
     made = await new_webhook_secret(told.world, NewWebhookSecret(account="default"), lambda _: None)
     await _hooks(told, receiver, 1, within_s=3_600)
     [hook] = receiver.hooks
-    assert hook.headers["webhook-signature"] == _signed(hook, made.secret)
+    assert hook.headers["webhook-signature"] == _signed(hook, made.test_secret)
+
+
+async def test_each_mode_signs_with_a_secret_of_its_own(told: Rig, receiver: Receiver) -> None:
+    made = await new_webhook_secret(told.world, NewWebhookSecret(account="default"), lambda _: None)
+    [project] = await told.world.db.read(lambda tx: tx.all("SELECT id FROM projects WHERE webhook_secret IS NOT NULL"))
+    changes = {"project_id": project["id"], "livemode": True, "dialect": "replicate"}
+    await told.world.db.write("test", lambda tx: _enqueue(tx, "live", "acct_1", receiver.url, **changes))
+    await told.client.replicate(outer={"webhook": receiver.url, "webhook_events_filter": ["completed"]})
+    await _hooks(told, receiver, 2)
+    signed = {hook.headers["webhook-id"] == "msg_live": hook for hook in receiver.hooks}
+    for live, secret in ((True, made.secret), (False, made.test_secret)):
+        assert signed[live].headers["webhook-signature"] == _signed(signed[live], secret)
 
 
 async def test_a_webhook_on_its_way_does_not_bring_back_a_secret_that_was_replaced(
@@ -110,11 +123,11 @@ async def test_a_webhook_on_its_way_does_not_bring_back_a_secret_that_was_replac
     async with asyncio.TaskGroup() as group:
         with monkeypatch.context() as patched:
             patched.setattr(world.db, "write", write_late)
-            on_its_way = group.create_task(webhook_secret(world, project["id"]))
+            on_its_way = group.create_task(webhook_secret(world, project["id"], livemode=True))
             await begun.wait()
         made = (await new_webhook_secret(world, account, lambda _: None)).secret
         goes_on.set()
-    assert {await on_its_way, await webhook_secret(world, project["id"])} == {made}
+    assert {await on_its_way, await webhook_secret(world, project["id"], livemode=True)} == {made}
     assert made != leaked
 
 
@@ -237,7 +250,7 @@ async def _silence(rig: Rig) -> AsyncGenerator[str]:
             writer.close()
 
 
-def _enqueue(tx: Tx, number: str, account: str, url: str) -> None:
+def _enqueue(tx: Tx, number: str, account: str, url: str, **changes: Any) -> None:
     """A webhook of a task of its own."""
     insert_task_row(tx, f"task-{number}")
     delivery = NewDelivery(
@@ -252,7 +265,7 @@ def _enqueue(tx: Tx, number: str, account: str, url: str) -> None:
         body=b"{}",
         created_at=1,
     )
-    assert enqueue(tx, delivery)
+    assert enqueue(tx, msgspec.structs.replace(delivery, **changes))
 
 
 def _signed(hook: Hook, secret: str) -> str:

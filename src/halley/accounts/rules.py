@@ -1,6 +1,8 @@
-"""Keys and budget periods, computed: how a key is spelled, hashed and hinted at, and when a period began."""
+"""Keys, signing secrets and budget periods, computed: how a key is spelled and hinted at, when a period began."""
 
 import hashlib
+import hmac
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
@@ -47,6 +49,16 @@ def hint(text: str) -> str:
     # A short key that somebody chose would be given away by its end.
     tail = secret[-_HINT_TAIL:] if len(secret) >= _HINT_SECRET_MIN else ""
     return f"{prefix}…{tail}"
+
+
+def secret_of_mode(secret: str, *, livemode: bool) -> str:
+    """Give what a mode signs its webhooks with, and links of files: live mode with the project's secret (`whsec_…`).
+
+    Test mode's is made of it, not the other way round: test keys are given to those who are to do nothing live.
+    """
+    if livemode:
+        return secret
+    return "whsec_" + b64encode(hmac.digest(secret.encode(), b"test mode", "sha256")).decode()
 
 
 def ledger_account_id(account_id: str, *, livemode: bool) -> str:

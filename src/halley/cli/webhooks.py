@@ -34,7 +34,8 @@ def rotate(settings: Settings, *, account: str, project: str, as_json: bool) -> 
     """Make a new secret that a project's webhooks are signed with, and print it.
 
     Needed once: when the old one leaked, or cannot be read because the gateway's own secret was lost (`halley doctor`
-    tells). It holds at once, also for webhooks that wait; receivers must be told it.
+    tells). It holds at once, also for webhooks that wait; receivers must be told it. Test keys' webhooks are signed
+    with another, which is replaced with it: `--json` tells both.
     """
     from halley.console.commands.world import NewWebhookSecret, WebhookSecretMade
 
@@ -43,5 +44,6 @@ def rotate(settings: Settings, *, account: str, project: str, as_json: bool) -> 
     if as_json:
         output.print_json(made)
         return
-    output.note(f"Webhooks of project `{made.project}` of account `{made.account}` are signed with this from now on:")
+    of = f"of project `{made.project}` of account `{made.account}`"
+    output.note(f"Live webhooks {of} are signed with this from now on (test keys' with another; `--json` tells both):")
     click.echo(made.secret)

@@ -10,6 +10,7 @@ import msgspec
 
 from halley.accounts import store as accounts
 from halley.accounts.model import Caller
+from halley.accounts.rules import secret_of_mode
 from halley.assets import Asset, ObjectsUnavailable
 from halley.assets import store as assets
 from halley.db import Tx
@@ -202,20 +203,9 @@ async def callback(world: World, vendor_name: str, token: str, headers: Mapping[
         await world.db.write("make_due", lambda tx: tasks.make_due(tx, task.id, world.clock.now()))
 
 
-async def webhook_secret(world: World, project_id: str) -> str:
-    """Give the secret that the project's webhooks are signed with (`whsec_…`), made at its first use."""
-    context = f"project:{project_id}"
-    sealed = await world.db.read(lambda tx: accounts.webhook_secret(tx, project_id))
-    if sealed is not None and world.vault.is_current(sealed):
-        return world.vault.open(sealed, context=context).decode()
-    known = None if sealed is None else world.vault.open(sealed, context=context)
-    # Made at its first use; sealed anew once the gateway's own secret was rotated, so that the old one can go.
-    fresh = world.vault.seal(known or make_webhook_secret(world), context=context)
-    kept = await world.db.write(
-        "webhook_secret",
-        lambda tx: accounts.set_webhook_secret(tx, project_id=project_id, secret=fresh, seen=sealed),
-    )
-    return world.vault.open(kept, context=context).decode()
+async def webhook_secret(world: World, project_id: str, *, livemode: bool) -> str:
+    """Give the secret that the project's webhooks of this mode are signed with (`whsec_…`), made at its first use."""
+    return secret_of_mode(await _project_secret(world, project_id), livemode=livemode)
 
 
 def make_webhook_secret(world: World) -> bytes:
@@ -260,6 +250,21 @@ def ref(task: Task, channel: Channel) -> TaskRef:
     url = task.poll_url
     usable = url is None or "://" not in url or same_site(channel.base_url, url)
     return TaskRef(vendor_task_id=task.vendor_task_id, poll_url=url if usable else None)
+
+
+async def _project_secret(world: World, project_id: str) -> str:
+    context = f"project:{project_id}"
+    sealed = await world.db.read(lambda tx: accounts.webhook_secret(tx, project_id))
+    if sealed is not None and world.vault.is_current(sealed):
+        return world.vault.open(sealed, context=context).decode()
+    known = None if sealed is None else world.vault.open(sealed, context=context)
+    # Made at its first use; sealed anew once the gateway's own secret was rotated, so that the old one can go.
+    fresh = world.vault.seal(known or make_webhook_secret(world), context=context)
+    kept = await world.db.write(
+        "webhook_secret",
+        lambda tx: accounts.set_webhook_secret(tx, project_id=project_id, secret=fresh, seen=sealed),
+    )
+    return world.vault.open(kept, context=context).decode()
 
 
 def _resolve(tx: Tx, world: World, task: Task, post: Nanos | None, attach: str | None) -> Task | None:

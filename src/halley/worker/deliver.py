@@ -130,4 +130,4 @@ async def _secret(world: World, delivery: Delivery) -> str:
     if not world.dialects[delivery.dialect].project_secret:
         return ""
     # Made now if nobody has asked for it yet: an unsigned webhook would teach receivers to take unsigned ones.
-    return await webhook_secret(world, delivery.project_id)
+    return await webhook_secret(world, delivery.project_id, livemode=delivery.livemode)

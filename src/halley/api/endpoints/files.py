@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from halley.accounts import store as accounts
+from halley.accounts.rules import secret_of_mode
 from halley.api.asgi import Reply, json_reply, reply_of
 from halley.api.call import Call
 from halley.api.cursors import read_cursor, write_cursor
@@ -108,7 +109,7 @@ async def delete(call: Call) -> Reply:
 
 
 async def download(call: Call) -> Reply:
-    """Send a file: to a key of its project, or by a link that is signed with the project's webhook secret."""
+    """Send a file: to a key of its project, or by a link that is signed with its mode's webhook secret."""
     file = await _own(call) if call.admitted is not None else await _linked(call)
     return await send(call, msgspec.convert(file, Download, from_attributes=True))
 
@@ -208,13 +209,13 @@ async def _linked(call: Call) -> File:
     if file is None or sealed is None:
         raise not_found()
     try:
-        secret = call.world.vault.open(sealed, context=f"project:{file.project_id}").decode()
+        opened = call.world.vault.open(sealed, context=f"project:{file.project_id}").decode()
     except ValueError as error:
         # Sealed with a gateway secret that is gone: what was signed with it is good no longer.
         raise not_found() from error
     owner, expiry = call.query.get("owner", ""), call.query.get("expiry", "")
     offered = call.query.get("signature", "").replace(" ", "+")
-    right = link_signature(secret, owner, file_id, expiry)
+    right = link_signature(secret_of_mode(opened, livemode=file.livemode), owner, file_id, expiry)
     if not hmac.compare_digest(right.encode(), offered.encode()) or not _EXPIRY.fullmatch(expiry):
         raise not_found()
     if int(expiry) * MICROSECONDS <= now:

@@ -83,9 +83,9 @@ async def look_up(call: Call) -> Reply:
 
 
 async def webhook_secret(call: Call) -> Reply:
-    """Give the secret that signs this project's webhooks. Raises `Conflict` when it cannot be read any more."""
+    """Give what signs the webhooks of the key's project and mode. Raises `Conflict` when it cannot be read any more."""
     try:
-        secret = await task.webhook_secret(call.world, call.caller.project_id)
+        secret = await task.webhook_secret(call.world, call.caller.project_id, livemode=call.caller.livemode)
     except ValueError as error:
         message = (
             "The secret of this project's webhooks was sealed with a gateway secret that is lost;"

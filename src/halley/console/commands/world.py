@@ -8,6 +8,7 @@ import os
 import msgspec
 
 from halley.accounts import store as accounts
+from halley.accounts.rules import secret_of_mode
 from halley.console.commands.common import Args, audit, named_account
 from halley.console.commands.tasks import ShowTask as _ShowTask
 from halley.console.commands.tasks import TaskDetails, known_task, show
@@ -41,6 +42,8 @@ class WebhookSecretMade(msgspec.Struct, frozen=True, kw_only=True):
     account: str
     project: str
     secret: str
+    test_secret: str
+    """Of test keys' webhooks."""
 
 
 class Reload(Args, frozen=True, kw_only=True):
@@ -83,7 +86,9 @@ async def new_webhook_secret(world: World, args: NewWebhookSecret, _progress: Pr
         return account.name
 
     account = await world.db.write("webhooks.rotate", unit)
-    return WebhookSecretMade(account=account, project=args.project, secret=secret.decode())
+    live = secret.decode()
+    test = secret_of_mode(live, livemode=False)
+    return WebhookSecretMade(account=account, project=args.project, secret=live, test_secret=test)
 
 
 async def reload(world: World, _args: Reload, _progress: Progress) -> Reloaded:

@@ -152,7 +152,7 @@ ROUTES: tuple[Route, ...] = (
         method="GET",
         path=f"{PREFIX}/webhooks/default/secret",
         action=Action.WEBHOOK_SECRET,
-        summary="The secret that signs this project's webhooks",
+        summary="The secret that signs this project's webhooks in the key's mode",
         reply=types.WebhookSecret,
     ),
 )

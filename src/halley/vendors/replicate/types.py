@@ -181,6 +181,6 @@ class FilePage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WebhookSecret(msgspec.Struct, frozen=True, kw_only=True):
-    """The secret that signs this project's webhooks."""
+    """The secret that signs this project's webhooks in the key's mode."""
 
     key: str
