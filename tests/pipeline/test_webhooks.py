@@ -156,6 +156,25 @@ async def test_a_webhook_that_is_not_taken_comes_again_with_the_same_id(told: Ri
     assert len({(hook.headers["webhook-id"], hook.body) for hook in receiver.hooks}) == 1
 
 
+async def test_a_webhook_is_taken_by_its_status_however_large_the_answer(told: Rig, receiver: Receiver) -> None:
+    receiver.says = b"x" * 200_000
+    await told.client.flux(webhook_url=receiver.url)
+    await _hooks(told, receiver, 1)
+    await told.pass_time(60)
+    assert len(receiver.hooks) == 1
+
+
+async def test_the_end_is_told_soon_though_the_start_is_not_taken(told: Rig, receiver: Receiver) -> None:
+    receiver.takes_only = b'"completed_at"'
+    await told.client.replicate(outer={"webhook": receiver.url, "webhook_events_filter": ["start", "completed"]})
+    await told.ended((await told.last_task()).id)
+
+    async def completed() -> bool:
+        return any(hook.json["status"] == "succeeded" for hook in receiver.hooks)
+
+    await told.settle(completed, within_s=30)
+
+
 async def test_a_receiver_that_is_gone_is_left_alone(told: Rig, receiver: Receiver) -> None:
     receiver.answers.append(410)
     await told.client.flux(webhook_url=receiver.url)

@@ -374,6 +374,23 @@ async def test_a_webhook_is_posted_once_and_its_redirect_is_the_answer(open_guar
     assert b"evil" not in sent
 
 
+ANSWERED_ALL_THE_SAME = {
+    "too large": answering(reply(b"x" * 1_001, headers="X-Head: came\r\n")),
+    "packed": answering(reply(gzip.compress(b"ok"), headers="Content-Encoding: gzip\r\nX-Head: came\r\n")),
+    "cut": answering(b"HTTP/1.1 200 OK\r\nX-Head: came\r\nContent-Length: 50\r\n\r\nhello"),
+    "slow": stalling(b"HTTP/1.1 200 OK\r\nX-Head: came\r\nContent-Length: 50\r\n\r\nhello"),
+}
+
+
+@pytest.mark.parametrize("behaviour", ANSWERED_ALL_THE_SAME.values(), ids=ANSWERED_ALL_THE_SAME.keys())
+async def test_a_webhook_is_answered_by_the_head_whatever_becomes_of_the_body(open_guard: Guard, behaviour: Any):
+    async with serving(behaviour) as server:
+        got = await open_guard.post(f"{server.origin}/", body=b"{}", headers=(), timeout_s=0.5, bytes_max=100)
+
+    assert (got.status, got.headers["x-head"], len(server.requests)) == (200, "came", 1)
+    assert len(got.body) <= 100
+
+
 async def test_a_webhook_that_is_reset_is_not_posted_again(open_guard: Guard):
     async with serving(resetting) as server:
         with pytest.raises(OutcomeUnknown):

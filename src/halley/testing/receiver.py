@@ -24,18 +24,23 @@ class Hook(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Receiver:
-    """`url` takes posts; `answers` are the statuses of the next ones, then 200."""
+    """`url` takes posts; `answers` are the statuses of the next ones, then 200. What lacks `takes_only` gets 500."""
 
     def __init__(self) -> None:
         self.url = ""
         self.hooks: list[Hook] = []
         self.answers: deque[int] = deque()
+        self.takes_only = b""
+        self.says = b""
 
     async def take(self, request: web.Request) -> web.Response:
         """Keep one."""
         headers = {name.lower(): value for name, value in request.headers.items()}
-        self.hooks.append(Hook(headers=headers, body=await request.read()))
-        return web.Response(status=self.answers.popleft() if self.answers else 200)
+        hook = Hook(headers=headers, body=await request.read())
+        self.hooks.append(hook)
+        if self.takes_only not in hook.body:
+            return web.Response(status=500)
+        return web.Response(status=self.answers.popleft() if self.answers else 200, body=self.says)
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from halley.upstream.address import (
     parse_target,
     private,
 )
-from halley.upstream.errors import NotSent, OutcomeUnknown, Refused
+from halley.upstream.errors import NotSent, OutcomeUnknown, Refused, UpstreamError
 from halley.upstream.exchange import Call, Download, Fetched, Progress
 
 REDIRECTS_MAX = 3
@@ -97,10 +97,22 @@ class Guard:
     async def post(
         self, url: str, *, body: bytes, headers: tuple[tuple[str, str], ...], timeout_s: float, bytes_max: int
     ) -> Fetched:
-        """POST once; a redirect is an answer like any other. Raises as `download` does."""
+        """POST once; an answer is any status, be it a redirect, and its body too large, packed, cut or slow.
+
+        Its body is given as far as it came. Raises as `download` does while no status has come.
+        """
         call = Call("POST", headers, body, bytes_max)
-        async with self._open(call, url, timeout_s, frozenset()) as reply:
-            return await _whole(reply)
+        answered: Download | None = None
+        came = bytearray()
+        try:
+            async with self._open(call, url, timeout_s, frozenset()) as answered:
+                async for chunk in answered.chunks:
+                    came += chunk
+        except UpstreamError:
+            if answered is None:
+                raise
+        assert answered is not None
+        return Fetched(status=answered.status, headers=answered.headers, body=bytes(came), final_url=answered.final_url)
 
     async def aclose(self) -> None:
         """Start no more fetches; those under way end by themselves, as nothing is kept between them."""

@@ -85,11 +85,6 @@ async def request(
 
 def reply(response: aiohttp.ClientResponse, bytes_max: int, final_url: str) -> Download:
     """Hand over the reply with a body that is bounded."""
-    encoding = response.headers.get("content-encoding", "")
-    if encoding.lower() not in ("", "identity"):
-        raise OutcomeUnknown("the reply is compressed though `identity` was asked for", status=response.status)
-    if (response.content_length or 0) > bytes_max:
-        raise _too_large(response.status, bytes_max)
     return Download(
         status=response.status,
         headers=_joined(response.headers),
@@ -99,6 +94,11 @@ def reply(response: aiohttp.ClientResponse, bytes_max: int, final_url: str) -> D
 
 
 async def _chunks(response: aiohttp.ClientResponse, bytes_max: int) -> AsyncIterator[bytes]:
+    encoding = response.headers.get("content-encoding", "")
+    if encoding.lower() not in ("", "identity"):
+        raise OutcomeUnknown("the reply is compressed though `identity` was asked for", status=response.status)
+    if (response.content_length or 0) > bytes_max:
+        raise _too_large(response.status, bytes_max)
     received = 0
     try:
         async for chunk in response.content.iter_chunked(CHUNK_BYTES):

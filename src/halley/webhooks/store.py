@@ -8,7 +8,7 @@ from halley.webhooks.model import Backlog, Delivery, DeliveryState, NewDelivery,
 
 TOPIC = "webhooks"
 """Woken when a delivery has become due sooner than the worker knew."""
-HOLDS_BACK_ATTEMPTS = 3
+HOLDS_BACK_ATTEMPTS = 2
 """An event waits for the earlier ones of its task until those have failed this often."""
 ERROR_LENGTH_MAX = 500
 HEAD_MAX = 256

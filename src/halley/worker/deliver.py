@@ -18,7 +18,8 @@ from halley.world import World
 
 LEASE_S = 30
 POST_S_MAX = 15
-REPLY_BYTES_MAX = 64 * 1024
+REPLY_BYTES_MAX = 4 * 1024
+"""Of an answer's body, which says nothing; what exceeds it is not waited for."""
 AT_ONCE_MAX = 64
 BEHIND_EVERY_S = 1.0
 BEHIND_PART = 0.05
