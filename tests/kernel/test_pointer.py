@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halley.kernel.pointer import get, replaced, rewritten
+from halley.kernel.pointer import get, replaced, rewritten, strings
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
@@ -100,3 +100,13 @@ def _places(document: Any, at: str = "") -> list[str]:
 
 def _related(one: str, other: str) -> bool:
     return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+
+
+@given(JSON)
+def test_every_text_is_found_at_its_place(document: Any):
+    found = dict(strings(document, "/at"))
+    whole = {"at": document}
+    assert all(get(whole, place) == text for place, text in found.items())
+    seen: list[str] = []
+    rewritten(document, lambda text: seen.append(text) or text)
+    assert sorted(found.values()) == sorted(seen)

@@ -4,6 +4,7 @@ from base64 import b64encode
 from io import BytesIO
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import aiohttp
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 from tests.app.rigs import Rig, opened_gateway
 
 from halley.assets import ObjectsUnavailable, Stored
+from halley.kernel import codec, pointer
 from halley.testing.gateway import settings_for
 
 LARGE = 70 * 1024
@@ -54,6 +56,44 @@ async def test_an_output_of_ours_is_an_input_again(rig: Rig, vendor: str) -> Non
     assert (await rig.ended(edited.json["id"])).state == "succeeded"
     # The caller is shown what they sent.
     assert (await rig.client.prediction(edited.json["id"])).json["input"]["input_image"] == sample
+
+
+async def test_a_file_of_ours_reaches_the_vendor_in_whatever_field_it_is_named(rig: Rig) -> None:
+    await rig.serve_only("replicate")
+    link = await upload(rig, picture())
+    given: dict[str, Any] = {
+        "start_image": link,
+        "scenes": [{"a/b": link, "n": 1}],
+        "note": f"drawn after {link}",
+        "other": "https://x.org/files/1",
+    }
+    accepted = await rig.client.replicate(**given)
+    assert accepted.json["input"]["start_image"] == link
+    assert (await rig.ended(accepted.json["id"])).state == "succeeded"
+    [job] = await rig.jobs("replicate")
+    sent = codec.decode(bytes(job.request))["input"]
+    assert (sent["note"], sent["other"]) == (given["note"], given["other"])
+    for source in (sent["start_image"], sent["scenes"][0]["a/b"]):
+        assert not source.startswith(rig.client.url)
+        assert source.startswith("http")
+
+
+@pytest.mark.parametrize(
+    ("given", "param"),
+    [
+        pytest.param({"start_image": "GONE"}, "input.start_image", id="not there"),
+        pytest.param({"scenes": [{"picture": "GONE"}]}, "input.scenes.0.picture", id="nested"),
+        pytest.param({"image_input": ["LINK"] * 33}, "input", id="too many"),
+    ],
+)
+async def test_a_field_that_names_no_file_of_the_callers_is_told(rig: Rig, given: dict[str, Any], param: str) -> None:
+    link = await upload(rig, picture())
+    gone = link.rpartition("/")[0] + "/none"
+    inner = pointer.rewritten(given, lambda text: {"LINK": link, "GONE": gone}[text])
+    refused = await rig.client.replicate(**inner)
+    assert refused.status == 422
+    assert refused.json["error"]["param"] == param
+    assert await rig.open_holds() == 0
 
 
 async def test_a_large_order_that_finds_the_store_full_is_to_come_again_and_costs_nothing(

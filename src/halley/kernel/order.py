@@ -76,6 +76,8 @@ class ImageOrder(msgspec.Struct, frozen=True, kw_only=True):
     finetune_strength: float | None = None
     extras: dict[str, Any] = {}
     """Fields beyond this vocabulary, by their name in the caller's format: only a vendor of that format takes them."""
+    extras_at: str = ""
+    """The object that they stand in, as a JSON pointer into the original body."""
     webhook: Webhook | None = None
     wait_s: float | None = None
     """How long the caller wants the submit to be held open for the result (`Prefer: wait`)."""

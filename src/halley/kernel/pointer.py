@@ -36,6 +36,21 @@ def rewritten(document: Any, change: Callable[[str], str]) -> Any:
             return document
 
 
+def strings(document: Any, at: str = "") -> Iterator[tuple[str, str]]:
+    """Give every string, at any depth, with its place; `at` is where the document itself stands."""
+    match document:
+        case str():
+            yield at, document
+        case list():
+            for place, item in enumerate(cast("list[Any]", document)):  # whatever JSON holds
+                yield from strings(item, f"{at}/{place}")
+        case dict():
+            for name, item in cast("Mapping[str, Any]", document).items():  # JSON's names are strings
+                yield from strings(item, f"{at}/{name.replace('~', '~0').replace('/', '~1')}")
+        case _:
+            pass
+
+
 def _replaced(document: Any, parts: list[str], value: Any) -> Any:
     if not parts:
         return value

@@ -63,7 +63,7 @@ async def submit(world: World, caller: Caller, dialect: Dialect, incoming: Incom
     limit(world, caller, tokens=0)
     submission = Submission(caller=caller, dialect=dialect, order=order, request=request)
     attempts = choose(world, caller, order)
-    own = await load_own_inputs(world, submission) if order.images else {}
+    own = await load_own_inputs(world, submission) if order.images or order.extras else {}
     task_id = TaskId(world.ids.new())
     taken = await _whole(world, _take(world, submission, attempts, own, task_id))
     if isinstance(taken, Existing):

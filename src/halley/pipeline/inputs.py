@@ -1,5 +1,7 @@
 """Our own file and asset links given as inputs: a vendor cannot open them, so they become its upload, or base64."""
 
+import asyncio
+import re
 from base64 import b64encode
 
 import msgspec
@@ -10,7 +12,7 @@ from halley.assets.objects import read_bytes
 from halley.assets.rules import extension
 from halley.kernel import links, pointer
 from halley.kernel.faults import BadRequest, OutcomeUnknown, VendorBroken
-from halley.kernel.order import ImageInput, ImageOrder
+from halley.kernel.order import ImageOrder
 from halley.pipeline.choose import Attempt
 from halley.pipeline.request import RequestContext, Submission
 from halley.pipeline.vendor import call_vendor
@@ -18,6 +20,10 @@ from halley.vendors.contract import tasks_of
 from halley.world import World
 
 INPUT_BYTES_MAX = 20 * 1024 * 1024
+OWN_INPUTS_MAX = 32
+"""Files of ours in one order: all of them are in memory until a vendor has taken it."""
+
+_FILE_OR_OUTPUT = re.compile(r"/assets/[^/]+/[^/]+|(?:/\w+/v1)?/files/[^/]+(?:/download)?", re.ASCII)
 
 
 class OwnInput(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,21 +40,37 @@ OwnInputs = dict[str, OwnInput]
 
 async def load_own_inputs(world: World, submission: Submission) -> OwnInputs:
     """Read the files of ours that the order names. Raises `BadRequest` for a link that has expired or is not theirs."""
-    found: OwnInputs = {}
-    for image in submission.order.images:
-        own = _own_path(world, image.source, submission.request)
-        if own is not None:
-            found[image.pointer] = await _load(world, submission.caller, image, own)
-    return found
+    order, request = submission.order, submission.request
+    named: dict[str, tuple[str, str]] = {}
+    for image in order.images:
+        if own := _own_path(world, image.source, request):
+            named[image.pointer] = own
+    if any(isinstance(value, dict | list) for value in order.extras.values()):
+        # In a thread, since a body may have 64 MB.
+        named |= await asyncio.to_thread(_named_in_extras, world, order, request)
+    else:
+        named |= _named_in_extras(world, order, request)
+    if len(named) > OWN_INPUTS_MAX:
+        message = f"The order names {len(named)} files of this gateway; it may name at most {OWN_INPUTS_MAX}"
+        raise BadRequest(message, param=_field(order.extras_at) or None)
+    return {place: await _load(world, submission.caller, place, own) for place, own in named.items()}
 
 
 async def carry(world: World, attempt: Attempt, order: ImageOrder, own: OwnInputs) -> ImageOrder:
     """Put each file of ours into the order in a form that this vendor can open. Raises faults of an upload."""
-    for image in order.images:
-        if image.pointer in own:
-            source = await _form(world, attempt, own[image.pointer])
-            order = _with_source(order, image, source)
+    for place, file in own.items():
+        order = _with_source(order, place, await _form(world, attempt, file))
     return order
+
+
+def _named_in_extras(world: World, order: ImageOrder, request: RequestContext) -> dict[str, tuple[str, str]]:
+    """Find links in fields that nobody here knows: those to files and outputs, as others may be meant as they are."""
+    named: dict[str, tuple[str, str]] = {}
+    for place, text in pointer.strings(order.extras, order.extras_at):
+        own = _own_path(world, text, request)
+        if own is not None and _FILE_OR_OUTPUT.fullmatch(own[0]):
+            named[place] = own
+    return named
 
 
 def _own_path(world: World, source: str, request: RequestContext) -> tuple[str, str] | None:
@@ -58,17 +80,17 @@ def _own_path(world: World, source: str, request: RequestContext) -> tuple[str, 
     return None
 
 
-async def _load(world: World, caller: Caller, image: ImageInput, own: tuple[str, str]) -> OwnInput:
+async def _load(world: World, caller: Caller, place: str, own: tuple[str, str]) -> OwnInput:
     found = await _locate(world, caller, *own)
     if found is None:
-        raise _gone(image)
+        raise _gone(place)
     try:
         data = await read_bytes(world.objects, found.object_key, bytes_max=INPUT_BYTES_MAX)
     except ObjectMissing as error:
-        raise _gone(image) from error
+        raise _gone(place) from error
     except ObjectTooLarge as error:
-        message = f"`{_field(image)}` has {found.bytes:,} bytes; an input image may have at most {INPUT_BYTES_MAX:,}"
-        raise BadRequest(message, param=_field(image)) from error
+        message = f"`{_field(place)}` has {found.bytes:,} bytes; an input file may have at most {INPUT_BYTES_MAX:,}"
+        raise BadRequest(message, param=_field(place)) from error
     name = found.name if isinstance(found, File) else f"{found.n}{extension(found.content_type)}"
     return OwnInput(name=name, content_type=found.content_type, data=data)
 
@@ -92,13 +114,13 @@ async def _locate(world: World, caller: Caller, path: str, query: str) -> Asset 
     )
 
 
-def _field(image: ImageInput) -> str:
-    return image.pointer[1:].replace("/", ".")
+def _field(place: str) -> str:
+    return place[1:].replace("/", ".")
 
 
-def _gone(image: ImageInput) -> BadRequest:
-    message = f"`{_field(image)}` names a file of this gateway that is not there, has expired, or is not yours"
-    return BadRequest(message, param=_field(image))
+def _gone(place: str) -> BadRequest:
+    message = f"`{_field(place)}` names a file of this gateway that is not there, has expired, or is not yours"
+    return BadRequest(message, param=_field(place))
 
 
 async def _form(world: World, attempt: Attempt, file: OwnInput) -> str:
@@ -114,8 +136,6 @@ async def _form(world: World, attempt: Attempt, file: OwnInput) -> str:
         raise VendorBroken("The vendor did not take an input file") from error
 
 
-def _with_source(order: ImageOrder, image: ImageInput, source: str) -> ImageOrder:
-    images = tuple(
-        msgspec.structs.replace(one, source=source) if one.pointer == image.pointer else one for one in order.images
-    )
-    return msgspec.structs.replace(order, images=images, body=pointer.replaced(order.body, image.pointer, source))
+def _with_source(order: ImageOrder, place: str, source: str) -> ImageOrder:
+    images = tuple(msgspec.structs.replace(one, source=source) if one.pointer == place else one for one in order.images)
+    return msgspec.structs.replace(order, images=images, body=pointer.replaced(order.body, place, source))

@@ -77,6 +77,7 @@ def read_order(incoming: Incoming) -> ImageOrder:
         finetune_id=fields.finetune_id,
         finetune_strength=fields.finetune_strength,
         extras={name: value for name, value in given.items() if name not in _KNOWN and value is not None},
+        extras_at="/input",
         webhook=_webhook(body),
         wait_s=_wait_s(incoming.headers.get("prefer")),
     )
