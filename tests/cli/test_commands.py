@@ -314,6 +314,16 @@ def test_a_projects_webhooks_get_a_new_secret_and_the_doctor_tells_when_they_nee
     assert "✓ webhook secrets" in halley("doctor", "--port", "0").stdout
 
 
+def test_webhooks_that_were_given_up_are_asked_for_by_one_name_or_all(halley: Halley):
+    halley("accounts", "create", "acme")
+    assert "There are no such webhooks" in halley("webhooks", "list", "--state", "failed", "--account", "acme").stderr
+    assert json.loads(halley("webhooks", "list", "--json").stdout) == []
+    assert "0 that were given up are due now" in halley("webhooks", "redeliver", "--failed").stdout
+    for args in ((), ("msg_1", "--failed"), ("msg_1", "--account", "acme")):
+        assert "either ID, or --failed" in halley("webhooks", "redeliver", *args, code=2).stderr
+    assert "no webhook `msg_1`" in halley("webhooks", "redeliver", "msg_1", code=1).stderr
+
+
 def test_a_new_secret_is_for_a_project_that_there_is(halley: Halley):
     halley("accounts", "create", "acme")
     assert "no account `nobody`" in halley("webhooks", "rotate", "--account", "nobody", code=1).stderr

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 from tests.console.conftest import Operator
 
@@ -321,8 +323,43 @@ async def test_a_webhook_that_was_given_up_is_shown_and_sent_again(operator: Ope
         await operator("webhooks.redeliver", id="msg_2")
 
 
-def _give_up(tx: Tx, now: int) -> None:
-    [held] = webhooks.lease(tx, ["msg_1"], now=now, lease_us=1)
+async def test_webhooks_are_listed_and_those_given_up_sent_again_together(operator: Operator):
+    for number, name in enumerate(("acme", "other"), start=1):
+        account = await operator("accounts.create", name=name, kind="prepaid")
+        task = await make_task(operator, number, account=name)
+        now = operator.services.clock.now()
+        event = NewDelivery(
+            id=f"msg_{number}",
+            task_id=task,
+            account_id=account["id"],
+            project_id="proj",
+            livemode=False,
+            dialect="replicate",
+            event="completed",
+            url="https://example.com/hook",
+            body=b"{}",
+            created_at=now,
+        )
+        await operator.services.db.write("enqueue", partial(webhooks.enqueue, delivery=event))
+    assert [row["id"] for row in await operator("webhooks.list")] == ["msg_2", "msg_1"]
+    assert [row["id"] for row in await operator("webhooks.list", after="msg_2")] == ["msg_1"]
+    for number in (1, 2):
+        given_up = partial(_give_up, now=operator.services.clock.now(), delivery_id=f"msg_{number}")
+        await operator.services.db.write("fail", given_up)
+    [row] = await operator("webhooks.list", states=["failed"], account="acme")
+
+    assert (row["id"], row["account"], row["event"], row["attempts"]) == ("msg_1", "acme", "completed", 1)
+    assert (row["task"][:5], row["last_error"], row["due_at"]) == ("task_", "410 from the receiver", None)
+    assert {"url", "body", "secret"}.isdisjoint(row)
+    assert await operator("webhooks.redeliver_failed", account="other") == {"due": 1, "more": False}
+    assert [row["id"] for row in await operator("webhooks.list", states=["failed"])] == ["msg_1"]
+    assert await operator("webhooks.redeliver_failed") == {"due": 1, "more": False}
+    assert await operator("webhooks.list", states=["failed"]) == []
+    assert await operator("webhooks.redeliver_failed") == {"due": 0, "more": False}
+
+
+def _give_up(tx: Tx, now: int, delivery_id: str = "msg_1") -> None:
+    [held] = webhooks.lease(tx, [delivery_id], now=now, lease_us=1)
     noted = webhooks.failed(tx, held, status=410, error="410 from the receiver", due_at=None)
     assert noted
 

@@ -50,6 +50,14 @@ class Delivery(NewDelivery, frozen=True, kw_only=True):
     delivered_at: int | None
 
 
+class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which deliveries are listed; None and empty: any. `after`: those older than this one."""
+
+    account_id: str | None = None
+    states: tuple[DeliveryState, ...] = ()
+    after: str | None = None
+
+
 class Waiting(NamedTuple):
     """A delivery that is due, and whose it is."""
 

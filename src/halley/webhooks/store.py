@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from halley.db import Row, Tx
-from halley.webhooks.model import Backlog, Delivery, DeliveryState, NewDelivery, Waiting
+from halley.webhooks.model import Backlog, Delivery, DeliveryFilter, DeliveryState, NewDelivery, Waiting
 
 TOPIC = "webhooks"
 """Woken when a delivery has become due sooner than the worker knew."""
@@ -142,6 +142,19 @@ def deliveries_of(tx: Tx, task_id: str) -> list[Delivery]:
     return [_delivery(row) for row in tx.all("SELECT * FROM outbox WHERE task_id = :id ORDER BY id", {"id": task_id})]
 
 
+def list_deliveries(tx: Tx, which: DeliveryFilter, limit: int) -> list[Delivery]:
+    """List newest first."""
+    conditions = {"account_id = :account_id": which.account_id, "id < :after": which.after}
+    params: dict[str, Any] = {text.rpartition(":")[2]: value for text, value in conditions.items() if value is not None}
+    clauses = [text for text, value in conditions.items() if value is not None]
+    if which.states:
+        params |= {f"state_{index}": str(state) for index, state in enumerate(which.states)}
+        clauses.append(f"state IN ({', '.join(f':state_{index}' for index in range(len(which.states)))})")
+    where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
+    query = f"SELECT * FROM outbox{where} ORDER BY id DESC LIMIT :limit"  # noqa: S608 - own clauses
+    return [_delivery(row) for row in tx.all(query, params | {"limit": limit})]
+
+
 def redeliver(tx: Tx, delivery_id: str, now: int) -> bool:
     """Try one again that ended, from the start of the schedule; for the operator. False when it has not ended."""
     tx.wake(TOPIC)
@@ -151,6 +164,18 @@ def redeliver(tx: Tx, delivery_id: str, now: int) -> bool:
             " WHERE id = :id AND due_at IS NULL",
             {"id": delivery_id, "now": now},
         )
+    )
+
+
+def redeliver_failed(tx: Tx, now: int, limit: int, account_id: str | None = None) -> int:
+    """Try again those that were given up, the oldest first, as `redeliver` does one; give how many."""
+    own = "" if account_id is None else " AND account_id = :account_id"
+    params = {"now": now, "limit": limit} | ({} if account_id is None else {"account_id": account_id})
+    tx.wake(TOPIC)
+    return tx.run(
+        "UPDATE outbox SET state = 'pending', attempts = 0, due_at = :now WHERE id IN (SELECT id FROM outbox"  # noqa: S608 - own clause
+        f" WHERE due_at IS NULL AND state = 'failed'{own} ORDER BY id LIMIT :limit)",
+        params,
     )
 
 

@@ -42,6 +42,8 @@ COMMANDS: Mapping[str, Command] = {
     "tasks.resolve": Command(args=world.ResolveTask, run=world.resolve, needs_world=True),
     "usage.sum": Command(args=usage.SumUsage, run=usage.sum_up),
     "usage.show": Command(args=usage.ShowUsage, run=usage.show),
+    "webhooks.list": Command(args=webhooks.ListWebhooks, run=webhooks.list_all),
+    "webhooks.redeliver_failed": Command(args=webhooks.RedeliverFailed, run=webhooks.redeliver_failed),
     "webhooks.redeliver": Command(args=webhooks.Redeliver, run=webhooks.redeliver),
     "webhooks.rotate": Command(args=world.NewWebhookSecret, run=world.new_webhook_secret, needs_world=True),
     "reload": Command(args=world.Reload, run=world.reload, needs_world=True),
