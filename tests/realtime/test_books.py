@@ -184,3 +184,39 @@ async def test_more_answers_at_once_than_are_kept_count_of_are_refused(door: Doo
         error = (await talk.until("error"))["error"]
         assert str(TURNS_MAX) in error["message"]
     assert forwarded(vendor) == TURNS_MAX
+
+
+async def test_an_answer_whose_end_is_told_again_is_booked_once(door: Door, rig: Rig, vendor: Vendor) -> None:
+    async with door.talk(key=await key_for_one_turn(rig)) as talk:
+        vendor.script = [created("r0"), done("r0"), done("r0"), done("unseen"), done("unseen")]
+        await begun(talk)
+        for _ in range(4):
+            await talk.until("response.done")
+    assert len(await door.charged()) == 2
+
+
+async def test_an_end_that_is_told_again_takes_no_answer_back_that_was_asked_for(
+    door: Door, rig: Rig, vendor: Vendor
+) -> None:
+    async with door.talk() as talk:
+        vendor.script = [created("r0"), done("r0")]
+        await begun(talk)
+        await talk.until("response.done")
+        vendor.script = [done("r0")]
+        await asked(talk)
+        await talk.until("response.done")
+        await asked(talk)
+
+        async def both_held() -> bool:
+            return (forwarded(vendor), await rig.open_holds()) == (3, 2)
+
+        await in_time(both_held)
+
+
+async def test_answers_that_bear_one_id_are_booked_each(door: Door, vendor: Vendor) -> None:
+    async with door.talk() as talk:
+        vendor.script = [created("r0"), done("r0")] * 3
+        await begun(talk)
+        for _ in range(3):
+            await talk.until("response.done")
+    assert len(await door.charged()) == 3

@@ -231,7 +231,9 @@ class Session:
                 # A turn that the vendor began by itself, after a pause in speech.
                 await self._books.prepare(self._holds)
             case "response.done":
-                await self._book(await self._turns.end(event, self._books.context), event)
+                used = await self._turns.end(event, self._books.context)
+                if used is not None:
+                    await self._book(used, event)
             case "conversation.item.input_audio_transcription.completed":
                 used = self._turns.transcribed(event, self._world.catalogue.public_id)
                 if used is not None:

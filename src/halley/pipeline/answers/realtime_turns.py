@@ -1,6 +1,7 @@
 """The answers of a realtime session that have not ended, and what of them is known to be booked."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
@@ -15,6 +16,8 @@ from halley.usage.model import Outcome
 
 TURNS_MAX = 32
 """Answers at once that may be asked for; of further ones only the vendor's own word is booked."""
+ENDED_MAX = 256
+"""Answers that have ended, known again should a vendor tell of one twice; the oldest are forgotten first."""
 MARK_LENGTH = 16
 """Characters that nobody can guess, by which the events of one session that ask for answers are known."""
 _ABOUT_ANSWERS = frozenset(("conversation_already_has_active_response",))
@@ -31,6 +34,7 @@ class Turns:
         self._model = model
         self._mark = f"evt_{mark}_"
         self._open: dict[str, Said] = {}
+        self._ended = deque[str](maxlen=ENDED_MAX)
         self._asked: list[str] = []
         """Answers that were asked for and have not begun, the oldest first: the numbers of their events."""
         self._numbers = count()
@@ -82,6 +86,11 @@ class Turns:
 
     def begin(self, event: Event) -> None:
         """An answer begins: one that was asked for, if there is one."""
+        if _id(event) in self._open:
+            return
+        if _id(event) in self._ended:
+            # A vendor that gives each answer the same id.
+            self._ended.remove(_id(event))
         self._take_oldest()
         if len(self._open) < TURNS_MAX:
             self._open[_id(event)] = Said(began_at=self._clock.now())
@@ -92,11 +101,13 @@ class Turns:
         if said is not None:
             said.hear(event, self._clock.now())
 
-    async def end(self, event: Event, context: Context) -> Used:
+    async def end(self, event: Event, context: Context) -> Used | None:
         """An answer ended; give what is to be booked: by the vendor's word, else by what came of it.
 
-        One that failed at the vendor costs nothing, whatever came of it.
+        One that failed at the vendor costs nothing, whatever came of it. None for one that has ended before.
         """
+        if _id(event) in self._ended:
+            return None
         response = as_object(event.response)
         said = self._open.get(_id(event)) or Said(began_at=self._clock.now())
         quantities = {} if response.get("status") == _FAILED else meter.of_response(response.get("usage"))
@@ -105,6 +116,8 @@ class Turns:
         # Only now: should the session end while we count, `rest` must find it.
         if self._open.pop(_id(event), None) is None:
             self._take_oldest()
+        if _id(event):
+            self._ended.append(_id(event))
         self.told = Told()
         outcome = _OUTCOMES.get(as_text(response.get("status")), Outcome.SUCCEEDED)
         return _used(outcome, quantities, said)
