@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import Literal
 
 import msgspec
 import pytest
@@ -75,13 +76,18 @@ async def vendor(rig: Rig) -> AsyncIterator[Vendor]:
     await runner.cleanup()
 
 
-async def lead_to(rig: Rig, *base_urls: str) -> None:
-    """Let the models be served by these addresses, in turn."""
+async def lead_to(rig: Rig, *base_urls: str, managed: Literal["environment", "sandbox"] = "sandbox") -> None:
+    """Let the models be served by these addresses, in turn; to live keys by channels from the environment."""
     world = rig.world
     (sandbox,) = [each for each in world.sandbox if each.vendor == "openai"]
     world.sandbox = tuple(
         msgspec.structs.replace(
-            sandbox, id=f"sandbox-{place}", base_url=url, priority=-place, model_map={"gpt-realtime": "deployed-7"}
+            sandbox,
+            id=f"sandbox-{place}",
+            base_url=url,
+            priority=-place,
+            model_map={"gpt-realtime": "deployed-7"},
+            managed=managed,
         )
         for place, url in enumerate(base_urls)
     )

@@ -87,9 +87,28 @@ def test_whatever_is_told_the_meters_add_up_to_the_totals(usage: dict[str, Any],
 
 
 def test_a_transcription_is_told_in_seconds_or_in_tokens():
-    assert meter.of_transcription({"type": "duration", "seconds": 2.1}) == {"call": 1, "audio_second": 3}
-    assert meter.of_transcription({"type": "tokens", "input_tokens": 3, "output_tokens": 1}) is not None
-    assert meter.of_transcription({"type": "duration", "seconds": "3"}) is None
+    model, words = "gpt-4o-transcribe", "one two"
+    counted = {"call": 1, "audio_input_token": 21, "output_token": 2, "audio_second": 3}
+    tokens = {"type": "tokens", "input_tokens": 3, "output_tokens": 1}
+    assert meter.of_transcription(model, {"type": "duration", "seconds": 2.1}, 9.0, words) == counted
+    assert meter.of_transcription(model, {"type": "duration", "seconds": "9"}, 2.1, words) == counted
+    assert meter.of_transcription(model, tokens, 2.1, words) == {
+        "call": 1,
+        "input_token": 3,
+        "output_token": 1,
+        "audio_second": 3,
+    }
+    assert meter.of_transcription(model, None, 0.0, "") == {"call": 1}
+
+
+def test_of_much_sound_that_nobody_writes_down_the_oldest_is_forgotten():
+    heard = meter.Heard()
+    for place in range(meter.HEARD_MAX + 1):
+        heard.take("input_audio_buffer.append", "A" * (place + 1))
+        heard.commit(f"item_{place}")
+    heard.take("input_audio_buffer.append", "cleared")
+    heard.clear()
+    assert [heard.written_down(f"item_{place}") for place in (0, 1, 1)] == [0, 2, 0]
 
 
 def test_a_turns_ceiling_grows_with_the_conversation_up_to_the_context():

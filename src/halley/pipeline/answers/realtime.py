@@ -9,7 +9,7 @@ from halley.db import DatabaseUnavailable, WriterClosed, WriterOverloaded
 from halley.kernel import faults
 from halley.kernel.faults import BadRequest, CallerFault, Fault, OutOfFunds
 from halley.kernel.loose import as_object, as_text
-from halley.pipeline.admit import confirm, limit
+from halley.pipeline.admit import allow_model, confirm, limit
 from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.choose import choose
 from halley.pipeline.answers.realtime_books import Books, Used, hold_turn
@@ -25,11 +25,13 @@ from halley.pipeline.answers.realtime_ending import (
     of_vendor,
 )
 from halley.pipeline.answers.realtime_events import (
+    UPDATES,
     Event,
     error_event,
     read_caller_event,
     read_vendor_event,
     session_model,
+    transcribers,
     with_error_about,
     with_event_id,
     with_session_model,
@@ -50,6 +52,9 @@ TICK_S = 1.0
 DRAIN_MARGIN_S = 2.0
 """Of the time to stop, left for the books and the closing frames."""
 _ASKS = "response.create"
+_SETTINGS = frozenset(
+    f"{kind}.{end}" for kind in ("session", "transcription_session") for end in ("created", "updated")
+)
 
 
 class Left(Exception):
@@ -117,6 +122,8 @@ class Session:
         """Whether an event of the vendor's is on its way to the caller."""
         self._asked = False
         """Whether a first answer was asked for: it counts with the upgrade."""
+        self._transcriber: str | None = None
+        """What the caller last named to write down its sound."""
 
     async def run(self, client: ClientSocket) -> Ending:
         """Relay until one side leaves or may not go on; both are closed and all is booked then."""
@@ -161,18 +168,19 @@ class Session:
                     raise
                 await client.send(error_event(fault, self._event_id, event_id))
                 continue
-            self._turns.told.take(kind, frame)
+            self._turns.take(kind, frame)
             await self._vendor.send(frame)
 
     async def _admitted(self, kind: str, event_id: str | None, frame: str) -> str:
         """Give the frame as the vendor gets it, once what it may begin is held for: the vendor may begin an answer.
 
-        Raises `OutOfFunds`, `OverLimit`, and `BadRequest` for another model.
+        Raises `OutOfFunds`, `OverLimit`, and for another model `BadRequest` or `Forbidden`.
         """
         if kind == _ASKS:
             return await self._asking(event_id, frame)
-        if kind == "session.update":
+        if kind in UPDATES:
             frame = self._own_model(frame)
+            self._admit_transcribers(frame)
         await self._books.prepare(self._holds)
         return frame
 
@@ -205,6 +213,19 @@ class Session:
             raise BadRequest(message, param="session.model")
         return with_session_model(frame, wanted)
 
+    def _admit_transcribers(self, frame: str) -> None:
+        """See that the key may use what is to write down its sound, and that it has a price."""
+        for named in transcribers(frame):
+            model = self._world.catalogue.public_id(named)
+            allow_model(self._ask.caller, model)
+            if self._ask.caller.livemode and not self._is_priced(model):
+                message = f"Model `{named[:100]}` has no price; the operator sets one under `[[prices]]` in halley.toml"
+                raise BadRequest(message, param="session.audio.input.transcription.model")
+            self._transcriber = model
+
+    def _is_priced(self, model: str) -> bool:
+        return self._world.config.prices.of(model) is not None
+
     # the vendor's frames
 
     async def _from_vendor(self, client: ClientSocket) -> None:
@@ -235,10 +256,12 @@ class Session:
                 if used is not None:
                     await self._book(used, event)
             case "conversation.item.input_audio_transcription.completed":
-                used = self._turns.transcribed(event, self._world.catalogue.public_id)
-                if used is not None:
-                    await self._books.book(used, self._turns.expected)
-            case "session.created" | "session.updated":
+                await self._books.book(await self._turns.transcribed(event, self._heard_by()), self._turns.expected)
+            case "input_audio_buffer.committed":
+                self._turns.commit(event)
+            case "input_audio_buffer.cleared":
+                self._turns.clear()
+            case kind if kind in _SETTINGS:
                 self._turns.learn(event)
             case "error":
                 return self._failed(as_object(event.error), frame)
@@ -247,6 +270,12 @@ class Session:
             case _:
                 pass
         return frame
+
+    def _heard_by(self) -> str:
+        """Give the model by whose price a transcription is charged: as the vendor tells it, else as the caller does."""
+        told = self._turns.transcriber
+        known = (self._world.catalogue.public_id(told) if told else None, self._transcriber)
+        return next((each for each in known if each is not None and self._is_priced(each)), self._ask.model)
 
     def _failed(self, error: dict[str, Any], frame: str) -> str:
         self._turns.fail(error)

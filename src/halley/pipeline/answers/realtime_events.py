@@ -11,7 +11,19 @@ import msgspec
 from halley.kernel import codec
 from halley.kernel.faults import BadRequest, CallerFault, Fault
 
-_FROM_VENDOR = ("response.done", "response.created", ".delta", "transcription.completed", "session.", '"error"')
+UPDATES = frozenset(("session.update", "transcription_session.update"))
+"""Events that change a session's settings; the second is the beta's."""
+_FROM_VENDOR = (
+    "response.done",
+    "response.created",
+    ".delta",
+    "transcription.completed",
+    "audio_buffer.c",
+    "session.",
+    '"error"',
+)
+_TRANSCRIBERS = (("session", "audio", "input", "transcription"), ("session", "input_audio_transcription"))
+"""Where an update names what writes down the caller's sound, now and in the beta."""
 _SERVER_ERROR = "server_error"
 _NULL = msgspec.Raw(b"null")
 
@@ -22,6 +34,7 @@ class Event(msgspec.Struct, frozen=True):
     type: str = ""
     event_id: Any = None
     response_id: Any = None
+    item_id: Any = None
     delta: Any = None
     response: Any = None
     session: Any = None
@@ -35,16 +48,22 @@ class _Named(msgspec.Struct, frozen=True):
 
     type: str = ""
     event_id: msgspec.Raw = msgspec.Raw()
+
+
+class _Part(msgspec.Struct, frozen=True):
+    """The same of what lies in it, at any depth."""
+
     session: msgspec.Raw = msgspec.Raw()
-
-
-class _Session(msgspec.Struct, frozen=True):
+    audio: msgspec.Raw = msgspec.Raw()
+    input: msgspec.Raw = msgspec.Raw()
+    transcription: msgspec.Raw = msgspec.Raw()
+    input_audio_transcription: msgspec.Raw = msgspec.Raw()
     model: msgspec.Raw = msgspec.Raw()
 
 
 _event = msgspec.json.Decoder(Event)
 _named = msgspec.json.Decoder(_Named)
-_session = msgspec.json.Decoder(_Session)
+_part = msgspec.json.Decoder(_Part)
 _string = msgspec.json.Decoder(str)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -67,10 +86,13 @@ def read_caller_event(frame: str) -> tuple[str, str | None]:
 
 def session_model(frame: str) -> str | None:
     """Give the model that a `session.update` names; None for none."""
-    try:
-        return _text(_session.decode(_named.decode(frame).session).model) or None
-    except (ValueError, RecursionError):
-        return None
+    return _text_at(frame, "session", "model")
+
+
+def transcribers(frame: str) -> list[str]:
+    """Give the models that an update wants to write down what the caller says."""
+    named = [_text_at(frame, *place, "model") for place in _TRANSCRIBERS]
+    return [each for each in named if each is not None]
 
 
 def with_session_model(frame: str, model: str) -> str:
@@ -108,6 +130,17 @@ def error_event(fault: Fault, event_id: str, about: str | None = None) -> str:
         "event_id": about,
     }
     return codec.encode({"type": "error", "event_id": event_id, "error": error}).decode()
+
+
+def _text_at(frame: str, *path: str) -> str | None:
+    """Give the text at a place in an event; None for anything else, and for an empty one."""
+    raw = msgspec.Raw(frame.encode())
+    try:
+        for name in path:
+            raw = getattr(_part.decode(raw), name)
+        return _text(raw) or None
+    except (ValueError, RecursionError):
+        return None
 
 
 def _text(raw: msgspec.Raw) -> str | None:

@@ -24,10 +24,13 @@ TURN_SECONDS = 60
 """Held where the price is per second."""
 KEPT_CHARACTERS_MAX = 64 * 1024
 """Of what is said in one turn: kept to count its tokens, should the vendor not tell them."""
+HEARD_MAX = 256
+"""Pieces of sound that wait to be written down; of further ones the oldest are forgotten."""
 
 _PCM_BYTES_PER_S = 48_000
 _G711_BYTES_PER_S = 8_000
 _SPOKEN = frozenset(("text", "output", "instructions", "arguments", "transcript"))
+_APPEND = "input_audio_buffer.append"
 _AUDIO_DELTAS = frozenset(("response.output_audio.delta", "response.audio.delta"))
 
 
@@ -81,11 +84,41 @@ class Told(msgspec.Struct, kw_only=True):
 
     def take(self, kind: str, frame: str) -> None:
         """Take an event in."""
-        if kind == "input_audio_buffer.append":
+        if kind == _APPEND:
             self.sound_characters += len(frame)
         elif self.characters < KEPT_CHARACTERS_MAX:
             self.frames.append(frame[:KEPT_CHARACTERS_MAX])
             self.characters += len(frame)
+
+
+class Heard(msgspec.Struct, kw_only=True):
+    """The sound that the caller sent, in characters of base64, by the item that the vendor made of it."""
+
+    characters: int = 0
+    """Since the last item."""
+    items: dict[str, int] = {}
+
+    def take(self, kind: str, frame: str) -> None:
+        """Take an event in."""
+        if kind == _APPEND:
+            self.characters += len(frame)
+
+    def commit(self, item_id: str) -> None:
+        """All since the last item is one."""
+        if len(self.items) >= HEARD_MAX:
+            del self.items[next(iter(self.items))]
+        self.items[item_id], self.characters = self.characters, 0
+
+    def clear(self) -> None:
+        """All since the last item is none."""
+        self.characters = 0
+
+    def written_down(self, item_id: str) -> int:
+        """Give what an item has, once; of one that the vendor told nothing of, all since the last."""
+        if item_id in self.items:
+            return self.items.pop(item_id)
+        characters, self.characters = self.characters, 0
+        return characters
 
 
 def turn_ceiling(row: Model | None, context: Context, *, short: bool = False) -> dict[str, int]:
@@ -128,15 +161,23 @@ def of_response(usage: Any) -> dict[str, int] | None:
     return quantities
 
 
-def of_transcription(usage: Any) -> dict[str, int] | None:
-    """Do the same for the usage of a transcription, which is told in tokens or in seconds."""
+def of_transcription(model: str, usage: Any, heard_s: float, transcript: str) -> dict[str, int]:
+    """Count what a transcription used, in tokens and in seconds, since either may have a price.
+
+    As its vendor tells it, which is one of both; else by so much sound and what was written. It takes a while: call it
+    in a thread.
+    """
     value = as_object(usage)
-    if value.get("type") == "duration":
-        seconds = value.get("seconds")
-        if isinstance(seconds, int | float) and 0 < seconds < COUNT_MAX:
-            return {"call": 1, "audio_second": math.ceil(seconds)}
-        return None
-    return of_response(value)
+    seconds = value.get("seconds")
+    if not isinstance(seconds, int | float) or not 0 < seconds < COUNT_MAX:
+        seconds = heard_s
+    quantities = of_response(value)
+    if quantities is None:
+        quantities = {"call": 1}
+        _add(quantities, "audio_input_token", audio_tokens(seconds, model=model))
+        _add(quantities, "output_token", count_text(model, transcript))
+    _add(quantities, "audio_second", math.ceil(seconds))
+    return quantities
 
 
 def context_after(quantities: Mapping[str, int]) -> Context:
@@ -163,10 +204,16 @@ def transcriber_of(session: Any) -> str | None:
     return as_text(as_object(current or value.get("input_audio_transcription")).get("model")) or None
 
 
+def seconds_of(base64_characters: int, bytes_per_s: int) -> float:
+    """Give the length of sound."""
+    return base64_characters * 3 / 4 / bytes_per_s
+
+
 def counted(model: str, context: Context, told: Told, said: Said, rates: Rates) -> dict[str, int]:
     """Count ourselves what was used by an answer that broke off. It takes a while: call it in a thread."""
     written = "\n".join(string for frame in told.frames for string in _strings(frame))
-    heard_s, spoken_s = _seconds(told.sound_characters, rates.heard), _seconds(said.sound_characters, rates.spoken)
+    heard_s = seconds_of(told.sound_characters, rates.heard)
+    spoken_s = seconds_of(said.sound_characters, rates.spoken)
     quantities: dict[str, int] = {"call": 1}
     _add(quantities, "cached_input_token", context.text)
     _add(quantities, "cached_audio_input_token", context.audio)
@@ -192,10 +239,6 @@ def _cached(read: dict[str, Any]) -> dict[str, int]:
 def _rate(current: Any, beta: Any) -> int:
     told = as_text(as_object(current).get("type")) or as_text(current) or as_text(beta)
     return _G711_BYTES_PER_S if any(name in told for name in ("pcmu", "pcma", "g711")) else _PCM_BYTES_PER_S
-
-
-def _seconds(base64_characters: int, bytes_per_s: int) -> float:
-    return base64_characters * 3 / 4 / bytes_per_s
 
 
 def _strings(frame: str) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
@@ -11,7 +11,7 @@ from halley.kernel.loose import as_object, as_text
 from halley.pipeline.answers import realtime_meter as meter
 from halley.pipeline.answers.realtime_books import Used
 from halley.pipeline.answers.realtime_events import Event
-from halley.pipeline.answers.realtime_meter import Context, Rates, Said, Told
+from halley.pipeline.answers.realtime_meter import Context, Heard, Rates, Said, Told
 from halley.usage.model import Outcome
 
 TURNS_MAX = 32
@@ -39,8 +39,10 @@ class Turns:
         """Answers that were asked for and have not begun, the oldest first: the numbers of their events."""
         self._numbers = count()
         self._rates = Rates()
-        self._transcriber: str | None = None
+        self._heard = Heard()
         self.told = Told()
+        self.transcriber: str | None = None
+        """What writes down the caller's sound, as the vendor tells it."""
 
     @property
     def open(self) -> bool:
@@ -82,7 +84,20 @@ class Turns:
     def learn(self, event: Event) -> None:
         """Take in the session's settings."""
         self._rates = meter.rates_of(event.session)
-        self._transcriber = meter.transcriber_of(event.session)
+        self.transcriber = meter.transcriber_of(event.session)
+
+    def take(self, kind: str, frame: str) -> None:
+        """The caller sends an event."""
+        self.told.take(kind, frame)
+        self._heard.take(kind, frame)
+
+    def commit(self, event: Event) -> None:
+        """What was heard so far is an item of the conversation."""
+        self._heard.commit(as_text(event.item_id))
+
+    def clear(self) -> None:
+        """What was heard since the last item is forgotten."""
+        self._heard.clear()
 
     def begin(self, event: Event) -> None:
         """An answer begins: one that was asked for, if there is one."""
@@ -122,12 +137,12 @@ class Turns:
         outcome = _OUTCOMES.get(as_text(response.get("status")), Outcome.SUCCEEDED)
         return _used(outcome, quantities, said)
 
-    def transcribed(self, event: Event, public_id: Callable[[str], str]) -> Used | None:
-        """What a caller said was written down; give what is to be booked, None where the vendor told nothing of it."""
-        quantities = meter.of_transcription(event.usage)
-        if quantities is None:
-            return None
-        model = public_id(self._transcriber) if self._transcriber else None
+    async def transcribed(self, event: Event, model: str) -> Used:
+        """What a caller said was written down by this model; give what is to be booked."""
+        heard_s = meter.seconds_of(self._heard.written_down(as_text(event.item_id)), self._rates.heard)
+        quantities = await asyncio.to_thread(
+            meter.of_transcription, model, event.usage, heard_s, as_text(event.transcript)
+        )
         return Used(outcome=Outcome.SUCCEEDED, quantities=quantities, model=model)
 
     async def rest(self, context: Context) -> list[Used]:
