@@ -63,7 +63,7 @@ class Unreadable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UpstreamSocket(Protocol):
-    """An open connection. One reader and one writer at a time; whoever takes it must close it."""
+    """An open connection. One reader at a time; frames of several writers go whole. Whoever takes it must close it."""
 
     async def receive(self) -> str | Unreadable | Closed:
         """Give the next frame, or the end; after the end nothing comes. Pings are answered on the way."""

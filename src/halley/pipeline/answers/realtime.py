@@ -9,7 +9,7 @@ from halley.db import DatabaseUnavailable, WriterClosed, WriterOverloaded
 from halley.kernel import faults
 from halley.kernel.faults import BadRequest, CallerFault, Fault, OutOfFunds
 from halley.kernel.loose import as_object, as_text
-from halley.pipeline.admit import allow_model, confirm, limit
+from halley.pipeline.admit import OverLimit, allow_model, confirm, limit
 from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.choose import choose
 from halley.pipeline.answers.realtime_books import Books, Used, hold_turn
@@ -27,6 +27,7 @@ from halley.pipeline.answers.realtime_ending import (
 from halley.pipeline.answers.realtime_events import (
     UPDATES,
     Event,
+    cancel_event,
     error_event,
     read_caller_event,
     read_vendor_event,
@@ -120,8 +121,8 @@ class Session:
         self._began_s = self._seen_s = world.clock.monotonic()
         self._telling = False
         """Whether an event of the vendor's is on its way to the caller."""
-        self._asked = False
-        """Whether a first answer was asked for: it counts with the upgrade."""
+        self._answering = False
+        """Whether there was a first answer."""
         self._transcriber: str | None = None
         """What the caller last named to write down its sound."""
 
@@ -188,9 +189,7 @@ class Session:
         """Do the same for a frame that asks for an answer, which has a hold of its own."""
         if self._turns.expected >= TURNS_MAX:
             raise BadRequest(f"{TURNS_MAX} answers are on their way; wait for one of them to end")
-        if self._asked:
-            limit(self._world, self._ask.caller, 1)
-        self._asked = True
+        self._count_answer()
         known_as = self._turns.ask(event_id)
         try:
             frame = with_event_id(frame, known_as)
@@ -199,6 +198,12 @@ class Session:
             self._turns.refuse(known_as)
             raise
         return frame
+
+    def _count_answer(self) -> None:
+        """Count one more answer against the key's limits; the first counted with the upgrade. Raises `OverLimit`."""
+        if self._answering:
+            limit(self._world, self._ask.caller, 1)
+        self._answering = True
 
     def _holds(self) -> int:
         return max(1, self._turns.expected)
@@ -240,27 +245,23 @@ class Session:
             # The end of an answer is booked before it is told; until it is told, the answer has not ended.
             self._telling = event is not None
             if event is not None:
-                frame = await self._noticed(event, frame)
+                frame = await self._noticed(client, event, frame)
             await client.send(frame)
             self._telling = False
 
-    async def _noticed(self, event: Event, frame: str) -> str:
+    async def _noticed(self, client: ClientSocket, event: Event, frame: str) -> str:
         """Count and book what an event tells; give the frame for the caller."""
         match event.type:
             case "response.created":
-                self._turns.begin(event)
-                # A turn that the vendor began by itself, after a pause in speech.
-                await self._books.prepare(self._holds)
+                await self._begun(client, event)
             case "response.done":
                 used = await self._turns.end(event, self._books.context)
                 if used is not None:
                     await self._book(used, event)
             case "conversation.item.input_audio_transcription.completed":
                 await self._books.book(await self._turns.transcribed(event, self._heard_by()), self._turns.expected)
-            case "input_audio_buffer.committed":
-                self._turns.commit(event)
-            case "input_audio_buffer.cleared":
-                self._turns.clear()
+            case "input_audio_buffer.committed" | "input_audio_buffer.cleared":
+                self._turns.empty_ear(event)
             case kind if kind in _SETTINGS:
                 self._turns.learn(event)
             case "error":
@@ -270,6 +271,19 @@ class Session:
             case _:
                 pass
         return frame
+
+    async def _begun(self, client: ClientSocket, event: Event) -> None:
+        """Hold for an answer; one that the vendor began by itself, after a pause in speech, counts here.
+
+        Beyond the key's limits it is cut short, and charged for what comes of it.
+        """
+        if not self._turns.begin(event):
+            try:
+                self._count_answer()
+            except OverLimit as fault:
+                await self._vendor.send(cancel_event(event.response))
+                await client.send(error_event(fault, self._event_id))
+        await self._books.prepare(self._holds)
 
     def _heard_by(self) -> str:
         """Give the model by whose price a transcription is charged: as the vendor tells it, else as the caller does."""

@@ -10,6 +10,7 @@ import msgspec
 
 from halley.kernel import codec
 from halley.kernel.faults import BadRequest, CallerFault, Fault
+from halley.kernel.loose import as_object
 
 UPDATES = frozenset(("session.update", "transcription_session.update"))
 """Events that change a session's settings; the second is the beta's."""
@@ -118,6 +119,11 @@ def with_error_about(frame: str, about: str | None) -> str:
     event: dict[str, Any] = dict(_fields.decode(frame))
     event["error"] = dict(_fields.decode(event["error"])) | {"event_id": about}
     return codec.encode(event).decode()
+
+
+def cancel_event(response: Any) -> str:
+    """Write that an answer is to be cut short."""
+    return codec.encode({"type": "response.cancel", "response_id": as_object(response).get("id")}).decode()
 
 
 def error_event(fault: Fault, event_id: str, about: str | None = None) -> str:

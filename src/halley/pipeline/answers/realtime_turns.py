@@ -91,24 +91,25 @@ class Turns:
         self.told.take(kind, frame)
         self._heard.take(kind, frame)
 
-    def commit(self, event: Event) -> None:
-        """What was heard so far is an item of the conversation."""
-        self._heard.commit(as_text(event.item_id))
+    def empty_ear(self, event: Event) -> None:
+        """What was heard since the last item is one now, or forgotten."""
+        if event.type.endswith("committed"):
+            self._heard.commit(as_text(event.item_id))
+        else:
+            self._heard.clear()
 
-    def clear(self) -> None:
-        """What was heard since the last item is forgotten."""
-        self._heard.clear()
-
-    def begin(self, event: Event) -> None:
-        """An answer begins: one that was asked for, if there is one."""
+    def begin(self, event: Event) -> bool:
+        """An answer begins: one that was asked for, if there is one. False where nobody asked for it."""
         if _id(event) in self._open:
-            return
+            return True
         if _id(event) in self._ended:
             # A vendor that gives each answer the same id.
             self._ended.remove(_id(event))
+        was_asked = bool(self._asked)
         self._take_oldest()
         if len(self._open) < TURNS_MAX:
             self._open[_id(event)] = Said(began_at=self._clock.now())
+        return was_asked
 
     def hear(self, event: Event) -> None:
         """A piece of an answer came."""
