@@ -112,12 +112,15 @@ class Door:
         headers: Mapping[str, str] | None = None,
         protocols: tuple[str, ...] = (),
         query: str = "",
+        size_max: int = 4 * 1024 * 1024,
     ) -> AsyncGenerator[Talk]:
-        """Open a session. `key` empty: none is sent in a header."""
+        """Open a session. `key` empty: none is sent in a header. `size_max`: bytes of an event taken, 0 for any."""
         key = self.rig.key if key is None else key
         sent = {"authorization": f"Bearer {key}"} if key else {}
         url = f"{self.url}/v1/realtime?model={model}{query}"
-        async with self._session.ws_connect(url, headers={**sent, **(headers or {})}, protocols=protocols) as opened:
+        async with self._session.ws_connect(
+            url, headers={**sent, **(headers or {})}, protocols=protocols, max_msg_size=size_max
+        ) as opened:
             yield Talk(opened)
 
     async def refused(self, path: str, key: str | None = None, **headers: str) -> tuple[int, Any, Mapping[str, str]]:

@@ -12,6 +12,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from tests.app.rigs import Rig
 from tests.realtime.talking import Door, Talk
 
+from halley.upstream.websocket import FRAME_BYTES_MAX
 from halley.world import load_config
 
 DONE = {
@@ -37,7 +38,7 @@ class Vendor:
         if self.status != 101:
             body = {"error": {"message": "No such sk-secret123 key"}}
             return web.json_response(body, status=self.status, headers={"location": f"{self.url}/v1/elsewhere"})
-        opened = web.WebSocketResponse()
+        opened = web.WebSocketResponse(max_msg_size=0)
         await opened.prepare(request)
         await opened.send_str('{"type":"session.created","session":{"id":"sess_1"}}')
         async for message in opened:
@@ -213,6 +214,26 @@ async def test_an_answer_of_many_large_frames_comes_whole(door: Door, vendor: Ve
     pieces = [event for event in talk.seen if event["type"] == "response.output_audio.delta"]
     assert (len(pieces), {len(each["delta"]) for each in pieces}) == (40, {500_000})
     assert (await door.charged())[0]["meters"]["audio_output_token"] > 0
+
+
+async def test_fifteen_mebibytes_of_sound_in_one_event_pass_both_ways(door: Door, vendor: Vendor):
+    sound = "A" * (20 * 1024 * 1024)
+    said = json.dumps({"type": "response.output_audio.delta", "response_id": "resp_1", "delta": sound})
+    async with door.talk(size_max=0) as talk:
+        await talk.until("session.created")
+        vendor.script = [said]
+        await talk.tell("input_audio_buffer.append", audio=sound)
+        event = await talk.until("response.output_audio.delta")
+    assert len(event["delta"]) == len(sound)
+    assert json.loads(vendor.frames[0])["audio"] == sound
+
+
+async def test_a_vendors_event_that_is_too_large_ends_the_session_with_its_code(door: Door, vendor: Vendor):
+    vendor.script = ["x" * (FRAME_BYTES_MAX + 1)]
+    async with door.talk() as talk:
+        await begun(talk)
+        end = await talk.ended()
+    assert (end.code, str(FRAME_BYTES_MAX) in end.reason) == (1009, True)
 
 
 async def test_a_caller_who_vanishes_while_the_vendor_speaks_is_noticed(door: Door, vendor: Vendor):

@@ -9,6 +9,7 @@ from tests.app.rigs import Rig
 from tests.realtime.talking import SLOWLY, Door, Ended, Talk, in_time
 
 from halley.accounts.model import BudgetPeriod
+from halley.api.websocket_server import FRAME_BYTES_MAX
 from halley.kernel.money import Nanos
 from halley.pipeline.answers.realtime import IDLE_S_MAX, SESSION_S_MAX
 
@@ -24,11 +25,6 @@ async def speaking(rig: Rig, talk: Talk) -> None:
 async def goes_on(talk: Talk) -> None:
     while True:
         await talk.answered("Tell me of the sea and all its ships. " * 100)
-
-
-async def sends_too_much(talk: Talk) -> None:
-    for _ in range(4):
-        await talk.connection.send_str("x" * (17 * 1024 * 1024))
 
 
 async def test_a_caller_who_leaves_is_charged_for_what_was_said(door: Door, rig: Rig):
@@ -139,13 +135,26 @@ async def test_a_binary_frame_is_refused(door: Door):
     assert talk.seen[-1]["error"]["code"] == "invalid_request"
 
 
-async def test_a_frame_that_is_too_large_is_refused(door: Door):
+async def test_a_frame_that_is_too_large_ends_the_session_with_its_code(door: Door):
     async with door.talk() as talk:
         await talk.until("session.created")
-        with pytest.raises(OSError, match=r"lost|reset|closing"):
-            await sends_too_much(talk)
+        await talk.connection.send_str("x" * (FRAME_BYTES_MAX + 1))
+        end = await talk.ended()
+    assert end.code == 1009
+    assert str(FRAME_BYTES_MAX) in end.reason
     (row,) = await door.usage()
     assert row["outcome"] == "cancelled"
+
+
+async def test_the_handshake_of_a_frame_that_is_too_large_ends_with_its_caller(door: Door):
+    async with door.talk() as talk:
+        await talk.until("session.created")
+        await talk.connection.send_str("x" * (FRAME_BYTES_MAX + 1))
+        for _ in range(8):
+            await talk.connection.send_str("x" * 1_000_000)
+        end = await talk.ended()
+        await talk.connection.close()
+    assert end.code == 1009
 
 
 async def test_a_stopping_gateway_ends_quiet_sessions_at_once_and_lets_an_answer_end(door: Door, rig: Rig):

@@ -22,7 +22,7 @@ def cancels(vendor: Vendor) -> list[dict[str, Any]]:
     ids=["requests", "tokens"],
 )
 async def test_an_answer_that_the_vendor_begins_beyond_the_keys_limits_is_cancelled_and_charged_for_what_came(
-    door: Door, rig: Rig, vendor: Vendor, terms: dict[str, int], turns: int
+    door: Door, rig: Rig, vendor: Vendor, terms: dict[str, Any], turns: int
 ) -> None:
     async with door.talk(key=await rig.make_key(**terms)) as talk:
         await talk.until("session.created")

@@ -14,13 +14,15 @@ from halley.upstream import late
 from halley.upstream.errors import OutcomeUnknown
 
 DENIAL_BYTES_MAX = 64 * 1024
-FRAME_BYTES_MAX = 16 * 1024 * 1024
+FRAME_BYTES_MAX = 24 * 1024 * 1024
+"""Of an event either way: 15 MiB of sound as base64, with room to spare."""
 PING_S = 20.0
 """A server that is silent for so long is asked whether it is there; half of it later the connection is lost."""
 SEND_S_MAX = 15.0
 """A server that takes no frame for so long counts as lost. Below the time in which pings must be answered, since who
 waits here reads no answers to them."""
 CLOSE_S_MAX = 2.0
+TOO_LARGE = 1009
 ABNORMAL = 1006
 """What stands for an end without a closing frame; it is never sent."""
 _HOP = "halley.upstream.websocket_hop"

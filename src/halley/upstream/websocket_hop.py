@@ -12,6 +12,7 @@ from halley.upstream.websocket import (
     CLOSE_S_MAX,
     DENIAL_BYTES_MAX,
     SEND_S_MAX,
+    TOO_LARGE,
     Closed,
     Denied,
     SocketRequest,
@@ -61,15 +62,16 @@ async def connect(request: SocketRequest) -> "AiohttpSocket | Denied":
     except BaseException:
         await stack.aclose()
         raise
-    return AiohttpSocket(socket, stack)
+    return AiohttpSocket(socket, stack, request.frame_bytes_max)
 
 
 class AiohttpSocket:
     """An open connection."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse, stack: AsyncExitStack) -> None:
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, stack: AsyncExitStack, frame_bytes_max: int) -> None:
         self._socket = socket
         self._stack = stack
+        self._frame_bytes_max = frame_bytes_max
 
     async def receive(self) -> str | Unreadable | Closed:
         """Give the next frame, or the end."""
@@ -82,6 +84,9 @@ class AiohttpSocket:
             case aiohttp.WSMsgType.CLOSE:
                 # A closing frame without a code is told as 0.
                 return Closed(code=int(message.data or 0) or None, reason=str(message.extra or ""))
+            case aiohttp.WSMsgType.ERROR if self._socket.close_code == TOO_LARGE:
+                # aiohttp has closed it with this code.
+                return Closed(code=TOO_LARGE, reason=f"the vendor's event has more than {self._frame_bytes_max} bytes")
             case _:
                 return Closed(code=ABNORMAL)
 
