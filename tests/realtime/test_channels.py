@@ -12,6 +12,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from tests.app.rigs import Rig
 from tests.realtime.talking import Door, Talk
 
+from halley.routing.health import FAILURES_MAX
 from halley.upstream.websocket import FRAME_BYTES_MAX
 from halley.world import load_config
 
@@ -46,7 +47,8 @@ class Vendor:
                 self.frames.append(message.data)
                 with suppress(ConnectionError):  # the gateway has left, as a test wants it
                     await self._speak(opened)
-        self.closed.set_result(opened.close_code)
+        if not self.closed.done():
+            self.closed.set_result(opened.close_code)
         return opened
 
     async def _speak(self, opened: web.WebSocketResponse) -> None:
@@ -55,6 +57,8 @@ class Vendor:
             match said:
                 case str():
                     await opened.send_str(said)
+                case b"":
+                    self.requests[-1].transport.abort()  # pyright: ignore[reportOptionalMemberAccess] - it is open
                 case bytes():
                     await opened.send_bytes(said)
                 case (code, reason):
@@ -214,6 +218,27 @@ async def test_an_answer_of_many_large_frames_comes_whole(door: Door, vendor: Ve
     pieces = [event for event in talk.seen if event["type"] == "response.output_audio.delta"]
     assert (len(pieces), {len(each["delta"]) for each in pieces}) == (40, {500_000})
     assert (await door.charged())[0]["meters"]["audio_output_token"] > 0
+
+
+async def dropped(door: Door, vendor: Vendor, key: str, *before: str) -> None:
+    """Open a session that the vendor drops without a word after so many events."""
+    async with door.talk(key=key) as talk:
+        vendor.script = [*before, b""]
+        await begun(talk)
+        await talk.ended()
+
+
+async def test_a_vendor_that_drops_each_session_before_its_first_answer_rests(door: Door, rig: Rig, vendor: Vendor):
+    await lead_to(rig, f"{vendor.url}/v1", managed="environment")
+    key = await rig.make_key(livemode=True)
+    for _ in range(FAILURES_MAX - 1):
+        await dropped(door, vendor, key)
+    await dropped(door, vendor, key, json.dumps(DONE))
+    for _ in range(FAILURES_MAX):
+        await dropped(door, vendor, key)
+    status, body, _ = await door.refused("/v1/realtime?model=gpt-realtime", key)
+    assert (status, body["error"]["code"]) == (503, "vendor_unreachable")
+    assert len(vendor.requests) == 2 * FAILURES_MAX
 
 
 async def test_fifteen_mebibytes_of_sound_in_one_event_pass_both_ways(door: Door, vendor: Vendor):

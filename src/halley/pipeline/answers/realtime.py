@@ -13,7 +13,7 @@ from halley.pipeline.admit import OverLimit, allow_model, confirm, limit
 from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.choose import choose
 from halley.pipeline.answers.realtime_books import Books, Used, hold_turn
-from halley.pipeline.answers.realtime_connect import Connected, connect
+from halley.pipeline.answers.realtime_connect import OPERATION, Connected, connect
 from halley.pipeline.answers.realtime_ending import (
     Ending,
     SessionExpired,
@@ -39,7 +39,7 @@ from halley.pipeline.answers.realtime_events import (
 )
 from halley.pipeline.answers.realtime_meter import Context
 from halley.pipeline.answers.realtime_turns import MARK_LENGTH, TURNS_MAX, Turns
-from halley.pipeline.answers.send import NoAnswer, ordered
+from halley.pipeline.answers.send import NoAnswer, note_fault, ordered
 from halley.pipeline.answers.settle import End, settle
 from halley.upstream.errors import UpstreamError
 from halley.upstream.websocket import Closed, Unreadable
@@ -121,6 +121,8 @@ class Session:
         self._began_s = self._seen_s = world.clock.monotonic()
         self._telling = False
         """Whether an event of the vendor's is on its way to the caller."""
+        self._works = False
+        """Whether the vendor has answered anything: until then the channel's health knows nothing of the session."""
         self._answering = False
         """Whether there was a first answer."""
         self._transcriber: str | None = None
@@ -259,7 +261,7 @@ class Session:
                 if used is not None:
                     await self._book(used, event)
             case "conversation.item.input_audio_transcription.completed":
-                await self._books.book(await self._turns.transcribed(event, self._heard_by()), self._turns.expected)
+                await self._book(await self._turns.transcribed(event, self._heard_by()), event)
             case "input_audio_buffer.committed" | "input_audio_buffer.cleared":
                 self._turns.empty_ear(event)
             case kind if kind in _SETTINGS:
@@ -300,6 +302,9 @@ class Session:
         return frame if (about or "") == named else with_error_about(frame, about)
 
     async def _book(self, used: Used, event: Event) -> None:
+        if not self._works and used.outcome is not Outcome.FAILED:
+            self._works = True
+            self._world.health.succeeded(self._attempt.channel.id, OPERATION, self._attempt.vendor_model)
         await self._books.book(used, self._turns.expected)
         if used.quantities and as_text(as_object(event.response).get("conversation_id")):
             self._books.remember(used.quantities)
@@ -356,6 +361,8 @@ class Session:
             pass  # nobody is there to be told
 
     async def _end(self, ending: Ending) -> None:
+        if not self._works and isinstance(ending.fault, faults.VendorFault):
+            note_fault(self._world, self._attempt, ending.fault)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(

@@ -56,6 +56,8 @@ async def _try(world: World, ask: Ask, attempt: Attempt, intent: str | None) -> 
         opened = True
     except Fault as fault:
         _note(world, attempt, fault, began_s)
+        # Whether an upgrade that came is worth anything its session shows.
+        note_fault(world, attempt, fault)
         raise
     finally:
         if not opened:
@@ -99,10 +101,6 @@ def _headers(world: World, ask: Ask, attempt: Attempt) -> dict[str, str]:
 
 
 def _note(world: World, attempt: Attempt, fault: Fault | None, began_s: float) -> None:
-    channel, now_s = attempt.channel, world.clock.monotonic()
+    channel = attempt.channel
     world.metrics.vendor_calls.labels(channel.vendor, OPERATION, "ok" if fault is None else fault.code).inc()
-    world.metrics.vendor_latency.labels(channel.vendor, OPERATION).observe(now_s - began_s)
-    if fault is None:
-        world.health.succeeded(channel.id, OPERATION, attempt.vendor_model)
-    else:
-        note_fault(world, attempt, fault)
+    world.metrics.vendor_latency.labels(channel.vendor, OPERATION).observe(world.clock.monotonic() - began_s)
