@@ -238,6 +238,25 @@ def test_a_task_is_resolved_in_one_way(halley: Halley, options: tuple[str, ...])
     assert "exactly one of" in halley("tasks", "resolve", "x", *options, code=2).stderr
 
 
+@pytest.mark.parametrize(
+    "amount",
+    ["25,00", "0,50", "0,500", "1,0000", "1,00,000", "1000,000", "1.000,000", "1,000.", ",5", "1_000", "\uff12\uff15"],
+)
+def test_a_comma_is_taken_only_between_thousands(halley: Halley, amount: str):
+    halley("accounts", "create", "acme")
+    for command in (
+        ("accounts", "credit", "acme", amount),
+        ("keys", "create", "--account", "acme", "--budget", amount),
+    ):
+        told = halley(*command, code=2).stderr
+        assert f"`{amount}` is not an amount in US dollars; write it as `1234.50` or `1,234.50`" in told
+
+
+def test_commas_between_thousands_are_read_over(halley: Halley):
+    halley("accounts", "create", "acme")
+    assert "$1234567.5 is left" in halley("accounts", "credit", "acme", "$1,234,567.50").stdout
+
+
 @pytest.mark.parametrize("amount", ["-1", "x", "0.0000000001", "1e30", "NaN"])
 def test_amounts_are_read_exactly_or_refused(halley: Halley, amount: str):
     assert "Invalid value" in halley("accounts", "credit", "acme", "--", amount, code=2).stderr

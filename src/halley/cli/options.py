@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -17,6 +17,8 @@ S = TypeVar("S", bound=msgspec.Struct)
 COMMON = ("config", "data_dir", "database_url")
 """What every command that touches the data takes."""
 SETTING_PREFIX = "setting_"
+_AMOUNT = re.compile(r"(?:[0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+|(?=\.))(?:\.[0-9]+)?")
+"""A comma stands between thousands alone: half the world writes `0,50` for half a dollar."""
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts. Amounts are nano-dollars.")
 
@@ -125,24 +127,24 @@ class Dollars(click.ParamType[int]):
             return value
         is_below = self._signed and str(value).startswith("-")
         try:
-            amount = _nanos(str(value)[is_below:].removeprefix("$").replace(",", ""))
+            amount = _nanos(str(value)[is_below:].removeprefix("$"))
         except ValueError as error:
             self.fail(str(error), param, ctx)
         return -amount if is_below else amount
 
 
 def _nanos(text: str) -> int:
-    from halley.kernel.money import dollars, nanos_from_dollars
+    from halley.kernel.money import as_written, dollars, nanos_from_dollars
     from halley.ledger.rules import AMOUNT_MAX
 
-    try:
-        # The books do not go as far as an amount may.
-        outside = not 0 <= Decimal(text) <= Decimal(AMOUNT_MAX).scaleb(-9)
-    except InvalidOperation:
-        outside = False
-    if outside:
-        raise ValueError(f"`{text}` is not an amount between $0 and ${dollars(AMOUNT_MAX)}")
-    return nanos_from_dollars(text)
+    if _AMOUNT.fullmatch(text) is None:
+        message = f"`{as_written(text)}` is not an amount in US dollars; write it as `1234.50` or `1,234.50`"
+        raise ValueError(message)
+    amount = Decimal(text.replace(",", ""))
+    # The books do not go as far as an amount may.
+    if amount > Decimal(AMOUNT_MAX).scaleb(-9):
+        raise ValueError(f"`{as_written(text)}` is not an amount between $0 and ${dollars(AMOUNT_MAX)}")
+    return nanos_from_dollars(amount)
 
 
 DOLLARS = Dollars()
