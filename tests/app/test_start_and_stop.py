@@ -11,10 +11,10 @@ from tests.pipeline.test_seen_through import SlowVendor
 
 from halley.app import Gateway
 from halley.app.gateway import reload_or_tell
-from halley.console.lock import DataFolderInUse
+from halley.console.lock import DatabaseInUse, DataFolderInUse
 from halley.db import DatabaseUnavailable, WriterOverloaded
 from halley.pipeline.reload import reload
-from halley.settings import SettingsError, load_settings
+from halley.settings import Secret, SettingsError, load_settings
 from halley.tasks import TaskState
 from halley.testing.clock import FakeClock
 from halley.testing.gateway import settings_for
@@ -38,6 +38,14 @@ async def test_a_second_start_in_the_same_folder_is_refused_and_names_the_first(
         async with Gateway(rig.world.settings, environ={}):
             pass
     assert (await rig.client.call("GET", "/health/readiness")).status == 200
+
+
+async def test_a_second_start_on_the_same_database_is_refused_and_names_the_first(rig: Rig, tmp_path: Path) -> None:
+    database = Secret(rig.world.settings.database_url.reveal())
+    other = msgspec.structs.replace(rig.world.settings, data_dir=tmp_path / "other", configured_database=database)
+    with pytest.raises(DatabaseInUse, match=rig.client.url):
+        async with Gateway(other, environ={}):
+            pass
 
 
 async def test_a_stopped_gateway_leaves_the_folder_to_the_next(folder: Path) -> None:

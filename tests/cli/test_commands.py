@@ -121,6 +121,16 @@ def test_a_holder_that_does_not_answer_is_named(halley: Halley):
     assert "try again in a moment" in message
 
 
+def test_a_command_on_a_database_that_another_folder_serves_is_told_so(halley: Halley):
+    database = halley.data_dir / "halley.db"
+    halley.environ |= {"HALLEY_DATA_DIR": "elsewhere", "HALLEY_DATABASE_URL": f"sqlite:///{database}"}
+    with DataLock(halley.data_dir, "halley serve", database):
+        for command in ("keys list", "migrate"):
+            message = halley(*command.split(), code=1).stderr
+            assert f"The database `{database}` is in use by `halley serve` (process" in message
+            assert "`HALLEY_DATA_DIR`" in message
+
+
 def test_a_database_that_is_not_there_wants_a_migration(halley: Halley):
     (halley.data_dir / "halley.db").unlink()
     assert "run `halley migrate`" in halley("accounts", "list", code=1).stderr

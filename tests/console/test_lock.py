@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from halley.console.lock import LOCK_NAME, DataFolderInUse, DataLock, current_holder
+from halley.console.lock import LOCK_NAME, DatabaseInUse, DataFolderInUse, DataLock, current_holder
 
 HOLD = """
 import sys, time
@@ -27,6 +27,22 @@ def test_a_second_start_is_refused_and_told_who_was_first(tmp_path: Path):
             DataLock(tmp_path, "halley migrate").acquire()
     assert f"`halley serve` (process {os.getpid()} at http://127.0.0.1:8000)" in str(caught.value)
     assert "HALLEY_DATA_DIR" in str(caught.value)
+
+
+@pytest.mark.parametrize("spelling", ["rows.db", "there/../rows.db", "link.db"])
+def test_two_data_folders_on_one_database_exclude_each_other(tmp_path: Path, spelling: str):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link.db").symlink_to(tmp_path / "rows.db")
+    second = DataLock(tmp_path / "two", "halley migrate", tmp_path / spelling)
+    with DataLock(tmp_path / "one", "halley serve", tmp_path / "rows.db") as lock:
+        lock.announce("http://127.0.0.1:8000")
+        with pytest.raises(
+            DatabaseInUse, match=r"is in use by `halley serve` \(process \d+ at http://127.0.0.1:8000\)"
+        ):
+            second.acquire()
+        assert current_holder(tmp_path / "two") is None
+    with second, DataLock(tmp_path / "three", "halley serve", tmp_path / "other.db"):
+        pass
 
 
 def test_a_lock_that_was_given_back_can_be_taken(tmp_path: Path):

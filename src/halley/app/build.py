@@ -34,7 +34,7 @@ async def open_world(
     """Open everything that does not listen.
 
     `sync` makes the database's channels and prices those of the settings; without it they are taken as they are.
-    On SQLite the caller holds the data folder's lock.
+    On SQLite the caller holds the lock on the data.
     """
     clock = clock or SystemClock()
     await asyncio.to_thread(prepare_database, settings)

@@ -101,7 +101,7 @@ class Gateway:
     async def _start(self) -> None:
         settings = self._settings
         if settings.database_path is not None:
-            lock = DataLock(settings.data_dir, "halley serve")
+            lock = DataLock(settings.data_dir, "halley serve", settings.database_path)
             await asyncio.to_thread(lock.acquire)
             self._stack.push_async_callback(asyncio.to_thread, lock.release)
         else:

@@ -31,7 +31,7 @@ def _alone(settings: Settings, request: Request, progress: Progress) -> Any:
     """Nobody serves this data folder: take the lock (SQLite has one writer) and do it here."""
     if settings.database_path is None:
         return asyncio.run(_run(settings, request, progress))
-    lock = DataLock(settings.data_dir, f"halley {request.command.replace('.', ' ')}")
+    lock = DataLock(settings.data_dir, f"halley {request.command.replace('.', ' ')}", settings.database_path)
     try:
         lock.acquire()
     except DataFolderInUse as error:

@@ -9,7 +9,7 @@ import click
 from halley.console.address import PathTooLong
 from halley.console.archive import SIMULATORS, ArchiveError
 from halley.console.client import ConnectionCut
-from halley.console.lock import DataFolderInUse
+from halley.console.lock import InUse
 from halley.console.protocol import CommandFailed
 from halley.console.schema import SchemaMismatch
 from halley.kernel.faults import Fault
@@ -19,8 +19,8 @@ _KNOWN = (
     ArchiveError,
     CommandFailed,
     ConnectionCut,
-    DataFolderInUse,
     Fault,
+    InUse,
     PathTooLong,
     SchemaMismatch,
 )

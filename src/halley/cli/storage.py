@@ -24,7 +24,7 @@ def migrate(settings: Settings) -> None:
             bring_up(settings, progress)
             copy = None
         else:
-            with DataLock(settings.data_dir, "halley migrate"):
+            with DataLock(settings.data_dir, "halley migrate", settings.database_path):
                 copy = bring_up(settings, progress)
     click.echo("The database is at this release")
     if copy is not None:
@@ -53,7 +53,8 @@ def backup(settings: Settings, *, file: Path, with_secret: bool) -> None:
 @with_settings(*STORES)
 def restore(settings: Settings, *, file: Path) -> None:
     """Fill an empty data folder from the archive FILE."""
-    with DataLock(settings.data_dir, "halley restore"), output.progress_bar("halley restore") as progress:
+    lock = DataLock(settings.data_dir, "halley restore", settings.database_path)
+    with lock, output.progress_bar("halley restore") as progress:
         manifest = restore_archive(settings, file, progress)
     click.echo(f"Restored {settings.data_dir} as of {manifest.created_at}")
     if manifest.database == "postgresql":

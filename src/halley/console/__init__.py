@@ -1,5 +1,5 @@
-"""Management: the commands of an operator, the local socket they travel over, and the data folder's lock."""
+"""Management: the commands of an operator, the local socket they travel over, and the lock on the data."""
 
-from halley.console.lock import DataFolderInUse, DataLock, Holder, current_holder
+from halley.console.lock import DatabaseInUse, DataFolderInUse, DataLock, Holder, InUse, current_holder
 
-__all__ = ["DataFolderInUse", "DataLock", "Holder", "current_holder"]
+__all__ = ["DataFolderInUse", "DataLock", "DatabaseInUse", "Holder", "InUse", "current_holder"]

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from halley import __version__
-from halley.console.lock import LOCK_NAME
+from halley.console.lock import LOCK_NAME, database_lock
 from halley.console.protocol import Progress, Step
 from halley.db import migrate
 from halley.kernel.clock import Clock, rfc3339
@@ -196,7 +196,8 @@ def _publish(draft: Path, file: Path) -> None:
 
 def _must_be_empty(settings: Settings) -> None:
     folder, path = settings.data_dir, settings.database_path
-    found = sorted(each.name for each in folder.iterdir() if each.name not in _MAY_BE_THERE)
+    may_be_there = _MAY_BE_THERE if path is None else _MAY_BE_THERE | {database_lock(path).name}
+    found = sorted(each.name for each in folder.iterdir() if each.name not in may_be_there)
     if found:
         raise ArchiveError(f"`{folder}` is not empty (`{found[0]}`): restore into a new folder with `--data-dir`")
     if path is not None and path.exists():

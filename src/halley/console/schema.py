@@ -31,7 +31,7 @@ def check_schema(settings: Settings) -> None:
 def bring_up(settings: Settings, progress: Progress) -> Path | None:
     """Apply what is missing; give the copy that was made before, if there was anything to copy.
 
-    On SQLite the caller holds the data folder's lock. Raises `SchemaMismatch` for a database of a later release.
+    On SQLite the caller holds the lock on the data. Raises `SchemaMismatch` for a database of a later release.
     """
     url = settings.database_url.reveal()
     current, latest = migrate.current(url), migrate.latest()

@@ -49,7 +49,7 @@ def database_mark(settings: Settings) -> str:
 
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncGenerator[OwnServices]:
-    """Open the database by ourselves. On SQLite the caller holds the data folder's lock."""
+    """Open the database by ourselves. On SQLite the caller holds the lock on the data."""
     import asyncio
 
     from halley.db import Wakeups, open_database
