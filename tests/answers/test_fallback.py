@@ -19,7 +19,9 @@ from tests.answers.vendor import (
     stream,
 )
 
+from halley.kernel.vault import Vault
 from halley.settings import ChannelConfig, PriceConfig
+from halley.world import load_config
 
 BAD_FRAME = b"data: {this is no json\n\n"
 
@@ -126,6 +128,32 @@ async def test_an_error_as_the_first_frame_leads_on(folder: Path) -> None:
         house.second.will(stream(*events(chunk("Hi"), chunk(finish="stop"))))
         assert b"overloaded" not in (await house.chat(stream=True)).body
         assert (await house.usage()).attempts == 2
+
+
+@pytest.mark.parametrize(
+    "reseal",
+    [
+        "UPDATE channels SET credential = :foreign WHERE name = 'first'",
+        "UPDATE channels SET headers = :foreign WHERE name = 'first'",
+    ],
+    ids=["credential", "headers"],
+)
+async def test_credentials_that_do_not_open_lead_on(folder: Path, reseal: str) -> None:
+    async with opened(folder, two) as house:
+        world = house.rig.world
+        first = next(each for each in world.config.channels if each.name == "first")
+        foreign = Vault(b"the-secret-of-another-process-0123456789").seal(b"x", context=f"channel:{first.id}")
+        await world.db.write("reseal", lambda tx: tx.run(reseal, {"foreign": foreign}))
+        world.config = await world.db.read(lambda tx: load_config(tx, world.clock.now(), ()))
+        house.second.will(answer(completion()), stream(*events(chunk("Hi"), chunk(finish="stop"))))
+        for count, streams in enumerate((False, True), 1):
+            assert (await house.chat(stream=streams)).status == 200
+            assert await house.channel_of(await house.usage(count)) == "second"
+        await world.db.write("drop", lambda tx: tx.run("UPDATE channels SET state = 'disabled' WHERE name = 'second'"))
+        world.config = await world.db.read(lambda tx: load_config(tx, world.clock.now(), ()))
+        alone = await house.chat()
+        assert (alone.status, alone.json["error"]["code"]) == (503, "vendor_account_unusable")
+        assert house.vendor.seen == []
 
 
 async def test_a_refused_connect_leads_on_and_exposes_nothing(folder: Path) -> None:

@@ -11,10 +11,12 @@ from tests.pipeline.test_seen_through import SlowVendor
 
 from halley.app import Gateway
 from halley.app.gateway import reload_or_tell
+from halley.cli.checks import check_all
 from halley.console.lock import DatabaseInUse, DataFolderInUse
 from halley.db import DatabaseUnavailable, WriterOverloaded
 from halley.pipeline.reload import reload
-from halley.settings import Secret, SettingsError, load_settings
+from halley.routing.store import all_channels
+from halley.settings import ChannelConfig, Secret, SettingsError, load_settings
 from halley.tasks import TaskState
 from halley.testing.clock import FakeClock
 from halley.testing.gateway import settings_for
@@ -46,6 +48,29 @@ async def test_a_second_start_on_the_same_database_is_refused_and_names_the_firs
     with pytest.raises(DatabaseInUse, match=rig.client.url):
         async with Gateway(other, environ={}):
             pass
+
+
+@pytest.mark.parametrize("database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True)
+async def test_a_start_that_would_lock_another_process_out_is_refused(folder: Path, database_url: str) -> None:
+    channel = ChannelConfig(name="main", vendor="openai", api_key=Secret("k"), models=("gpt-*",))
+    shared = {"configured_database": Secret(database_url), "channels": (channel,), "sandbox": False}
+    other = settings_for(folder.with_name("o"), **shared)
+    async with opened_gateway(settings_for(folder, **shared)) as rig:
+        before = await rig.world.db.read(all_channels)
+        with pytest.raises(SettingsError, match=r"`HALLEY_SECRET`.*`main`"):
+            async with Gateway(other, clock=rig.clock, environ={}):
+                pass
+        with pytest.raises(SettingsError, match="`HALLEY_SECRET`"):
+            async with Gateway(other, clock=rig.clock, environ={}, api=False):
+                pass
+        # The doctor looks at the machine's clock.
+        await rig.world.db.write("see", lambda tx: tx.run("UPDATE boots SET seen_at = :then", {"then": 2**62}))
+        told = await asyncio.to_thread(check_all, other, {})
+        assert "`main`" in next(each.detail for each in told if each.name == "shared secret" and each.remedy)
+        assert await rig.world.db.read(all_channels) == before
+        key, clock = rig.key, rig.clock
+    async with opened_gateway(other, key=key, clock=clock):
+        pass
 
 
 async def test_a_stopped_gateway_leaves_the_folder_to_the_next(folder: Path) -> None:

@@ -12,6 +12,7 @@ from tests.app.rigs import Rig, opened_gateway
 
 from halley.app.simulators import open_outside, simulator_of
 from halley.console.commands import accounts, usage
+from halley.kernel.vault import Vault
 from halley.pipeline.reload import reload
 from halley.routing.health import FAILURES_MAX
 from halley.settings import ChannelConfig, Secret, Settings, SettingsError, load_settings
@@ -21,6 +22,7 @@ from halley.testing.wire import Break
 from halley.vendors import load_vendors
 from halley.vendors.simulate.host import SimulatorSettings
 from halley.vendors.simulate.server import SimulatorServer
+from halley.world import load_config
 
 LIVE = "sk-a-live-key-of-the-first-start"
 
@@ -69,6 +71,19 @@ async def test_a_live_order_is_run_by_the_configured_channel_and_charged(folder:
         assert await rig.jobs("bfl") == []
         shown = await usage.show(rig.world, usage.ShowUsage(order=task.id), lambda _: None)
         assert (shown.price_nanos, shown.channel, set(shown.transfers)) == ("40000000", "main", {"post"})
+
+
+async def test_a_channel_whose_credentials_do_not_open_is_passed_over(folder: Path, upstream: Any) -> None:
+    server, clock = upstream
+    async with _live(folder, clock, _channel(server, "main", priority=1), _channel(server, "spare")) as rig:
+        world = rig.world
+        foreign = Vault(b"the-secret-of-another-process-0123456789").seal(b"x", context="any")
+        await world.db.write(
+            "reseal", lambda tx: tx.run("UPDATE channels SET credential = :it WHERE name = 'main'", {"it": foreign})
+        )
+        world.config = await world.db.read(lambda tx: load_config(tx, world.clock.now(), world.sandbox))
+        assert (await rig.ended((await rig.client.flux()).json["id"])).state == "succeeded"
+        assert await _channel_of_last(rig) == "spare"
 
 
 async def test_a_live_key_never_reaches_a_simulator(folder: Path, upstream: Any) -> None:

@@ -28,7 +28,7 @@ from halley.console.protocol import SOCKET_NAME
 from halley.console.server import ConsoleServer
 from halley.db import DatabaseUnavailable, Tx, WriterOverloaded
 from halley.kernel.clock import Clock
-from halley.pipeline.reload import reload
+from halley.pipeline.reload import locked_out, reload
 from halley.server import Door, HttpProtocol
 from halley.settings import Settings, SettingsError
 from halley.tasks import store as tasks
@@ -132,6 +132,9 @@ class Gateway:
 
         def unit(tx: Tx) -> None:
             now = world.clock.now()
+            # A reload has looked already; a worker of its own takes the channels as they are.
+            if problems := list(locked_out(tx, world.vault, world.boot_id, now)):
+                raise SettingsError(problems)
             begin_boot(tx, world.boot_id, now)
             if world.db.kind == "sqlite":
                 tasks.release_all_leases(tx)

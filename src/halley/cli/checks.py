@@ -23,9 +23,10 @@ import msgspec
 from halley.cli.errors import damaged
 from halley.console.lock import current_holder
 from halley.console.schema import SchemaMismatch, check_schema
+from halley.console.services import open_services
 from halley.db import migrate
 from halley.kernel.clock import SystemClock, parse_time, rfc3339
-from halley.kernel.vault import Vault
+from halley.kernel.vault import SECRET_LENGTH_MIN, Vault
 from halley.settings import ChannelConfig, Settings, SettingsError, read_secrets, secret_path
 from halley.upstream.address import FetchPolicy, Policy
 from halley.vendors import load_vendors
@@ -80,6 +81,7 @@ def check_all(settings: Settings, environ: Mapping[str, str]) -> list[Check]:
         lambda: _secret(settings),
         lambda: _database(settings),
         lambda: _webhook_secrets(settings),
+        lambda: _shared_secret(settings),
         lambda: _simulators(settings),
         lambda: _objects(settings),
         lambda: _port(settings),
@@ -240,6 +242,26 @@ def _webhook_secrets(settings: Settings) -> Check:
         return _bad(name, f"{len(lost)} of {len(sealed)} cannot be opened: project {named}{more}", remedy)
     older = sum(vault is not None and not vault.is_current(each.secret) for each in sealed)
     return _good(name, f"{len(sealed)}" + (f", {older} of them sealed with an older secret" if older else ""))
+
+
+def _shared_secret(settings: Settings) -> Check:
+    """See that what other living processes sealed opens here."""
+    name = "shared secret"
+    if settings.database_path is not None or _database_problem(settings) is not None:
+        return _good(name, "not needed: this process is alone on its database")
+    # Without a secret a start makes a new one, which opens nothing.
+    vault = _vault(settings) or Vault(os.urandom(SECRET_LENGTH_MIN))
+    problems = asyncio.run(_locked_out(settings, vault))
+    if problems:
+        return _bad(name, problems[0], "give this process the `HALLEY_SECRET` of the others; a start is refused")
+    return _good(name, "opens what other processes sealed")
+
+
+async def _locked_out(settings: Settings, vault: Vault) -> list[str]:
+    from halley.pipeline.reload import locked_out
+
+    async with open_services(settings) as services:
+        return await services.db.read(lambda tx: list(locked_out(tx, vault, "", services.clock.now())))
 
 
 def _sealed_secrets(settings: Settings) -> list[_Sealed]:

@@ -11,11 +11,13 @@ from halley.catalogue.prices import TOPIC as PRICES_TOPIC
 from halley.catalogue.prices import sync_prices
 from halley.db import Tx
 from halley.kernel.ids import Ids
-from halley.routing import Channel, seal_headers
+from halley.kernel.vault import Vault
+from halley.routing import Channel, credential_context, opens, seal_headers
 from halley.routing import store as routing
 from halley.settings import ChannelConfig, Settings, SettingsError, reload_file
 from halley.tasks import store as tasks
 from halley.world import World, load_config
+from halley.world.boots import DEAD_AFTER_S, recent_boots
 
 
 class Synced(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +40,7 @@ async def reload(world: World, environ: Mapping[str, str]) -> Synced:
 
     def unit(tx: Tx) -> Synced:
         channels = _channels(world, configs, routing.ids_by_name(tx), world.ids)
-        if problems := list(_moved(tx, channels)):
+        if problems := [*_moved(tx, channels), *locked_out(tx, world.vault, world.boot_id, now)]:
             raise SettingsError(problems)
         routing.sync_channels(tx, channels, now)
         changed = sync_prices(tx, wanted, world.ids, now)
@@ -51,6 +53,19 @@ async def reload(world: World, environ: Mapping[str, str]) -> Synced:
     world.callback_secrets.clear()
     world.config = await world.db.read(lambda tx: load_config(tx, world.clock.now(), world.sandbox))
     return synced
+
+
+def locked_out(tx: Tx, vault: Vault, boot_id: str, now: int) -> Iterator[str]:
+    """Tell that what another process has sealed does not open here: what this one sealed would not open there."""
+    if tx.kind == "sqlite" or not recent_boots(tx, now) - {boot_id}:
+        return
+    locked = [each.name for each in routing.all_channels(tx) if each.enabled and not opens(vault, each)]
+    if locked:
+        yield (
+            f"`HALLEY_SECRET`: another process works on this database, and what it sealed (channel `{locked[0]}`) does"
+            f" not open with the secret of this one; give all processes the same. One that was killed counts for"
+            f" {DEAD_AFTER_S} s"
+        )
 
 
 def _wanted_prices(world: World, settings: Settings) -> dict[str, tuple[str, Mapping[str, int]]]:
@@ -131,7 +146,7 @@ def _channels(
                 name=config.name,
                 vendor=config.vendor,
                 base_url=(config.base_url or world.vendors[config.vendor].base_url).rstrip("/"),
-                credential=world.vault.seal(key.encode(), context=f"channel:{identity}") if key else None,
+                credential=world.vault.seal(key.encode(), context=credential_context(identity)) if key else None,
                 models=config.models,
                 model_map={world.catalogue.public_id(model): name for model, name in config.model_map.items()},
                 priority=config.priority,

@@ -3,12 +3,13 @@
 from urllib.parse import urlsplit
 
 import msgspec
+import structlog
 
 from halley.kernel import codec, faults
 from halley.kernel.clock import MICROSECONDS
 from halley.kernel.faults import Fault
 from halley.routing import Channel
-from halley.routing.headers import Header, open_headers
+from halley.routing.headers import Header, credential_context, open_headers
 from halley.upstream.address import parse_target
 from halley.upstream.client import UpstreamRequest
 from halley.upstream.errors import NotSent, Refused, UpstreamError
@@ -16,6 +17,7 @@ from halley.vendors.contract import Vendor, VendorCall, VendorReply, tasks_of
 from halley.world import World
 from halley.world.figures import Count, Time
 
+_log = structlog.get_logger("halley.pipeline")
 _SUCCESS, _NOT_FOUND = 2, 404
 SUBMIT = "submit"
 POLL = "poll"
@@ -43,7 +45,11 @@ async def call_vendor(
     Raises the fault of any other reply, `VendorUnreachable` when nothing was sent, and `OutcomeUnknown` when the
     vendor may have acted although no readable reply came.
     """
-    way = _way(world, channel, operation)
+    try:
+        way = _way(world, channel, operation)
+    except faults.VendorRejectsUs as fault:
+        _note(world, channel, operation, fault)
+        raise
     request = _request(world, way, call, base_url or channel.base_url)
     if world.failpoints.active:
         world.failpoints.hit(f"vendor.before.{operation}")
@@ -133,7 +139,7 @@ def _way(world: World, channel: Channel, operation: str) -> _Way:
     if way is not None and world.config.by_id.get(channel.id) is channel:
         return way
     vendor, metrics = world.vendors[channel.vendor], world.metrics
-    headers = (*open_headers(world.vault, channel), *credentials(world, channel, vendor))
+    headers = (*own_headers(world, channel), *credentials(world, channel, vendor))
     way = _Way(
         vendor,
         headers,
@@ -159,11 +165,29 @@ def credentials(world: World, channel: Channel, vendor: Vendor) -> tuple[tuple[s
     return known
 
 
+def own_headers(world: World, channel: Channel) -> tuple[Header, ...]:
+    """Give the operator's further headers for this channel. Not to be logged."""
+    try:
+        return open_headers(world.vault, channel)
+    except ValueError as error:
+        raise _locked(channel, error) from error
+
+
 def _credentials(world: World, channel: Channel, vendor: Vendor) -> tuple[tuple[str, str], ...]:
     if channel.credential is not None:
-        secret = world.vault.open(channel.credential, context=f"channel:{channel.id}").decode()
+        try:
+            secret = world.vault.open(channel.credential, context=credential_context(channel.id)).decode()
+        except ValueError as error:
+            raise _locked(channel, error) from error
         return ((vendor.auth_header, vendor.auth_prefix + secret),)
     return ((vendor.auth_header, vendor.auth_prefix + "simulated"),) if channel.simulated else ()
+
+
+def _locked(channel: Channel, error: ValueError) -> Fault:
+    """Say that what another process sealed does not open here: a fault of this channel, others may be asked."""
+    remedy = "give all processes the same `HALLEY_SECRET`, then `halley reload`"
+    _log.error("credentials_locked", channel=channel.name, error=str(error), remedy=remedy)
+    return faults.VendorRejectsUs("The gateway cannot open its own credentials for the vendor; its log says what to do")
 
 
 def same_site(base_url: str, url: str) -> bool:

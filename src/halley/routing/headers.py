@@ -1,4 +1,4 @@
-"""A channel's extra headers at rest: sealed whole, because their values may be credentials."""
+"""A channel's credential and extra headers at rest: headers are sealed whole, their values may be credentials too."""
 
 from collections.abc import Sequence
 
@@ -23,6 +23,22 @@ def open_headers(vault: Vault, channel: Channel) -> tuple[Header, ...]:
     if channel.headers is None:
         return ()
     return _headers.decode(vault.open(channel.headers, context=_context(channel.id)))
+
+
+def credential_context(channel_id: str) -> str:
+    """Give the context in which a channel's credential is sealed."""
+    return f"channel:{channel_id}"
+
+
+def opens(vault: Vault, channel: Channel) -> bool:
+    """Whether the vault has the secret that a channel's credentials were sealed with."""
+    try:
+        if channel.credential is not None:
+            vault.open(channel.credential, context=credential_context(channel.id))
+        open_headers(vault, channel)
+    except ValueError:
+        return False
+    return True
 
 
 def _context(channel_id: str) -> str:

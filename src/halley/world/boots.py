@@ -65,5 +65,10 @@ def living_boots(tx: Tx, own: str, now: int, *, still: Container[str] | None) ->
     """Give the boots that may still be working; without `still` there can be no other."""
     if still is None:
         return {own}
+    return {own, *recent_boots(tx, now), *(boot for boot in last_seen(tx) if boot not in still)}
+
+
+def recent_boots(tx: Tx, now: int) -> set[str]:
+    """Give the boots that were seen within a minute by this clock: for who has just come and looked at nobody yet."""
     since = now - DEAD_AFTER_S * MICROSECONDS
-    return {own, *(boot for boot, seen_at in last_seen(tx).items() if seen_at > since or boot not in still)}
+    return {boot for boot, seen_at in last_seen(tx).items() if seen_at > since}

@@ -10,8 +10,7 @@ from halley.kernel.operation import Operation
 from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.attempt import Attempt
 from halley.pipeline.answers.send import NoAnswer, Tries, let_in, note_fault, ordered
-from halley.pipeline.vendor import credentials
-from halley.routing.headers import open_headers
+from halley.pipeline.vendor import credentials, own_headers
 from halley.upstream.errors import UpstreamError
 from halley.upstream.websocket import Denied, SocketRequest, UpstreamSocket, open_socket
 from halley.vendors.contract import VendorReply
@@ -94,7 +93,7 @@ def _request(world: World, ask: Ask, attempt: Attempt, intent: str | None) -> So
 def _headers(world: World, ask: Ask, attempt: Attempt) -> dict[str, str]:
     # Which events are spoken depends on the caller's, whatever the vendor.
     headers = {**dict(attempt.answers.headers), **ask.headers}
-    headers.update(open_headers(world.vault, attempt.channel))
+    headers.update(own_headers(world, attempt.channel))
     if attempt.channel.simulated and ask.request.directive is not None:
         headers["halley-test"] = ask.request.directive
     return headers

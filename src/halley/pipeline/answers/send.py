@@ -18,9 +18,8 @@ from halley.pipeline.answers.flow import Flow, Whole, network_fault, open_flow, 
 from halley.pipeline.answers.translate import JSON_TYPE, write_body
 from halley.pipeline.request import CREDENTIALS
 from halley.pipeline.send import all_rest
-from halley.pipeline.vendor import credentials
+from halley.pipeline.vendor import credentials, own_headers
 from halley.routing import Rest
-from halley.routing.headers import open_headers
 from halley.upstream.client import UpstreamRequest, UpstreamStream
 from halley.upstream.errors import UpstreamError
 from halley.vendors.contract import VendorReply
@@ -283,7 +282,7 @@ def _headers(world: World, ask: Ask, attempt: Attempt, content_type: str) -> tup
     known = _forwarded(ask, attempt)
     headers = dict(attempt.answers.headers)
     headers |= {name: value for name, value in ask.headers.items() if name in known}
-    headers.update(open_headers(world.vault, attempt.channel))
+    headers.update(own_headers(world, attempt.channel))
     if attempt.channel.simulated and ask.request.directive is not None:
         headers["halley-test"] = ask.request.directive
     headers["accept"] = "text/event-stream" if ask.stream else "*/*"

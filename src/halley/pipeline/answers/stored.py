@@ -11,7 +11,7 @@ import structlog
 from halley.accounts.model import Caller
 from halley.assets.objects import ObjectMissing, put_bytes, read_bytes
 from halley.db import Tx
-from halley.kernel import codec
+from halley.kernel import codec, faults
 from halley.kernel.body import JsonBody
 from halley.kernel.faults import NotConveyed, NotFound
 from halley.kernel.loose import as_text
@@ -21,11 +21,10 @@ from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.attempt import Attempt
 from halley.pipeline.answers.history import PREVIOUS
 from halley.pipeline.persist import write_surely
-from halley.pipeline.vendor import credentials
+from halley.pipeline.vendor import credentials, own_headers
 from halley.responses import KEPT_US, Stored, Turn, rules, store
 from halley.responses.model import HISTORY_BYTES_MAX, INLINE_BYTES_MAX, TURNS_MAX, Expired
 from halley.routing import Channel
-from halley.routing.headers import open_headers
 from halley.upstream.client import UpstreamRequest
 from halley.upstream.errors import UpstreamError
 from halley.wire.halves import without
@@ -334,7 +333,11 @@ async def _delete_at_vendor(world: World, channel: Channel, response_id: str) ->
     path = None if vendor is None or vendor.answers is None else vendor.answers.paths.get(Operation.RESPONSES)
     if vendor is None or vendor.answers is None or path is None:
         return
-    headers = (*vendor.answers.headers, *open_headers(world.vault, channel), *credentials(world, channel, vendor))
+    try:
+        headers = (*vendor.answers.headers, *own_headers(world, channel), *credentials(world, channel, vendor))
+    except faults.VendorRejectsUs as fault:
+        _log.warning("response_left_at_vendor", channel=channel.name, response=response_id, error=fault.message)
+        return
     request = UpstreamRequest(
         method="DELETE",
         url=f"{channel.base_url}{path}/{quote(response_id, safe='')}",

@@ -136,10 +136,10 @@ def _plan(world: World, ask: Ask) -> Plan | None:
     attempt = attempts[0]
     if attempt.channel.simulated or any(one.operation is not ask.operation for one in attempts):
         return None
-    way = way_of(world, ask, attempt)
     try:
+        way = way_of(world, ask, attempt)
         prepared = world.upstream.prepare(request_of(world, ask, way, None))
-    except NotSent:
+    except (NotSent, faults.VendorRejectsUs):
         return None
     changing = frozenset(attempt.answers.rename)
     if not attempt.answers.stream_usage:
