@@ -71,7 +71,7 @@ def test_each_unmeasured_input_is_held_at_four_megapixels() -> None:
 def test_what_was_delivered_as_ordered_never_costs_more_than_was_held(sizes: list[tuple[int, int]]) -> None:
     width, height = max(side for side, _ in sizes), max(side for _, side in sizes)
     held = estimate(order(width=width, height=height, count=len(sizes)))
-    assert all(counted <= held[meter] for meter, counted in measured_outputs(sizes).items())
+    assert all(counted <= held[meter] for meter, counted in measured_outputs(sizes, held).items())
 
 
 def test_prices_as_decimal_and_as_text_are_the_same() -> None:

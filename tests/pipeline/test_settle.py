@@ -16,7 +16,7 @@ async def test_what_was_measured_last_and_nearest_replaces_the_estimate_meter_by
     counted, told = {"further_output_megapixel": 2, "image": 2}, {"input_megapixel": 5}
     assert quantities_of(task, counted, told) == {
         "call": 1,
-        "image": 1,
+        "image": 2,
         "further_output_megapixel": 2,
         "input_megapixel": 5,
     }

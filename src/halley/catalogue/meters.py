@@ -1,6 +1,6 @@
 """The meters that prices are rows of: how each is counted, and what an order may use at most. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from halley.catalogue.conditions import parse_key
@@ -81,10 +81,14 @@ def estimate(order: ImageOrder) -> dict[str, int]:
     }
 
 
-def measured_outputs(sizes: list[tuple[int, int]]) -> dict[str, int]:
-    """Count what was delivered, from the stored pictures' own sizes."""
+def measured_outputs(sizes: Sequence[tuple[int, int] | None], held: Mapping[str, int]) -> dict[str, int]:
+    """Count what was delivered, from the stored pictures' own sizes.
+
+    One whose size cannot be read has as many further pixels as were `held` for each.
+    """
+    unread = held.get("further_output_megapixel", 0) // max(1, held.get("image", 1))
     return {
         "image": len(sizes),
         "first_output_megapixel": len(sizes),
-        "further_output_megapixel": sum(max(0, width * height - MILLION) for width, height in sizes),
+        "further_output_megapixel": sum(max(0, size[0] * size[1] - MILLION) if size else unread for size in sizes),
     }

@@ -8,7 +8,6 @@ import structlog
 from halley.assets import Asset, ObjectMissing, ObjectsUnavailable, ObjectTooLarge, Stored
 from halley.assets.objects import HEAD_BYTES
 from halley.assets.rules import asset_key, image_size, sniff
-from halley.catalogue.meters import measured_outputs
 from halley.kernel.clock import MICROSECONDS
 from halley.kernel.order import IMAGES_MAX, Output, Report
 from halley.pipeline.vendor import origin_of
@@ -33,10 +32,8 @@ class OutputUnreachable(Exception):
     """The output could not be fetched this time."""
 
 
-async def mirror(
-    world: World, task: Task, channel: Channel, report: Report
-) -> tuple[tuple[Asset, ...], dict[str, int]]:
-    """Store every output of a report that is not stored yet; give their rows and what they count by meter.
+async def mirror(world: World, task: Task, channel: Channel, report: Report) -> tuple[Asset, ...]:
+    """Store every output of a report that is not stored yet; give their rows.
 
     Raises `LinkDead`, or `OutputUnreachable` when a later try may succeed.
     """
@@ -49,8 +46,7 @@ async def mirror(
     assets = await _kept(world, task, len(report.outputs)) if len(report.outputs) > 1 else []
     for n in range(len(assets), len(report.outputs)):
         assets.append(await _store(world, task, channel, n, report.outputs[n]))
-    sizes = [(asset.width, asset.height) for asset in assets if asset.width and asset.height]
-    return tuple(assets), measured_outputs(sizes) if len(sizes) == len(assets) else {}
+    return tuple(assets)
 
 
 async def forget_outputs(world: World, task: Task) -> None:

@@ -7,7 +7,7 @@ import msgspec
 from halley.accounts import store as accounts
 from halley.assets import Asset
 from halley.assets import store as assets
-from halley.catalogue.meters import IN_PIXELS
+from halley.catalogue.meters import IN_PIXELS, measured_outputs
 from halley.db import Tx
 from halley.idempotency import store as idempotency
 from halley.kernel.faults import Fault, Moderated, Refused
@@ -76,6 +76,13 @@ def end_in(tx: Tx, world: World, task: Task, how: End) -> Task | None:
     return written
 
 
+def success(task: Task, report: Report, stored: tuple[Asset, ...]) -> End:
+    """The end of a task whose outputs are stored: what was used is what was delivered."""
+    sizes = [(asset.width, asset.height) if asset.width and asset.height else None for asset in stored]
+    quantities = quantities_of(task, measured_outputs(sizes, task.estimate), report.measured)
+    return End(to=TaskState.SUCCEEDED, report=report, quantities=quantities, assets=stored)
+
+
 async def refuse(world: World, submission: Submission, task: Task, fault: Fault) -> None:
     """End a task that no vendor took, and give the money back. The fault is the answer to the caller."""
     failure = Failure(code=_failure_code(fault), message=fault.message)
@@ -100,12 +107,13 @@ def quantities_of(
 ) -> dict[str, int]:
     """What was used, meter by meter: the vendor's word at the end, at the beginning, our count, the estimate.
 
-    A caller pays for what was delivered: where the vendor counts more than we stored, our count stands.
+    A caller pays for what was delivered: of outputs our own number stands, of their pixels never more than we stored.
+    A vendor that tells 0 has not counted.
     """
-    counted = counted or {}
-    used = {**task.estimate, **counted, **task.measured, **(told or {})}
-    for meter, count in counted.items():
-        used[meter] = min(used[meter], count + ROUNDING_PIXELS if meter in IN_PIXELS else count)
+    said = {meter: count for word in (task.measured, told or {}) for meter, count in word.items() if count}
+    used = {**task.estimate, **said}
+    for meter, count in (counted or {}).items():
+        used[meter] = min(said.get(meter, count), count + ROUNDING_PIXELS) if meter in IN_PIXELS else count
     return used
 
 

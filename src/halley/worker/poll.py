@@ -12,7 +12,7 @@ from halley.kernel.clock import MICROSECONDS
 from halley.kernel.order import Failure, FailureCode, Report, ReportState
 from halley.pipeline.outputs import LinkDead, OutputUnreachable, forget_outputs_of_ended, mirror
 from halley.pipeline.send import callback_urls
-from halley.pipeline.settle import End, end, quantities_of
+from halley.pipeline.settle import End, end, success
 from halley.pipeline.task import ref
 from halley.pipeline.vendor import call_vendor
 from halley.routing import Channel
@@ -181,13 +181,12 @@ async def _report(world: World, task: Task, vendor: Vendor, channel: Channel) ->
 async def _succeed(world: World, task: Task, channel: Channel, report: Report) -> None:
     """Store the outputs and end the task. Raises `LinkDead`."""
     try:
-        assets, counted = await mirror(world, task, channel, report)
+        stored = await mirror(world, task, channel, report)
     except OutputUnreachable as error:
         _log.warning("output_unreachable", task=task.id, reason=str(error))
         await _look_again(world, task, _pause(TROUBLE_EVERY_S, task.polls), report)
     else:
-        quantities = quantities_of(task, counted, report.measured)
-        await end(world, task, End(to=TaskState.SUCCEEDED, report=report, quantities=quantities, assets=assets))
+        await end(world, task, success(task, report, stored))
 
 
 async def _lose_output(world: World, task: Task, report: Report) -> None:
