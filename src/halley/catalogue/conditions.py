@@ -2,7 +2,7 @@
 
     input_token                            2.50
     input_token@272000+                    5.00    of requests with more than 272,000 input tokens in all
-    input_token@service_tier=priority      5.00    where the order's or the reply's `service_tier` is `priority`
+    input_token@service_tier=priority      5.00    where the reply's `service_tier` is `priority`
     image@quality=hd,size=1792x1024        0.12    both
 
 The conditions are part of a price's key, so that a set of prices stays a map from key to price wherever it travels.
@@ -34,6 +34,8 @@ _INPUT_TOKENS = frozenset(
 )
 ORDER_FACTS = ("quality", "size")
 """Fields of an order that a price may be conditional on; replies tell more."""
+ASKED_FACTS = ("speed",)
+"""Facts of a reply that are never otherwise than usual where the order does not say so itself."""
 _NO_FACTS: Mapping[str, str] = {}
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from halley.catalogue.conditions import at_size, dearest, input_tokens, parse_key
+from halley.catalogue.conditions import ASKED_FACTS, at_size, dearest, input_tokens, parse_key
 from halley.catalogue.units import charged_as
 from halley.kernel.money import Nanos, total_of
 
@@ -10,6 +10,7 @@ CASES_REMEMBERED_MAX = 256
 """Facts may come from a vendor's reply, and so be anything."""
 METERS_REMEMBERED_MAX = 256
 
+_NOTHING_ASKED: Mapping[str, str] = {}
 _Priced = tuple[tuple[str, int], ...]
 """Those of some meters that have a price, and what it is."""
 _Case = tuple[int, tuple[str | None, ...]]
@@ -72,6 +73,9 @@ class Tariff:
         self._sizes = sorted({key.above for key in conditional if key.above is not None})
         self.facts = tuple(sorted({name for key in conditional for name, _ in key.facts}))
         """What the price may depend on beside quantities."""
+        self.asked = tuple(name for name in self.facts if name in ASKED_FACTS)
+        """Of these, what an order must have asked for."""
+        self._dearest_asked: dict[tuple[str | None, ...], _Rates] = {}
         self._counting: set[tuple[str, ...]] = set()
         """Meters some of which have a price."""
         self._holding: dict[_Case, _Rates] = {}
@@ -82,9 +86,10 @@ class Tariff:
         rates = self._plain or self._at(quantities, facts)
         return rates.total(quantities)
 
-    def most(self, quantities: Mapping[str, int]) -> Nanos:
-        """Price what may be counted, under the dearest conditions."""
-        return self._dearest.total(quantities)
+    def most(self, quantities: Mapping[str, int], asked: Mapping[str, str] = _NOTHING_ASKED) -> Nanos:
+        """Price what may be counted, under the dearest conditions that can hold for what was asked."""
+        rates = self._most(asked) if self.asked else self._dearest
+        return rates.total(quantities)
 
     def counts_nothing_of(self, quantities: Mapping[str, int]) -> bool:
         """Whether there are prices, and none of them is for what is counted here."""
@@ -96,6 +101,16 @@ class Tariff:
                 self._counting.add(meters)
             return False
         return True
+
+    def _most(self, asked: Mapping[str, str]) -> _Rates:
+        known = tuple([value if (value := asked.get(name)) in self._values else None for name in self.asked])
+        rates = self._dearest_asked.get(known)
+        if rates is None:
+            if len(self._dearest_asked) >= CASES_REMEMBERED_MAX:
+                self._dearest_asked.clear()
+            possible = {key: price for key, price in self._meters.items() if _may_hold(key, asked)}
+            rates = self._dearest_asked[known] = _Rates(dearest(possible))
+        return rates
 
     def _at(self, quantities: Mapping[str, int], facts: Mapping[str, str]) -> _Rates:
         size, exceeded = 0, 0
@@ -111,3 +126,7 @@ class Tariff:
                 self._holding.clear()
             rates = self._holding[case] = _Rates(at_size(self._meters, size, facts))
         return rates
+
+
+def _may_hold(key: str, asked: Mapping[str, str]) -> bool:
+    return all(asked.get(name) == value for name, value in parse_key(key).facts if name in ASKED_FACTS)

@@ -27,9 +27,22 @@ class _Sound(msgspec.Struct):
     """Decoding into this skips every field, and so sees that all of it is JSON."""
 
 
-class _Tier(msgspec.Struct):
+class _Counted(msgspec.Struct):
+    """What a frame counts, and tells within it of how the call was served."""
+
+    service_tier: Any = msgspec.field(default=None, name="serviceTier")
+    speed: Any = None
+    inference_geo: Any = None
+
+
+class _Served(msgspec.Struct):
+    """What a frame tells of how the call was served: itself, or what it has of the reply."""
+
     service_tier: Any = None
-    response: "_Tier | None" = None
+    usage: _Counted | None = None
+    usage_metadata: _Counted | None = msgspec.field(default=None, name="usageMetadata")
+    response: "_Served | None" = None
+    message: "_Served | None" = None
 
 
 class _Answer(msgspec.Struct):
@@ -48,7 +61,8 @@ class _Told(msgspec.Struct):
 
 
 _told = msgspec.json.Decoder(_Told)
-_tier = msgspec.json.Decoder(_Tier)
+_served = msgspec.json.Decoder(_Served)
+_NOT_COUNTED = _Counted()
 _sound = msgspec.json.Decoder(_Sound)
 
 
@@ -84,11 +98,20 @@ def marks(frame: Frame) -> int:
 def facts(frame: Frame) -> dict[str, str]:
     """Give what the frame tells that a price may depend on."""
     try:
-        told = _tier.decode(frame.data)
+        frame_itself = _served.decode(frame.data)
     except (msgspec.ValidationError, RecursionError):
         return {}
-    tier = told.service_tier or (told.response.service_tier if told.response else None)
-    return {"service_tier": tier} if isinstance(tier, str) else {}
+    told = frame_itself.response or frame_itself.message or frame_itself
+    counted = told.usage_metadata or told.usage or _NOT_COUNTED
+    found: dict[str, str] = {}
+    tier, speed, place = told.service_tier or counted.service_tier, counted.speed, counted.inference_geo
+    if tier and isinstance(tier, str):
+        found["service_tier"] = tier
+    if speed and isinstance(speed, str):
+        found["speed"] = speed
+    if place and isinstance(place, str):
+        found["inference_geo"] = place
+    return found
 
 
 def ends_of(operation: Operation) -> Ends | None:

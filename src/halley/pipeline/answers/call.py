@@ -293,7 +293,7 @@ def _whole_end(answered: Answered, whole: Whole, quantities: dict[str, int]) -> 
         attempt=answered.attempt,
         tries=answered.tries,
         quantities=quantities,
-        told=whole.outline.value,
+        told=whole.outline.fact,
         exposure=answered.exposure,
         first_byte_us=answered.first_byte_us,
     )

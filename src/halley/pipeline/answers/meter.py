@@ -44,8 +44,8 @@ SPEECH_TOKENS_PER_CHARACTER = 2
 COUNT_MAX = 128
 """Of `n`: more than any vendor gives."""
 
-TOLD_FACTS = ("service_tier",)
-"""Fields of a reply alone: who asks for a cheaper tier need not get it."""
+TOLD_FACTS = ("service_tier", "speed", "inference_geo")
+"""Told by a reply alone: who asks for a tier or for speed need not get it. One that is silent was served as usual."""
 
 BOUNDS_REMEMBERED_MAX = 4_096
 BOUND_BYTES_MAX = 400
@@ -116,6 +116,12 @@ def facts(ask: Ask, told: Callable[[str], Any], names: Iterable[str]) -> dict[st
         if isinstance(value, str):
             found[name] = value
     return found
+
+
+def asked_facts(ask: Ask, names: Iterable[str]) -> dict[str, str]:
+    """Give those of these facts that the order asks for: what a hold has to know of them."""
+    said = ask.body.some(frozenset(names))
+    return {name: value for name, value in said.items() if isinstance(value, str)}
 
 
 def of_usage(usage: ChatUsage) -> dict[str, int]:

@@ -319,7 +319,11 @@ class Translated:
         data, meant = frame.data, frame
         if data[-1:] in _BLANKS or b"\\ud" in data or b"\\uD" in data:
             meant = _meant(frame, self._halves)
-        return () if meant is None else self._reader.feed(meant)
+        if meant is None:
+            return ()
+        if b'"usage' in data:
+            self.told |= watch.facts(meant)
+        return self._reader.feed(meant)
 
     def _count(self, deltas: Iterator[Delta]) -> None:
         for delta in deltas:

@@ -14,6 +14,7 @@ from halley.ledger import queries, together
 from halley.ledger import store as ledger
 from halley.ledger.model import HoldRequest
 from halley.pipeline.answers.ask import Ask
+from halley.pipeline.answers.meter import asked_facts
 from halley.world import World
 
 LITTLE_OUTPUT_TOKENS = 64
@@ -54,13 +55,14 @@ def hold(world: World, ask: Ask, estimate: dict[str, int], identity: str) -> tup
     whoever knows one finds the other.
     """
     prices = _prices(world, ask, estimate)
+    tariff = prices.tariff
     caller = ask.caller
     held = Held(
         id=f"hold_{identity}",
         ledger_account_id=caller.ledger_account_id,
         account_id=caller.account_id,
         livemode=caller.livemode,
-        amount=prices.tariff.most(estimate),
+        amount=tariff.most(estimate, asked_facts(ask, tariff.asked)) if tariff.asked else tariff.most(estimate),
         order_id=ORDER_PREFIX + identity,
         order_kind=ORDER_KIND,
         key_id=caller.key_id,

@@ -28,6 +28,8 @@ _WRITTEN = ("cache_write_tokens", "cache_creation_input_tokens", "cache_creation
 _SEARCHES = frozenset(("server_tool_use", "num_search_queries"))
 """Where Anthropic and Perplexity count the searches of a chat."""
 _SEARCHED = "web_search_call"
+_IN_USAGE = frozenset(("speed", "inference_geo"))
+"""Facts that Anthropic tells beside its counts."""
 _HOUR = ("claude_cache_creation_1_h_tokens", "ephemeral_1h_input_tokens")
 
 
@@ -60,6 +62,7 @@ class Outline(msgspec.Struct, frozen=True):
     quality: msgspec.Raw = _NULL
     size: msgspec.Raw = _NULL
     service_tier: msgspec.Raw = _NULL
+    usage_metadata: msgspec.Raw = msgspec.field(default=_NULL, name="usageMetadata")
     error: msgspec.Raw = _NULL
 
     def value(self, name: str) -> Any:
@@ -71,6 +74,14 @@ class Outline(msgspec.Struct, frozen=True):
             return codec.decode_reply(bytes(raw))
         except (ValueError, RecursionError):
             return None
+
+    def fact(self, name: str) -> Any:
+        """Give what the reply tells of what a price may depend on: itself, or beside its counts."""
+        if name in _IN_USAGE:
+            return as_object(self.value("usage")).get(name)
+        if name == "service_tier" and self.usage_metadata is not _NULL:
+            return as_object(self.value("usage_metadata")).get("serviceTier")
+        return None if getattr(self, name) is _NULL else self.value(name)
 
 
 NO_OUTLINE = Outline()
