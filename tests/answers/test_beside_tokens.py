@@ -146,6 +146,32 @@ async def test_searches_that_a_chat_counts_are_charged(folder: Path) -> None:
         assert (await house.usage(2)).meters["web_search"] == 2
 
 
+SEARCHING = "gpt-4o-search-preview"
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize(("told", "searches"), [({}, 1), ({"num_search_queries": 3}, 3)])
+async def test_a_model_that_always_searches_has_searched(
+    folder: Path, *, streams: bool, told: dict[str, int], searches: int
+) -> None:
+    async with opened(folder, **priced(SEARCHING)) as house:
+        usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120, **told}
+        frames = events(chunk("Hi"), chunk(finish="stop", usage=usage))
+        house.vendor.will(stream(*frames) if streams else answer(completion(usage=usage)))
+        body = chat_body(model=SEARCHING, max_tokens=20, stream=streams)
+        assert (await house.post("/v1/chat/completions", body)).status == 200
+        row = await house.usage()
+        assert row.meters["web_search"] == searches
+        assert row.price_nanos == 100 * 1_000 + 20 * 2_000 + searches * SEARCH
+
+
+async def test_a_search_that_broke_off_before_anything_was_counted_is_charged(folder: Path) -> None:
+    async with opened(folder, **priced(SEARCHING)) as house:
+        house.vendor.will(stream(*events(chunk("Hi"), done=False), then=cut))
+        await house.post("/v1/chat/completions", chat_body(model=SEARCHING, stream=True))
+        assert (await house.usage()).meters["web_search"] == 1
+
+
 PICTURE = "gpt-image-1"
 
 

@@ -44,7 +44,8 @@ async def test_an_import_is_written_listed_and_audited(services: OwnServices, tm
     assert found["counts"] == {"added": 1, "changed": 0, "same": 0, "skipped": 0}
     assert found["foreign"] == {"azure": 1}
     (listed,) = await run(services, "prices.list", model="gpt-4o-2024-11-20")
-    assert (listed["model"], listed["source"], listed["prices"]) == ("gpt-4o", "import:map.json", {"input_token": "3"})
+    assert (listed["model"], listed["source"]) == ("gpt-4o", "import:map.json")
+    assert listed["prices"]["input_token"] == "3"
     acts = await services.db.read(lambda tx: tx.all("SELECT act, subject FROM audit"))
     assert [(act["act"], act["subject"]) for act in acts] == [("prices.import", "import:map.json")]
 
@@ -70,18 +71,27 @@ async def test_what_was_known_is_shown_beside_what_comes(services: OwnServices, 
     await services.db.write("seed", lambda tx: sync_prices(tx, wanted, ids, now))
     found = await run(services, "prices.import", path=price_map(tmp_path, **{"gpt-4o": entry("openai", 3)}))
     (row,) = found["rows"]
-    assert (row["outcome"], row["prices"], row["before"]) == ("changed", {"input_token": "3"}, {"input_token": "2.5"})
+    assert (row["outcome"], row["prices"]["input_token"]) == ("changed", "3")
+    assert row["before"] == {"input_token": "2.5"}
 
 
 async def test_a_price_that_the_map_lacks_is_not_lost(services: OwnServices, tmp_path: Path, ids: FakeIds) -> None:
-    wanted = {"o4-mini": ("catalogue", {"input_token": 1_100_000_000, "web_search": 10_000_000_000_000})}
+    wanted = {"o4-mini": ("catalogue", {"input_token": 1_100_000_000, "image": 10_000_000_000_000})}
     now = services.clock.now()
     await services.db.write("seed", lambda tx: sync_prices(tx, wanted, ids, now))
     found = await run(services, "prices.import", path=price_map(tmp_path, **{"o4-mini": entry("openai", 1)}))
     (row,) = found["rows"]
-    assert (row["outcome"], "`web_search`" in row["reason"]) == ("skipped", True)
+    assert (row["outcome"], "`image`" in row["reason"]) == ("skipped", True)
     (listed,) = await run(services, "prices.list", model="o4-mini")
-    assert listed["prices"] == {"input_token": "1.1", "web_search": "0.01"}
+    assert listed["prices"] == {"input_token": "1.1", "image": "0.01"}
+
+
+async def test_prices_of_hosted_tools_stay_where_the_map_has_none(services: OwnServices, tmp_path: Path) -> None:
+    searched = {"search_context_cost_per_query": {"search_context_size_medium": 0.5}}
+    entries = {"gpt-4o": entry("openai", 3), "gpt-5": entry("openai", 3, **searched)}
+    await run(services, "prices.import", path=price_map(tmp_path, **entries))
+    kept, told = [(await run(services, "prices.list", model=model))[0]["prices"] for model in entries]
+    assert (kept["web_search"], told["web_search"]) == ("0.025", "0.5")
 
 
 async def test_prices_of_halley_toml_stay(

@@ -7,7 +7,7 @@ import pytest
 
 from halley.catalogue import load_catalogue
 from halley.catalogue.model import read_models
-from halley.kernel.operation import KINDS, Operation
+from halley.kernel.operation import KINDS, Kind, Operation
 from halley.vendors import load_vendors
 from halley.vendors.contract import Vendor
 
@@ -213,3 +213,53 @@ def test_a_dated_snapshot_is_the_same_model() -> None:
     assert catalogue.public_id("gpt-4o-2024-11-20") == "gpt-4o"
     assert catalogue.public_id("claude-haiku-4-5-20251001") == "claude-haiku-4-5"
     assert catalogue.public_id("gpt-4o-2024-05-13") == "gpt-4o-2024-05-13"
+
+
+@pytest.mark.parametrize("vendor", VENDORS.values(), ids=VENDORS.keys())
+def test_of_a_vendor_that_sells_searches_every_chat_model_has_their_price(vendor: Vendor) -> None:
+    chats = [row for row in read_models(vendor) if row.kind is Kind.CHAT and row.price]
+    lacking = [row.id for row in chats if "web_search" not in row.price]
+    # Groq sells them for its own models with a browser alone; Perplexity's models search of themselves.
+    sells = len(lacking) < len(chats) and vendor.name not in ("groq", "perplexity")
+    assert not (sells and lacking), lacking
+
+
+def test_hosted_tools_cost_the_same_whichever_chat_model_runs_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sheet = """
+source = "https://example.com"
+checked = "2026-11-24"
+
+[tools]
+web_search = "0.01"
+"web_search@a=b" = "0.02"
+audio_second = "0.001"
+
+[[models]]
+id = "plain"
+kind = "chat"
+price = { input_token = "1" }
+
+[[models]]
+id = "own"
+kind = "chat"
+price = { input_token = "1", web_search = "0.025" }
+cost = { input_token = "2" }
+
+[[models]]
+id = "elsewhere"
+kind = "chat"
+
+[[models]]
+id = "vectors"
+kind = "embedding"
+price = { input_token = "1" }
+"""
+    rows = {row.id: row for row in read_models(vendor_with(tmp_path, monkeypatch, "iota", sheet))}
+    assert set(rows["plain"].price) == {"input_token", "web_search", "web_search@a=b", "audio_second"}
+    assert set(rows["own"].price) == {"input_token", "web_search", "audio_second"}
+    assert rows["own"].price["web_search"] == 25_000_000 * 1_000_000
+    assert rows["own"].cost["web_search"] == 10_000_000 * 1_000_000
+    assert (rows["elsewhere"].price, rows["elsewhere"].cost) == ({}, {})
+    assert set(rows["vectors"].price) == {"input_token"}

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
+from halley.catalogue.meters import with_tools
 from halley.catalogue.model import Catalogue
 from halley.catalogue.price_map import Reading
 from halley.catalogue.units import charged_as
@@ -124,7 +125,7 @@ def _line(model: str, offers: list[_Offer], names: Names, current: Current) -> L
         sellers = sorted({each.vendor for each in best})
         reason = f"entries of {', '.join(sellers)} differ; choose with `--vendor`, or set it under [[prices]]"
         return Line(model=model, outcome=Outcome.SKIPPED, vendor=sellers[0], reason=reason)
-    return _compared(model, best[0], current)
+    return _compared(model, best[0], _with_tools(best[0], model, names), current)
 
 
 def _best(offers: list[_Offer]) -> Iterator[_Offer]:
@@ -134,21 +135,25 @@ def _best(offers: list[_Offer]) -> Iterator[_Offer]:
     return (each for each in able if each.exactness == closest)
 
 
-def _compared(model: str, offer: _Offer, current: Current) -> Line:
+def _with_tools(offer: _Offer, model: str, names: Names) -> dict[str, int]:
+    """Give the entry's prices, and ours of the tools that its vendor runs: no price map has those of a model."""
+    row = names.catalogue.at_vendor(model, offer.vendor)
+    return with_tools(offer.reading.prices, row.tools if row else {})
+
+
+def _compared(model: str, offer: _Offer, prices: dict[str, int], current: Current) -> Line:
     before = current.prices.get(model, {})
     outcome, reason = Outcome.CHANGED if before else Outcome.ADDED, ""
     if offer.reading.problem:
         outcome, reason = Outcome.SKIPPED, offer.reading.problem
     elif model in current.in_file:
         outcome, reason = Outcome.SKIPPED, "halley.toml sets its price, which wins; take it out there first"
-    elif dict(before) == offer.reading.prices:
+    elif dict(before) == prices:
         outcome = Outcome.SAME
-    elif lost := _lost(before, offer.reading.prices):
+    elif lost := _lost(before, prices):
         lacking = ", ".join(f"`{meter}`" for meter in lost)
         outcome, reason = Outcome.SKIPPED, f"it lacks {lacking}, priced until now; set all of it under [[prices]]"
-    return Line(
-        model=model, outcome=outcome, vendor=offer.vendor, reason=reason, meters=offer.reading.prices, before=before
-    )
+    return Line(model=model, outcome=outcome, vendor=offer.vendor, reason=reason, meters=prices, before=before)
 
 
 def _lost(before: Mapping[str, int], after: Mapping[str, int]) -> list[str]:

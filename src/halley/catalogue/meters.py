@@ -32,6 +32,13 @@ def read_prices(prices: Mapping[str, str | Decimal], *, each: bool = False) -> d
     return found
 
 
+def with_tools(prices: Mapping[str, int], tools: Mapping[str, int]) -> dict[str, int]:
+    """Add the prices of those tools that have none yet; nothing to no prices, which are not known."""
+    if not prices:
+        return {}
+    return {**prices, **{key: price for key, price in tools.items() if key.partition("@")[0] not in prices}}
+
+
 def nanos_per_million(key: str, price: str | Decimal, *, each: bool = False) -> Nanos:
     """Turn a price in dollars per unit of the meter into nano-dollars per million base units. Raises `ValueError`.
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from halley.catalogue.meters import read_prices
+from halley.catalogue.meters import read_prices, with_tools
 from halley.catalogue.tariff import Tariff
 from halley.kernel.operation import Kind, Operation
 from halley.vendors.contract import ModelView, Vendor
@@ -37,6 +37,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """The only operations that it answers; empty: all of its vendor's for this kind."""
     inputs: tuple[str, ...] = ()
     """What it takes: `text`, `image`, `audio`, `video`, `file`; empty: not said."""
+    searches: bool = False
+    """Whether it searches the web for every answer, of which its replies say nothing."""
     deprecated: str = ""
     """ISO date on which the vendor stops, or has stopped, to serve it."""
     source: str
@@ -47,6 +49,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Seed price to callers, price key → nano-dollars per million base units; only its home vendor's row has one."""
     cost: dict[str, int] = {}
     """What the vendor bills the operator, in the same form; the price where the vendor's row says nothing else."""
+    tools: dict[str, int] = {}
+    """Of the price, what its vendor bills for tools that it runs itself: other price lists do not have it."""
 
     @cached_property
     def cost_tariff(self) -> Tariff:
@@ -66,6 +70,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     output_tokens_max: Tokens | None = None
     operations: tuple[Operation, ...] = ()
     inputs: tuple[Input, ...] = ()
+    searches: bool = False
     deprecated: Date = ""
     source: str = ""
     checked: Date = ""
@@ -81,6 +86,8 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     checked: Date = ""
     known_as: tuple[str, ...] = ()
     """What price lists of others call this vendor."""
+    tools: dict[str, str] = {}
+    """What tools cost that this vendor runs itself for any of its chat models. A model's own price of a meter wins."""
     models: tuple[Row, ...]
 
 
@@ -91,6 +98,8 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
     aliases: Mapping[str, str]
     context_tokens: Mapping[str, int] = {}
     """The largest context that any vendor's row of a public model has."""
+    searching: frozenset[str] = frozenset()
+    """Public models that search the web for every answer."""
 
     def public_id(self, name: str) -> str:
         """Resolve an alias; any other name is itself."""
@@ -127,7 +136,8 @@ def load_catalogue(vendors: Iterable[Vendor]) -> Catalogue:
                     raise ValueError(message)
     for rows in models.values():
         _check_price(tuple(rows.values()))
-    return Catalogue(models=models, aliases=aliases, context_tokens=_contexts(models))
+    searching = frozenset(row.id for rows in models.values() for row in rows.values() if row.searches)
+    return Catalogue(models=models, aliases=aliases, context_tokens=_contexts(models), searching=searching)
 
 
 def _contexts(models: Mapping[str, Mapping[str, Model]]) -> dict[str, int]:
@@ -165,7 +175,8 @@ def _model(vendor: str, sheet: Sheet, row: Row) -> Model:
         message = f"Model `{row.id}` at `{vendor}`: its prices need a `source` and the date `checked`, or the file does"
         raise ValueError(message)
     try:
-        price, cost = read_prices(row.price), read_prices(row.cost)
+        tools = read_prices(sheet.tools if row.kind is Kind.CHAT else {})
+        price, cost = (with_tools(read_prices(each), tools) for each in (row.price, row.cost))
     except ValueError as error:
         message = f"Model `{row.id}`: {error}"
         raise ValueError(message) from error
@@ -180,11 +191,13 @@ def _model(vendor: str, sheet: Sheet, row: Row) -> Model:
         output_tokens_max=row.output_tokens_max,
         operations=row.operations,
         inputs=row.inputs,
+        searches=row.searches,
         deprecated=row.deprecated,
         source=source,
         checked=checked,
         price=price,
         cost=cost or price,
+        tools={key: each for key, each in price.items() if key.partition("@")[0] in tools},
     )
 
 

@@ -144,12 +144,14 @@ def _ask(call: Call, operation: Operation, body: JsonBody | FormBody, named: str
     if len(named) > MODEL_CHARACTERS_MAX:
         raise BadRequest(f"`model` is longer than {MODEL_CHARACTERS_MAX} characters", param="model")
     model = public_model(call.world, named)
-    contexts = call.world.catalogue.context_tokens
+    catalogue = call.world.catalogue
+    contexts = catalogue.context_tokens
     return Ask(
         caller=call.caller,
         operation=operation,
         model=model,
         context_tokens=contexts[model] if model in contexts else None,  # noqa: SIM401 - `get` is a call on every path
+        searches=1 if model in catalogue.searching else 0,
         named=named,
         body=body,
         stream=stream,

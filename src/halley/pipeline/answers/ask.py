@@ -65,6 +65,8 @@ class Ask(msgspec.Struct, kw_only=True, eq=False):
     """What was counted against the key's tokens per minute; the real figure replaces it at the end."""
     context_tokens: int | None = None
     """The most that a chat with this model may hold, where the catalogue knows it."""
+    searches: int = 0
+    """How often the model searches the web for every answer at least."""
     input_tokens: InputTokens | None = None
     """What `body` holds, estimated; filled by `meter.input_estimate` at its first use."""
     order: ChatOrder | None = None

@@ -194,6 +194,8 @@ def _chat(ask: Ask, row: Model | None) -> dict[str, int]:
     # A vendor refuses more; of texts this is seldom in the way, of files that nobody has opened it is.
     if row is not None and row.context_tokens and quantities["input_token"] > row.context_tokens:
         quantities["input_token"] = row.context_tokens
+    if ask.searches:
+        quantities["web_search"] = ask.searches
     return quantities
 
 

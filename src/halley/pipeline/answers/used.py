@@ -164,7 +164,7 @@ def _beside(ask: Ask, outline: Outline) -> dict[str, int]:
         case Kind.RERANK:
             return {"call": 1, "rerank_unit": _searches(outline) or 1}
         case _:
-            return {"call": 1, "web_search": count} if (count := _searches(outline)) else {"call": 1}
+            return {"call": 1, "web_search": count} if (count := _searches(outline) or ask.searches) else {"call": 1}
 
 
 def _pictures(ask: Ask, outline: Outline) -> int:
