@@ -116,11 +116,11 @@ async def test_a_channel_that_cannot_be_reached_is_followed_by_the_next(door: Do
 
 async def test_the_vendor_is_told_its_own_model_name_and_our_key_and_nothing_of_the_caller(door: Door, vendor: Vendor):
     headers = {"openai-beta": "realtime=v1", "x-secret": "mine", "cookie": "mine", "halley-test": "delay=1"}
-    async with door.talk(headers=headers, query="&intent=transcription&call_id=rtc_1") as talk:
+    async with door.talk(headers=headers, query="&call_id=rtc_1") as talk:
         await talk.until("session.created")
     (request,) = vendor.requests
     sent = {name.lower(): value for name, value in request.headers.items()}
-    assert dict(request.query) == {"model": "deployed-7", "intent": "transcription"}
+    assert dict(request.query) == {"model": "deployed-7"}
     assert sent["authorization"] == "Bearer simulated"
     assert (sent["openai-beta"], sent["halley-test"], sent["user-agent"]) == ("realtime=v1", "delay=1", "halley")
     assert not {"x-secret", "cookie", "sec-websocket-protocol", "sec-websocket-extensions"} & sent.keys()

@@ -23,6 +23,7 @@ AT = f"{PATH}?model={MODEL}"
         pytest.param(f"{PATH}?model={'x' * 400}", None, 400, "invalid_request", "model", id="endless model"),
         pytest.param(f"{PATH}?model=no-such-model", None, 503, "model_not_found", "model", id="unknown model"),
         pytest.param(f"{PATH}?model=gpt-5.4-mini", None, 400, "invalid_request", "model", id="model for chats"),
+        pytest.param(f"{PATH}?model=whisper-1", None, 400, "invalid_request", "model", id="model for transcriptions"),
         pytest.param(f"/v1/chat/completions?model={MODEL}", None, 404, "unknown_path", None, id="another path"),
     ],
 )

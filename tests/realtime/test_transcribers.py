@@ -8,6 +8,7 @@ import pytest
 from tests.app.rigs import Rig
 from tests.realtime.talking import Door, Talk
 from tests.realtime.test_channels import Vendor, lead_to, vendor
+from tests.realtime.test_sessions import tone
 
 __all__ = ["vendor"]
 
@@ -98,3 +99,37 @@ async def test_a_transcriber_without_a_price_is_refused(door: Door, rig: Rig, ve
         error = (await talk.until("error"))["error"]
         assert (error["code"], vendor.frames) == ("invalid_request", [])
         assert "`gpt-live-transcribe-9` has no price" in error["message"]
+
+
+@pytest.mark.parametrize("model", ["", "gpt-realtime", "gpt-4o-mini-transcribe"])
+async def test_a_transcription_session_names_no_model_to_the_vendor(door: Door, vendor: Vendor, model: str) -> None:
+    async with door.talk(model=model, query="&intent=transcription") as talk:
+        await talk.until("session.created")
+    assert dict(vendor.requests[0].query) == {"intent": "transcription"}
+    (row,) = await door.usage()
+    assert row["model"] == (model or "gpt-4o-transcribe")
+
+
+async def test_a_transcription_session_is_for_a_transcriber_that_the_key_may_use(door: Door, rig: Rig) -> None:
+    async with door.talk(key=await rig.make_key(models=("whisper*",)), model="", query="&intent=transcription") as talk:
+        await talk.until("session.created")
+    (row,) = await door.usage()
+    assert row["model"] == "whisper-1"
+    path = "/v1/realtime?intent=transcription"
+    status, body, _ = await door.refused(path, await rig.make_key(models=("gpt-5*",)))
+    assert (status, body["error"]["code"]) == (403, "permission_denied")
+
+
+async def test_a_transcription_session_writes_down_what_is_said_and_answers_nothing(door: Door) -> None:
+    async with door.talk(model="", query="&intent=transcription") as talk:
+        assert (await talk.until("session.created"))["session"]["type"] == "transcription"
+        await talk.tell("session.update", session={"type": "transcription", **naming("gpt-4o-mini-transcribe")})
+        await talk.until("session.updated")
+        pause = base64.b64encode(bytes(48_000)).decode()
+        for sound in (tone(0.8), pause, pause):
+            await talk.tell("input_audio_buffer.append", audio=sound)
+        await talk.until("conversation.item.input_audio_transcription.completed")
+        await talk.tell("response.create")
+        assert (await talk.until("error"))["error"]["type"] == "invalid_request_error"
+    (row,) = await door.charged()
+    assert (row["model"], row["price_nanos"] > 0) == ("gpt-4o-mini-transcribe", True)

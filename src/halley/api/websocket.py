@@ -21,6 +21,7 @@ from halley.limits import rate_headers
 from halley.pipeline.admit import limit
 from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.realtime import Left, Session, open_session
+from halley.pipeline.answers.realtime_connect import TRANSCRIPTION, first_transcriber
 from halley.pipeline.request import RequestContext
 from halley.upstream.websocket import Closed, Unreadable
 from halley.world import World
@@ -102,13 +103,13 @@ async def _open(upgrade: Upgrade) -> tuple[Session, tuple[tuple[str, str], ...]]
     upgrade.key_id = caller.key_id
     if upgrade.path != PATH:
         raise NoSuchPath(f"No websocket is served at this path; realtime sessions are at `{PATH}`")
-    named = query.get("model")
+    intent = query.get("intent")
+    named = query.get("model") or (first_transcriber(upgrade.world, caller) if intent == TRANSCRIPTION else None)
     if not named:
         message = f"`model` is missing: connect to `{PATH}?model=…`; `GET /v1/models` lists what is served"
         raise BadRequest(message, param="model")
     if len(named) > MODEL_CHARACTERS_MAX:
         raise BadRequest(f"`model` is longer than {MODEL_CHARACTERS_MAX} characters", param="model")
-    intent = query.get("intent")
     if intent is not None and len(intent) > _INTENT_CHARACTERS_MAX:
         raise BadRequest(f"`intent` is longer than {_INTENT_CHARACTERS_MAX} characters", param="intent")
     verdict = limit(upgrade.world, caller, 1)

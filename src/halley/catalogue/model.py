@@ -34,7 +34,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """The most that input and output may have together; None where it is not known or does not apply."""
     output_tokens_max: int | None = None
     operations: tuple[Operation, ...] = ()
-    """The only operations that it answers; empty: all of its vendor's for this kind."""
+    """The only operations that it answers, also of other kinds; empty: all of its vendor's for this kind."""
     inputs: tuple[str, ...] = ()
     """What it takes: `text`, `image`, `audio`, `video`, `file`; empty: not said."""
     searches: bool = False

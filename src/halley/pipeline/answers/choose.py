@@ -78,7 +78,7 @@ def _attempt(world: World, ask: Ask, channel: Channel) -> tuple[Attempt | None, 
     known = row is not None or mapped is not None or ask.model in channel.models
     if not known and not vendor.any_model:
         return None, None
-    if row is not None and row.kind != ask.kind:
+    if row is not None and row.kind != ask.kind and ask.operation not in row.operations:
         return None, None
     name = mapped or (row.vendor_model if row else ask.model)
     problem: NotConveyed | None = None

@@ -13,7 +13,7 @@ from halley.pipeline.admit import OverLimit, allow_model, confirm, limit
 from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.choose import choose
 from halley.pipeline.answers.realtime_books import Books, Used, hold_turn
-from halley.pipeline.answers.realtime_connect import OPERATION, Connected, connect
+from halley.pipeline.answers.realtime_connect import OPERATION, TRANSCRIPTION, Connected, connect
 from halley.pipeline.answers.realtime_ending import (
     Ending,
     SessionExpired,
@@ -89,6 +89,10 @@ async def open_session(world: World, ask: Ask, intent: str | None = None) -> "Se
     if not ask.caller.livemode:
         ordered(ask)
     attempts = choose(world, ask)
+    row = attempts[0].row
+    if row is not None and row.kind is not ask.kind and intent != TRANSCRIPTION:
+        message = f"`{ask.named}` only writes down what it hears; open its session with `intent={TRANSCRIPTION}`"
+        raise BadRequest(message, param="model")
     held = await hold_turn(world, ask, attempts[0].row, Context())
     try:
         connected = await connect(world, ask, attempts, intent)

@@ -4,9 +4,11 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from halley.accounts import Caller
 from halley.kernel import faults
 from halley.kernel.faults import Fault
-from halley.kernel.operation import Operation
+from halley.kernel.operation import Kind, Operation
+from halley.pipeline.admit import allow_model
 from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.attempt import Attempt
 from halley.pipeline.answers.send import NoAnswer, Tries, let_in, note_fault, ordered
@@ -18,6 +20,8 @@ from halley.vendors.simulate.directive import Outcome
 from halley.world import World
 
 OPERATION = Operation.REALTIME
+TRANSCRIPTION = "transcription"
+"""The intent of a session that only writes down what it hears."""
 
 
 class Connected(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +30,19 @@ class Connected(msgspec.Struct, frozen=True, kw_only=True):
     attempt: Attempt
     socket: UpstreamSocket
     tries: int
+
+
+def first_transcriber(world: World, caller: Caller) -> str | None:
+    """Give the model of a transcription session that names none.
+
+    It is the first that the catalogue lists for realtime and that the key may use; where it may use none, the first.
+    """
+    listed = [
+        model
+        for model, rows in world.catalogue.models.items()
+        if any(row.kind is Kind.TRANSCRIPTION and OPERATION in row.operations for row in rows.values())
+    ]
+    return next((model for model in listed if _may_use(caller, model)), listed[0] if listed else None)
 
 
 async def connect(world: World, ask: Ask, attempts: list[Attempt], intent: str | None) -> Connected:
@@ -45,6 +62,14 @@ async def connect(world: World, ask: Ask, attempts: list[Attempt], intent: str |
         else:
             return Connected(attempt=attempt, socket=socket, tries=tries.made)
     raise tries.no_answer(ask.named)
+
+
+def _may_use(caller: Caller, model: str) -> bool:
+    try:
+        allow_model(caller, model)
+    except faults.Forbidden:
+        return False
+    return True
 
 
 async def _try(world: World, ask: Ask, attempt: Attempt, intent: str | None) -> UpstreamSocket:
@@ -79,7 +104,9 @@ async def _open(world: World, ask: Ask, attempt: Attempt, intent: str | None) ->
 
 def _request(world: World, ask: Ask, attempt: Attempt, intent: str | None) -> SocketRequest:
     channel = attempt.channel
-    query = {"model": attempt.vendor_model} | ({"intent": intent} if intent else {})
+    # A vendor refuses a model beside this intent: what writes down the sound is named in the session's settings.
+    query = {} if intent == TRANSCRIPTION else {"model": attempt.vendor_model}
+    query |= {"intent": intent} if intent else {}
     refused = channel.simulated and ordered(ask) is Outcome.CONNECT_REFUSED
     base_url = channel.refused_url if refused else channel.base_url
     return SocketRequest(

@@ -13,6 +13,7 @@ from halley.kernel.loose import as_list, as_object, as_text
 from halley.vendors.openai.simulated_errors import key_of, problem, refused_by_order
 from halley.vendors.openai.simulated_realtime_ear import Change, Ear, Heard
 from halley.vendors.openai.simulated_realtime_session import (
+    TRANSCRIPTION,
     BadEvent,
     codec_of,
     for_response,
@@ -91,8 +92,13 @@ async def _serve(host: SimulatorHost, scope: Scope, receive: Receive, send: Send
     keys = [name.removeprefix(_KEY_PROTOCOL) for name in protocols if name.startswith(_KEY_PROTOCOL)]
     own = keys[0] if keys else headers.get("api-key", "")
     key_of(headers.get("authorization") or f"Bearer {own}")
-    model = parse_qs(scope["query_string"].decode("latin-1")).get("model", [""])[0]
-    if not model:
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    model = query.get("model", [""])[0]
+    transcribes = query.get("intent") == ["transcription"]
+    if model and transcribes:
+        message = "You must not provide a model parameter for transcription sessions."
+        raise Refusal(problem(400, message, code="invalid_model"))
+    if not model and not transcribes:
         raise Refusal(problem(400, "You must provide a model parameter.", param="model", code="missing_model"))
     directive = _ordered(scope["headers"])
     is_beta = _BETA_PROTOCOL in protocols or "realtime=v1" in headers.get("openai-beta", "")
@@ -213,7 +219,7 @@ class _Session:
         at = {"audio_end_ms": heard.at_ms, "item_id": self._item_id}
         await self._tell({"type": "input_audio_buffer.speech_stopped", **at})
         await self._take_in(heard.pcm)
-        if turn.creates_response:
+        if turn.creates_response and self._settings["type"] != TRANSCRIPTION:
             await self._start_turn({}, waits=True)
 
     async def _commit(self, _event: dict[str, Any]) -> None:
@@ -294,6 +300,8 @@ class _Session:
     # responses
 
     async def _create_response(self, event: dict[str, Any]) -> None:
+        if self._settings["type"] == TRANSCRIPTION:
+            raise BadEvent("A transcription session gives no responses.", param="type")
         if self._turn is not None:
             raise BadEvent(
                 f"Conversation already has an active response in progress: {self._turn.id}. "

@@ -28,6 +28,8 @@ _TURN_DEFAULTS: dict[str, dict[str, Any]] = {
         "interrupt_response": True,
     },
 }
+TRANSCRIPTION = "transcription"
+"""The type of a session that gives no responses."""
 _SETTABLE = frozenset(
     {
         "type",
@@ -92,13 +94,13 @@ class TurnDetection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def new_session(model: str, session_id: str, expires_at: int) -> dict[str, Any]:
-    """The settings that a session begins with."""
+    """The settings that a session begins with; one without a model only writes down what it hears."""
     pcm = {"type": "audio/pcm", "rate": 24_000}
     return {
-        "type": "realtime",
+        "type": "realtime" if model else TRANSCRIPTION,
         "object": "realtime.session",
         "id": session_id,
-        "model": model,
+        "model": model or None,
         "output_modalities": ["audio"],
         "instructions": "You are a simulated voice; nothing you say was thought of by a model.",
         "tools": [],
