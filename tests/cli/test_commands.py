@@ -60,7 +60,7 @@ def test_a_top_up_is_taken_back(halley: Halley):
     assert "Adjusted `acme` by -$24.5: $0.5 is left" in halley("accounts", "adjust", "acme", "-24.50", *options).stdout
     assert "$0.5 is left" in halley("accounts", "adjust", "acme", "-$24.50", *options).stdout
     told = halley("accounts", "adjust", "acme", "-1", "--corrects", booked, "--reason", "x", code=1).stderr
-    assert "$0.5 is left on `acme` beside what is held and spent: take back no more than that" in told
+    assert f"$0.5 is left of `{booked}` after its corrections" in told
     assert "adjust" in halley("ledger", "show", "--account", "acme").stdout
     assert "The books are sound" in halley("ledger", "verify").stdout
 

@@ -10,7 +10,7 @@ from halley.kernel.faults import Fault, OutOfFunds
 from halley.kernel.money import NANOS_PER_DOLLAR, Nanos
 from halley.ledger import store as ledger
 from halley.ledger.model import AccountKind, Adjustment, Posted, TransferKind
-from halley.ledger.rules import AMOUNT_MAX, BALANCE_MAX
+from halley.ledger.rules import AMOUNT_MAX, BALANCE_MAX, RESOLVING
 
 Act = Callable[[Books], Awaitable[object]]
 
@@ -176,10 +176,13 @@ ERRORS: dict[str, tuple[Act, str]] = {
     "take back more than is left": (lambda b: adjust(b, "new", -101), "insufficient_quota"),
     "correct by nothing": (lambda b: adjust(b, "new", 0), "amount_out_of_range"),
     "correct a transfer that is not there": (lambda b: adjust(b, "new", 1, corrects="x"), "hold_not_found"),
+    "correct a hold, which moves no money": (lambda b: adjust(b, "new", 1, corrects="hold_posted"), "not_correctable"),
+    "correct a void": (lambda b: correct_end(b, "hold_voided", 1), "not_correctable"),
+    "give back more than was charged": (lambda b: correct_end(b, "hold_posted", 2), "amount_out_of_range"),
 }
 
 
-def adjust(books: Books, transfer_id: str, amount: int, corrects: str = "hold_posted") -> Awaitable[object]:
+def adjust(books: Books, transfer_id: str, amount: int, corrects: str = f"credit_{LEDGER}") -> Awaitable[object]:
     adjustment = Adjustment(
         id=transfer_id,
         ledger_account_id=LEDGER,
@@ -189,6 +192,15 @@ def adjust(books: Books, transfer_id: str, amount: int, corrects: str = "hold_po
         now=books.clock.now(),
     )
     return books.db.write("adjust", lambda tx: ledger.adjust(tx, adjustment))
+
+
+async def end_of(books: Books, hold_id: str) -> str:
+    children = await books.db.read(lambda tx: ledger.transfers_of_hold(tx, hold_id))
+    return next(child.id for child in children if child.kind in RESOLVING)
+
+
+async def correct_end(books: Books, hold_id: str, amount: int) -> None:
+    await adjust(books, "new", amount, corrects=await end_of(books, hold_id))
 
 
 @pytest.mark.parametrize(("act", "code"), ERRORS.values(), ids=ERRORS.keys())
@@ -252,11 +264,12 @@ async def test_corrections_go_both_ways_and_name_what_they_correct(books: Books)
     await books.open(credit=100)
     await books.hold("hold_1", 30)
     await books.post("hold_1", 30)
-    await adjust(books, "adjust_1", 10, corrects="hold_1")
-    await adjust(books, "adjust_2", -4, corrects="adjust_1")
+    charge = await end_of(books, "hold_1")
+    await adjust(books, "adjust_1", 10, corrects=charge)
+    await adjust(books, "adjust_2", -4, corrects=charge)
     assert await books.left() == 76
-    children = await books.db.read(lambda tx: ledger.transfers_of_hold(tx, "hold_1"))
-    assert [child.kind for child in children] == [TransferKind.ADJUST, TransferKind.POST]
+    children = await books.db.read(lambda tx: ledger.transfers_of_hold(tx, charge))
+    assert [child.kind for child in children] == [TransferKind.ADJUST] * 2
     assert await books.post("hold_1", 30) == posted(30, 30, repeated=True)
     assert await books.differences() == ()
 
@@ -264,9 +277,33 @@ async def test_corrections_go_both_ways_and_name_what_they_correct(books: Books)
 async def test_a_credit_that_is_taken_back_leaves_nothing_with_the_house(books: Books):
     await books.open(credit=100)
     await adjust(books, "adjust_1", -60, corrects=f"credit_{LEDGER}")
-    await adjust(books, "adjust_2", 5, corrects="adjust_1")
+    await adjust(books, "adjust_2", 5)
     balances = await books.db.read(lambda tx: ledger.system_balances(tx, livemode=True))
     assert (await books.left(), balances.revenue, balances.funding) == (45, 0, -45)
+    assert await books.differences() == ()
+
+
+async def test_no_more_is_reversed_than_a_transfer_came_to(books: Books):
+    await books.open(credit=100)
+    await books.credit("credit_2", 50)
+    await books.hold("hold_1", 30)
+    await books.post("hold_1", 30)
+    charge = await end_of(books, "hold_1")
+    first = await adjust(books, "adjust_1", 20, corrects=charge)
+    with pytest.raises(Fault, match=r"\$0.00000001 is left of `tr_"):
+        await adjust(books, "adjust_2", 11, corrects=charge)
+    assert await adjust(books, "adjust_3", 10, corrects=charge)
+    assert await adjust(books, "adjust_1", 20, corrects=charge) == first
+    with pytest.raises(Fault, match=r"\$0 is left of `tr_"):
+        await adjust(books, "adjust_4", 1, corrects=charge)
+    with pytest.raises(Fault, match=r"\$0.00000005 is left of `credit_2`"):
+        await adjust(books, "adjust_5", -51, corrects="credit_2")
+    # What was given beyond a credit can be taken back too.
+    await adjust(books, "adjust_6", 5, corrects="credit_2")
+    await adjust(books, "adjust_7", -55, corrects="credit_2")
+    with pytest.raises(Fault, match="is a correction itself; correct `credit_2`"):
+        await adjust(books, "adjust_8", 1, corrects="adjust_7")
+    assert await books.left() == 100
     assert await books.differences() == ()
 
 

@@ -10,6 +10,8 @@ from halley.ledger import store as ledger
 from halley.ledger.model import Transfer, TransferKind
 from halley.ledger.verify import verify
 
+ADJUST = """INSERT INTO transfers (id, kind, debit_account, credit_account, amount_nanos, hold_id, account_id, livemode,
+    created_at) VALUES"""
 DAMAGE = {
     "a column was raised": (
         "UPDATE ledger_accounts SET credits_posted = credits_posted + 1",
@@ -73,6 +75,14 @@ DAMAGE = {
     "a credit names a hold": (
         "UPDATE transfers SET hold_id = 'hold_open' WHERE kind = 'credit'",
         "a credit names the transfer `hold_open`",
+    ),
+    "a correction of a hold": (
+        f"{ADJUST} ('adjust_x', 'adjust', :revenue, 'acct_one.live', 1, 'hold_posted', 'acct_one', 1, 0)",
+        "adjust_x: it corrects `hold_posted`, which is no credit, post or excess",
+    ),
+    "more was taken back than a credit came to": (
+        f"{ADJUST} ('adjust_x', 'adjust', 'acct_one.live', :funding, 103, 'credit_acct_one.live', 'acct_one', 1, 0)",
+        "credit_acct_one.live: its corrections reverse 3 more than it came to",
     ),
     "the sum is not zero": (
         "UPDATE ledger_accounts SET debits_posted = 0",

@@ -43,7 +43,8 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
     credit_account: str
     amount_nanos: Nanos
     hold_id: str | None
-    """The hold that a post, void, excess or shortfall belongs to; for an adjust the transfer that it corrects."""
+    """The hold that a post, void, excess or shortfall belongs to; for an adjust the credit, post or excess that it
+    corrects."""
     account_id: str
     livemode: bool
     order_id: str | None
@@ -185,6 +186,12 @@ class HoldPosted(Conflict):
     """The hold was used before, so it cannot be given back."""
 
     code = "hold_posted"
+
+
+class NotCorrectable(Conflict):
+    """The transfer moved no money between caller and house, or is a correction itself."""
+
+    code = "not_correctable"
 
 
 class TransferIdReused(Conflict):

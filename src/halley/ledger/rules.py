@@ -1,6 +1,6 @@
 """The ledger's arithmetic: names of accounts, what is left, how a use splits, and what sound books look like."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import assert_never
 
 from halley.kernel.faults import OutOfFunds
@@ -22,6 +22,8 @@ BALANCE_MAX = Nanos(2**61)
 
 MODES = {True: "live", False: "test"}
 RESOLVING = (TransferKind.POST, TransferKind.VOID)
+CORRECTABLE = (TransferKind.CREDIT, TransferKind.POST, TransferKind.EXCESS)
+"""What moved money between a caller and the house."""
 _BEHIND_A_POST = (TransferKind.EXCESS, TransferKind.SHORTFALL)
 
 
@@ -109,6 +111,17 @@ def posted_before(hold: Transfer, children: Sequence[Transfer]) -> Posted:
         excess=amounts.get(TransferKind.EXCESS, ZERO),
         shortfall=amounts.get(TransferKind.SHORTFALL, ZERO),
         repeated=True,
+    )
+
+
+def left_to_reverse(corrected: Transfer, corrections: Iterable[Transfer]) -> Nanos:
+    """Tell how much of a transfer stands, after what its corrections took back from it and added to it."""
+    return Nanos(
+        corrected.amount_nanos
+        + sum(
+            each.amount_nanos if each.credit_account == corrected.credit_account else -each.amount_nanos
+            for each in corrections
+        )
     )
 
 

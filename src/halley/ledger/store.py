@@ -6,7 +6,7 @@ updates; each unit locks the caller's account before it adds rows, so that holds
 
 from halley.db import Tx
 from halley.kernel.ids import Ids
-from halley.kernel.money import ZERO, Nanos
+from halley.kernel.money import ZERO, Nanos, dollars
 from halley.ledger import rules
 from halley.ledger.model import (
     AccountKind,
@@ -18,6 +18,7 @@ from halley.ledger.model import (
     HoldVoided,
     LedgerAccount,
     NoLedgerAccount,
+    NotCorrectable,
     OpenHold,
     Posted,
     Transfer,
@@ -115,22 +116,18 @@ def credit(tx: Tx, *, transfer_id: str, ledger_account_id: str, amount: Nanos, n
 def adjust(tx: Tx, adjustment: Adjustment) -> Transfer:
     """Correct an earlier transfer by a new one. What is taken from a caller must be left on the account.
 
+    All corrections of a transfer together reverse no more than it came to, and what they added to it.
     The house's end is that of the transfer: a credit that is taken back was no money that came in, and no revenue.
     """
     account_id, livemode = rules.owner(adjustment.ledger_account_id)
-    corrected = find_transfer(tx, adjustment.corrects)
-    if corrected is None or (corrected.account_id, corrected.livemode) != (account_id, livemode):
-        message = f"The account has no transfer `{adjustment.corrects}`; `halley ledger show --account` lists its own"
-        raise HoldNotFound(message, param="corrects")
-    funding = rules.funding(livemode=livemode)
-    is_funded = funding in (corrected.debit_account, corrected.credit_account)
-    ends = (funding if is_funded else rules.revenue(livemode=livemode), adjustment.ledger_account_id)
+    corrected = _correctable(tx, adjustment)
+    house = (rules.funding if corrected.kind is TransferKind.CREDIT else rules.revenue)(livemode=livemode)
     to_caller = adjustment.amount >= 0
     wanted = Transfer(
         id=adjustment.id,
         kind=TransferKind.ADJUST,
-        debit_account=ends[0] if to_caller else ends[1],
-        credit_account=ends[1] if to_caller else ends[0],
+        debit_account=house if to_caller else adjustment.ledger_account_id,
+        credit_account=adjustment.ledger_account_id if to_caller else house,
         amount_nanos=rules.checked_amount(abs(adjustment.amount), least=1),
         hold_id=adjustment.corrects,
         account_id=account_id,
@@ -140,6 +137,7 @@ def adjust(tx: Tx, adjustment: Adjustment) -> Transfer:
         note=adjustment.note,
         created_at=adjustment.now,
     )
+    _check_left(tx, corrected, wanted)
     column = "credits_posted" if to_caller else "debits_posted"
     return _move(tx, wanted, adjustment.ledger_account_id, column=column)
 
@@ -201,6 +199,35 @@ def void(tx: Tx, *, hold_id: str, ids: Ids, now: int) -> Voided:
 
 
 # --- writing ---
+
+
+def _correctable(tx: Tx, adjustment: Adjustment) -> Transfer:
+    """Find what is to be corrected. The account is locked before, so that two corrections see each other."""
+    tx.run("UPDATE ledger_accounts SET id = id WHERE id = :id", {"id": adjustment.ledger_account_id})
+    corrected = find_transfer(tx, adjustment.corrects)
+    owner = rules.owner(adjustment.ledger_account_id)
+    if corrected is None or (corrected.account_id, corrected.livemode) != owner:
+        message = f"The account has no transfer `{adjustment.corrects}`; `halley ledger show --account` lists its own"
+        raise HoldNotFound(message, param="corrects")
+    if corrected.kind is TransferKind.ADJUST:
+        message = f"`{corrected.id}` is a correction itself; correct `{corrected.hold_id}`, as it did"
+        raise NotCorrectable(message, param="corrects")
+    if corrected.kind not in rules.CORRECTABLE:
+        message = (
+            f"`{corrected.id}` is a {corrected.kind}, and no money of the caller's moved; correct a credit or post"
+        )
+        raise NotCorrectable(message, param="corrects")
+    return corrected
+
+
+def _check_left(tx: Tx, corrected: Transfer, wanted: Transfer) -> None:
+    """Refuse to reverse more of a transfer than is left of it. A repeat is no further correction."""
+    if wanted.credit_account == corrected.credit_account or find_transfer(tx, wanted.id) is not None:
+        return
+    remaining = rules.left_to_reverse(corrected, transfers_of_hold(tx, corrected.id))
+    if wanted.amount_nanos > remaining:
+        message = f"${dollars(remaining)} is left of `{corrected.id}` after its corrections; give no more than that"
+        raise AmountOutOfRange(message, param="amount")
 
 
 def _held(request: HoldRequest) -> Transfer:

@@ -55,6 +55,7 @@ class _Verification:
         self._transfers()
         self._holds()
         self._strays()
+        self._corrections()
         accounts = self._accounts()
         self._close_the_books()
         if self._with_keys:
@@ -114,6 +115,19 @@ class _Verification:
         if self._open != _count(self._tx, "open_holds"):
             self._tell(f"{row['hold_id']}: listed as open, but not there" for row in self._tx.all(_STRAY_OPEN, _TOLD))
 
+    def _corrections(self) -> None:
+        """Hold corrections against what they correct; the joins run only when there are some."""
+        if not self._kinds[TransferKind.ADJUST]:
+            return
+        self._tell(
+            f"{row['id']}: it corrects `{row['hold_id']}`, which is no credit, post or excess between the same accounts"
+            for row in self._tx.all(_STRAY_CORRECTIONS, _TOLD)
+        )
+        self._tell(
+            f"{row['id']}: its corrections reverse {-int(row['standing'])} more than it came to"
+            for row in self._tx.all(_OVERCORRECTED, _TOLD)
+        )
+
     def _accounts(self) -> int:
         """Check the columns of each account; give how many there are."""
         count = 0
@@ -161,6 +175,23 @@ _STRAY_OPEN = """
     SELECT open_holds.hold_id FROM open_holds
     LEFT JOIN transfers ON transfers.id = open_holds.hold_id AND transfers.kind = 'hold'
     WHERE transfers.id IS NULL ORDER BY open_holds.hold_id LIMIT :limit
+"""
+_STRAY_CORRECTIONS = """
+    SELECT adjust.id, adjust.hold_id FROM transfers AS adjust
+    LEFT JOIN transfers AS corrected ON corrected.id = adjust.hold_id
+        AND corrected.kind IN ('credit', 'post', 'excess')
+        AND adjust.debit_account IN (corrected.debit_account, corrected.credit_account)
+        AND adjust.credit_account IN (corrected.debit_account, corrected.credit_account)
+    WHERE adjust.kind = 'adjust' AND corrected.id IS NULL ORDER BY adjust.id LIMIT :limit
+"""
+_OVERCORRECTED = """
+    SELECT corrected.id, corrected.amount_nanos + SUM(CASE WHEN adjust.credit_account = corrected.credit_account
+        THEN adjust.amount_nanos ELSE -adjust.amount_nanos END) AS standing
+    FROM transfers AS adjust JOIN transfers AS corrected ON corrected.id = adjust.hold_id
+    WHERE adjust.kind = 'adjust' GROUP BY corrected.id, corrected.amount_nanos
+    HAVING corrected.amount_nanos + SUM(CASE WHEN adjust.credit_account = corrected.credit_account
+        THEN adjust.amount_nanos ELSE -adjust.amount_nanos END) < 0
+    ORDER BY corrected.id LIMIT :limit
 """
 _KEYS = """
     SELECT keys.id, keys.held_nanos AS stored, COALESCE(SUM(open_holds.amount_nanos), 0) AS held
