@@ -75,3 +75,9 @@ def test_a_session_is_refused_before_it_begins(
     ran = openai("refused", **given)["refused"]
     assert ran["body"]["error"]["code"] == code
     assert ran["status"] in (status, 404, 503)
+
+
+def test_sound_is_written_down_in_a_session_without_a_model(openai: Program):
+    ran = openai("transcription")["transcription"]
+    assert ran["transcript"]
+    assert ran["tokens"] > 0

@@ -178,6 +178,17 @@ def mistake(given: Any):
     }
 
 
+def transcription(given: Any):
+    """A session without a model that only writes down what it hears."""
+    heard = {"format": {"type": "audio/pcm", "rate": RATE_HZ}, "transcription": {"model": "gpt-4o-transcribe"}}
+    with client(given).realtime.connect(extra_query={"intent": "transcription"}) as connection:
+        started(connection, {"type": "transcription", "audio": {"input": {**heard, "turn_detection": None}}})
+        connection.input_audio_buffer.append(audio=base64.b64encode(tone(0.6)).decode())
+        connection.input_audio_buffer.commit()
+        done = until(connection, "conversation.item.input_audio_transcription.completed")[-1]
+    return {"transcript": done.transcript, "tokens": done.usage.total_tokens}
+
+
 def refused(given: Any):
     """The upgrade itself is refused."""
     try:
@@ -188,4 +199,4 @@ def refused(given: Any):
 
 
 if __name__ == "__main__":
-    run(session, text_turn, audio_turn, function_call, interruption, mistake, refused)
+    run(session, text_turn, audio_turn, function_call, interruption, mistake, transcription, refused)
