@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.pipeline.studio import FIRST, FURTHER, PICTURE, SIZED, SVG, Studio, opened_studio, png
+from tests.pipeline.studio import FIRST, FURTHER, PICTURE, QUALITY, SIZED, SVG, Studio, opened_studio, png
 
 
 @pytest.fixture
@@ -56,3 +56,11 @@ async def test_outputs_whose_size_cannot_be_read_are_counted_one_by_one(
     task = await studio.replicate(SIZED, num_outputs=4, width=1_500, height=1_000)
     usage = await studio.usage(task)
     assert (usage.price_nanos, usage.meters["first_output_megapixel"]) == (price, 2)
+
+
+@pytest.mark.parametrize(("quality", "price"), [("high", 25 * PICTURE), ("low", PICTURE)])
+async def test_a_price_under_a_condition_holds_also_where_the_field_is_part_of_the_input(
+    studio: Studio, quality: str, price: int
+) -> None:
+    task = await studio.replicate(QUALITY, quality=quality)
+    assert (task.held, (await studio.usage(task)).price_nanos) == (price, price)

@@ -94,8 +94,9 @@ def ceiling(world: World, caller: Caller, order: ImageOrder) -> Price:
 
 
 def _facts(order: ImageOrder) -> dict[str, str]:
-    """Give what prices may be conditional on: as the caller says it."""
-    facts = {name: value for name in ORDER_FACTS if isinstance(value := order.body.get(name), str)}
+    """Give what prices may be conditional on: as the caller says it, in the body or among its `input`'s fields."""
+    said = order.extras | order.body
+    facts = {name: value for name in ORDER_FACTS if isinstance(value := said.get(name), str)}
     if "size" not in facts and order.width and order.height:
         facts["size"] = f"{order.width}x{order.height}"
     return facts
