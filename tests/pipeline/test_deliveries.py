@@ -2,9 +2,14 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.pipeline.studio import FIRST, FURTHER, PICTURE, QUALITY, SIZED, SVG, Studio, opened_studio, png
+from tests.pipeline.studio import FIRST, FURTHER, GRID, PICTURE, QUALITY, SIZED, SVG, Studio, opened_studio, png
+
+SCHNELL = "black-forest-labs/flux-schnell"
+OF_SCHNELL = 3_000_000
+"""Its price, which is also what its vendor bills."""
 
 
 @pytest.fixture
@@ -56,6 +61,44 @@ async def test_outputs_whose_size_cannot_be_read_are_counted_one_by_one(
     task = await studio.replicate(SIZED, num_outputs=4, width=1_500, height=1_000)
     usage = await studio.usage(task)
     assert (usage.price_nanos, usage.meters["first_output_megapixel"]) == (price, 2)
+
+
+@pytest.mark.parametrize("field", ["num_outputs", "number_of_images", "max_images", "num_images", "n"])
+async def test_pictures_are_held_by_whichever_name_they_are_counted(studio: Studio, field: str) -> None:
+    studio.delivers(*[png()] * 8)
+    task = await studio.replicate(GRID, **{field: 8})
+    assert (task.held, await studio.rig.posted(task)) == (8 * PICTURE, 8 * PICTURE)
+
+
+async def test_a_keys_budget_counts_all_the_pictures_of_an_order(studio: Studio) -> None:
+    key = await studio.rig.make_key(livemode=True, budget_nanos=5 * PICTURE)
+    headers = {"authorization": f"Bearer {key}"}
+    refused = await studio.rig.client.replicate(GRID, headers=headers, number_of_images=8)
+    assert refused.status == 402, refused.text
+    assert studio.vendor.seen == []
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "charged"),
+    [
+        (SCHNELL, {}, OF_SCHNELL),
+        (SCHNELL, {"num_outputs": 2}, 2 * OF_SCHNELL),
+        (GRID, {"num_outputs": 1}, PICTURE),
+        (GRID, {"number_of_images": 3}, 3 * PICTURE),
+        (GRID, {}, 4 * PICTURE),
+    ],
+    ids=["implied", "named", "one of a foreign model", "named of a foreign model", "nobody knows how many"],
+)
+async def test_no_more_is_charged_than_was_ordered_and_the_rest_is_exposure(
+    studio: Studio, model: str, fields: dict[str, Any], charged: int
+) -> None:
+    studio.delivers(*[png()] * 4)
+    task = await studio.replicate(model, **fields)
+    usage = await studio.usage(task)
+    each = OF_SCHNELL if model == SCHNELL else PICTURE
+    assert (usage.price_nanos, usage.exposure_nanos) == (charged, 4 * each - charged)
+    assert usage.outcome == "succeeded"
+    assert len((await studio.rig.client.task(task.id))["outputs"]) == 4
 
 
 @pytest.mark.parametrize(("quality", "price"), [("high", 25 * PICTURE), ("low", PICTURE)])

@@ -78,12 +78,13 @@ def folded(quantities: Mapping[str, int], prices: Mapping[str, int]) -> dict[str
 
 def estimate(order: ImageOrder) -> dict[str, int]:
     """Count what an order may use at most, by meter in base units, before anything was sent."""
+    count = 1 if order.count is None else order.count
     pixels = order.width * order.height if order.width and order.height else OUTPUT_PIXELS_UNKNOWN
     return {
         "call": 1,
-        "image": order.count,
-        "first_output_megapixel": order.count,
-        "further_output_megapixel": order.count * max(0, pixels - MILLION),
+        "image": count,
+        "first_output_megapixel": count,
+        "further_output_megapixel": count * max(0, pixels - MILLION),
         "input_megapixel": len(order.images) * INPUT_PIXELS_UNMEASURED,
     }
 

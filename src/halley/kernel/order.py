@@ -59,7 +59,7 @@ class ImageOrder(msgspec.Struct, frozen=True, kw_only=True):
     aspect_ratio: str | None = None
     """`16:9`, or `match_input_image`."""
     megapixels: str | None = None
-    count: int = 1
+    count: int | None = 1
     seed: int | None = None
     steps: int | None = None
     guidance: float | None = None

@@ -131,7 +131,7 @@ def _new_task(
         vendor_model=first.vendor_model,
         hold_id=f"hold_{task_id}",
         held=amount,
-        prices=Pinned(price_set=prices.id, meters=meters),
+        prices=Pinned(price_set=prices.id, meters=meters, outputs_max=_outputs_max(world, order)),
         estimate=quantities,
         body=body if isinstance(body, bytes) else None,
         body_object=body if isinstance(body, str) else None,
@@ -139,6 +139,11 @@ def _new_task(
         created_at=now,
         deadline_at=now + first.tasks.deadline_s * MICROSECONDS,
     )
+
+
+def _outputs_max(world: World, order: ImageOrder) -> int | None:
+    """How many outputs an order is for: it says so, or else all known models make one."""
+    return 1 if order.count is None and order.model in world.catalogue.models else order.count
 
 
 async def _fingerprint(submission: Submission) -> str:

@@ -77,10 +77,14 @@ def end_in(tx: Tx, world: World, task: Task, how: End) -> Task | None:
 
 
 def success(task: Task, report: Report, stored: tuple[Asset, ...]) -> End:
-    """The end of a task whose outputs are stored: what was used is what was delivered."""
+    """The end of a task whose outputs are stored; what came beyond the order is not charged, but exposure."""
     sizes = [(asset.width, asset.height) if asset.width and asset.height else None for asset in stored]
-    quantities = quantities_of(task, measured_outputs(sizes, task.estimate), report.measured)
-    return End(to=TaskState.SUCCEEDED, report=report, quantities=quantities, assets=stored)
+    ordered, delivered = (
+        quantities_of(task, measured_outputs(some, task.estimate), report.measured)
+        for some in (sizes[: task.prices.outputs_max], sizes)
+    )
+    beyond = Nanos(total(delivered, task.prices.meters) - total(ordered, task.prices.meters))
+    return End(to=TaskState.SUCCEEDED, report=report, quantities=ordered, assets=stored, exposure=beyond)
 
 
 async def refuse(world: World, submission: Submission, task: Task, fault: Fault) -> None:
@@ -168,7 +172,7 @@ def _vendor_cost(world: World, task: Task, how: End) -> Nanos | None:
 def _outcome(how: End) -> Outcome:
     if how.failure is not None and how.failure.code == FailureCode.OUTPUT_LOST:
         return Outcome.LOST
-    if how.exposure or how.charge is not None:
+    if how.charge is not None or (how.exposure and how.to != TaskState.SUCCEEDED):
         return Outcome.UNKNOWN
     return Outcome(how.to.value)
 

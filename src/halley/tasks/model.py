@@ -15,6 +15,8 @@ class Pinned(msgspec.Struct, frozen=True, kw_only=True):
 
     price_set: str
     meters: dict[str, int]
+    outputs_max: int | None = None
+    """What comes beyond is not charged; None where nobody knows how many were ordered."""
 
 
 class NewTask(msgspec.Struct, frozen=True, kw_only=True):

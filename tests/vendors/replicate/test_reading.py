@@ -186,6 +186,27 @@ def test_the_largest_numbers_are_left_to_the_vendor():
     assert (order.count, order.width, order.seed) == (32, 2**31 - 1, 2**63 - 1)
 
 
+@pytest.mark.parametrize(
+    ("given", "count"),
+    [
+        ({}, None),
+        ({"number_of_images": 4.0}, 4),
+        ({"num_outputs": 1, "number_of_images": 8}, 8),
+        ({"n": True, "max_images": "many", "num_images": 1.5}, None),
+    ],
+    ids=["not said", "with a fraction", "by two names", "not by a number"],
+)
+def test_the_number_of_pictures_is_the_most_that_a_field_says(given: dict[str, Any], count: int | None):
+    assert read_order(by_path({"input": {"prompt": "x", **given}}, model="someone/something")).count == count
+
+
+@pytest.mark.parametrize(("name", "count"), [("number_of_images", 33), ("n", 10**30), ("max_images", 0)])
+def test_a_number_of_pictures_that_cannot_be_stored_is_refused_by_the_name_that_it_was_given(name: str, count: int):
+    with pytest.raises(BadRequest) as caught:
+        read_order(by_path({"input": {"prompt": "x", name: count}}, model="someone/something"))
+    assert caught.value.param == f"input.{name}"
+
+
 def test_a_model_that_we_do_not_know_is_left_to_the_core():
     order = read_order(by_path({"input": {"anything": [1, {"a": None}]}}, model="someone/something"))
     assert (order.model, order.prompt, order.extras) == ("someone/something", None, {"anything": [1, {"a": None}]})

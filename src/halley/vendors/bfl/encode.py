@@ -67,7 +67,7 @@ def _encoded(order: ImageOrder, vendor_model: str) -> dict[str, Any]:
         raise NotConveyed(message, param="model")
     for name in order.extras:
         raise _not_conveyed(order, name)
-    if order.count != 1:
+    if order.count not in (None, 1):
         raise _not_conveyed(order, "count")
     if order.output_quality is not None:
         raise _not_conveyed(order, "output_quality")

@@ -32,6 +32,8 @@ _IMAGES = (
     ("mask", ImageRole.MASK),
 )
 _FORMATS = {"jpg": "jpeg"}
+_COUNTS = ("num_outputs", "number_of_images", "max_images", "num_images", "n")
+"""What models call the number of pictures, e.g. https://replicate.com/openai/gpt-image-1 the second."""
 # What an `ImageOrder` has words for; every other input field goes to `extras`.
 _KNOWN = frozenset(
     (
@@ -64,7 +66,7 @@ def read_order(incoming: Incoming) -> ImageOrder:
         height=fields.height,
         aspect_ratio=None if fields.aspect_ratio == CUSTOM else fields.aspect_ratio,
         megapixels=fields.megapixels,
-        count=_count(fields),
+        count=_count(given),
         seed=fields.seed,
         steps=fields.steps if fields.num_inference_steps is None else fields.num_inference_steps,
         guidance=fields.guidance,
@@ -189,15 +191,22 @@ def _type_name(value: object) -> str:
     return "null" if value is None else names.get(type(value), "unknown")
 
 
-def _count(fields: ImageModelInput) -> int:
-    count = 1 if fields.num_outputs is None else fields.num_outputs
-    if count < 1:
-        message = "Must be greater than or equal to 1"
-        raise BadRequest(message, param="input.num_outputs")
-    if count > IMAGES_MAX:
-        message = f"Must be less than or equal to {IMAGES_MAX}"
-        raise BadRequest(message, param="input.num_outputs")
-    return count
+def _count(given: dict[str, Any]) -> int | None:
+    """The most that a field says, or None: how many a model makes by itself is its own affair."""
+    said = [(name, int(given[name])) for name in _COUNTS if _is_whole(given.get(name))]
+    for name, count in said:
+        if count < 1:
+            message = "Must be greater than or equal to 1"
+            raise BadRequest(message, param=f"input.{name}")
+        if count > IMAGES_MAX:
+            message = f"Must be less than or equal to {IMAGES_MAX}"
+            raise BadRequest(message, param=f"input.{name}")
+    return max((count for _, count in said), default=None)
+
+
+def _is_whole(value: object) -> bool:
+    """Whether JSON Schema calls it an integer: also `4.0`."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0
 
 
 def _images(given: dict[str, Any]) -> Iterator[ImageInput]:
