@@ -21,7 +21,7 @@ from tests.answers.house import (
     two,
 )
 from tests.answers.odd import candidate
-from tests.answers.vendor import Exchange, Script, Vendor, answer, events, refuse, stream
+from tests.answers.vendor import Exchange, Script, Vendor, answer, cut, events, hang, refuse, stream
 
 from halley.routing.health import FAILURES_MAX, REST_S
 from halley.settings import ChannelConfig
@@ -98,6 +98,43 @@ async def test_a_channel_rests_after_failures_and_one_probe_goes_through_when_it
         await house.chat()
         assert len(house.vendor.seen) == FAILURES_MAX + 3
         assert await house.channel_of((await house.usages())[-1]) == "first"
+
+
+async def test_a_vendor_that_breaks_every_stream_off_rests_too(folder: Path) -> None:
+    async with opened(folder, two) as house:
+        house.vendor.will(stream(*events(*[chunk("Hi ")] * 3, done=False), then=cut))
+        house.second.will(stream(*events(chunk("Hi."), chunk(finish="stop"))))
+        for count in range(FAILURES_MAX + 3):
+            await house.chat(stream=True)
+            await house.usage(count + 1)
+        assert (len(house.vendor.seen), len(house.second.seen)) == (FAILURES_MAX, 3)
+        house.rig.clock.advance(REST_S + 1)
+        await house.chat(stream=True)
+        await house.usage(FAILURES_MAX + 4)
+        await house.chat(stream=True)
+        assert (len(house.vendor.seen), len(house.second.seen)) == (FAILURES_MAX + 1, 4)
+
+
+async def test_a_stream_that_goes_well_to_its_end_forgets_the_failures(folder: Path) -> None:
+    broken = stream(*events(chunk("Hi "), done=False), then=cut)
+    async with opened(folder, two) as house:
+        house.vendor.will(*[broken] * (FAILURES_MAX - 1), stream(*events(chunk("Hi."), chunk(finish="stop"))), broken)
+        for count in range(2 * FAILURES_MAX - 1):
+            await house.chat(stream=True)
+            await house.usage(count + 1)
+        assert (len(house.vendor.seen), house.second.seen) == (2 * FAILURES_MAX - 1, [])
+
+
+async def test_a_probe_whose_stream_has_begun_keeps_nobody_waiting_for_its_end(folder: Path) -> None:
+    async with opened(folder) as house:
+        house.vendor.will(refuse(500))
+        for _ in range(FAILURES_MAX):
+            await house.chat()
+        house.rig.clock.advance(REST_S + 1)
+        house.vendor.will(stream(*events(chunk("Hi "), done=False), then=hang), OK)
+        async with house.posting("/v1/chat/completions", chat_body(stream=True)) as probe:
+            await probe.content.readany()
+            assert (await house.chat()).status == 200
 
 
 async def test_a_rest_is_the_channels_for_that_operation_alone(folder: Path) -> None:

@@ -53,6 +53,25 @@ def test_a_probe_that_goes_well_opens_the_channel() -> None:
     assert health.resting() == []
 
 
+def test_a_probe_that_has_begun_lets_others_through_until_one_fails() -> None:
+    health = ill()
+    health.may_try(CHANNEL, SUBMIT, REST_S)
+    health.began(CHANNEL, SUBMIT)
+    assert health.may_try(CHANNEL, SUBMIT, REST_S)
+    assert health.resting() == []
+    health.failed(CHANNEL, SUBMIT, REST_S)
+    assert not health.may_try(CHANNEL, SUBMIT, 2 * REST_S - 0.001)
+
+
+def test_what_has_begun_forgets_no_failures_and_ends_no_rest() -> None:
+    health = Health()
+    for _ in range(FAILURES_MAX):
+        health.began(CHANNEL, SUBMIT)
+        health.failed(CHANNEL, SUBMIT, 0)
+    health.began(CHANNEL, SUBMIT)
+    assert not health.may_try(CHANNEL, SUBMIT, REST_S - 0.001)
+
+
 def test_a_probe_that_fails_gives_another_rest() -> None:
     health = ill()
     health.may_try(CHANNEL, SUBMIT, REST_S)

@@ -61,6 +61,15 @@ class Health:
         rests = [self._left(key, now_s) for key in _keys(channel_id, operation, model)]
         return max((rest for rest in rests if rest.seconds > 0), key=lambda rest: rest.seconds, default=None)
 
+    def began(self, channel_id: str, operation: str, model: str = EVERY) -> None:
+        """The first of an answer has come: if it was the probe, others may come too, and one failure is a rest."""
+        if self._circuits:
+            for key in _keys(channel_id, operation, model):
+                circuit = self._circuits.get(key)
+                if circuit is not None and circuit.probing:
+                    circuit.failures = FAILURES_MAX - 1
+                    circuit.probing = False
+
     def succeeded(self, channel_id: str, operation: str, model: str = EVERY) -> None:
         """The vendor answered as it should, a refusal of the caller's order included."""
         if self._circuits:

@@ -8,7 +8,7 @@ import msgspec
 
 from halley.db import Tx
 from halley.kernel.clock import MICROSECONDS
-from halley.kernel.faults import AnswerUnusable, BadRequest, NotConveyed, OutOfFunds, VendorFault
+from halley.kernel.faults import AnswerUnusable, BadRequest, NotConveyed, OutOfFunds
 from halley.kernel.money import Nanos
 from halley.kernel.operation import Operation
 from halley.pipeline.answers import meter
@@ -97,9 +97,6 @@ class Streaming:
         world, flow, answered = self._world, self._flow, self._answered
         await flow.aclose()
         self._leave()
-        if isinstance(flow.broken, VendorFault):
-            # It began well, and was noted so; a vendor that always breaks off must rest too.
-            note_fault(world, answered.attempt, flow.broken)
         is_counted = flow.complete and (flow.pipe.usage is None or flow.pipe.usage_is_last)
         count = used if is_counted else used_so_far
         try:
@@ -113,8 +110,16 @@ class Streaming:
         await settle(world, self._ask, self._held, end)
 
     def _leave(self) -> None:
-        """Give back the place among the channel's calls, once the vendor is done or sees that we are."""
-        self._world.bounds.leave(self._answered.attempt.channel.id)
+        """Give back the place among the channel's calls, once the vendor is done or sees that we are.
+
+        How it went is the channel's health: a vendor that always breaks off must rest too.
+        """
+        world, attempt, flow = self._world, self._answered.attempt, self._flow
+        world.bounds.leave(attempt.channel.id)
+        if flow.complete:
+            world.health.succeeded(attempt.channel.id, attempt.operation, attempt.vendor_model)
+        elif flow.broken is not None:
+            note_fault(world, attempt, flow.broken)
 
     def _ended(self, outcome: Outcome, quantities: dict[str, int]) -> End:
         answered = self._answered

@@ -154,7 +154,7 @@ async def _try(world: World, ask: Ask, attempt: Attempt, facts: AnswerFacts) -> 
     finally:
         if not kept:
             world.bounds.leave(channel.id)
-    note_success(world, attempt, first_byte_us)
+    note_success(world, attempt, answer, first_byte_us)
     return answer, first_byte_us
 
 
@@ -323,12 +323,14 @@ def _marker(ask: Ask) -> str:
     return data[at : at + 300].decode("utf-8", "replace") if at >= 0 else ""
 
 
-def note_success(world: World, attempt: Attempt, first_byte_us: int) -> None:
-    """Remember that a channel answered."""
+def note_success(world: World, attempt: Attempt, answer: Whole | Flow, first_byte_us: int) -> None:
+    """Remember that a channel answered; whether a stream goes well is known at its end."""
     calls, latency = successes_of(world, attempt)
     calls.inc()
     latency.observe(first_byte_us / MICROSECONDS)
-    world.health.succeeded(attempt.channel.id, attempt.operation, attempt.vendor_model)
+    health = world.health
+    note_health = health.began if isinstance(answer, Flow) else health.succeeded
+    note_health(attempt.channel.id, attempt.operation, attempt.vendor_model)
 
 
 def successes_of(world: World, attempt: Attempt) -> tuple[Count, Time]:
