@@ -50,6 +50,9 @@ KEPT = {
     "after 100": status(b"100 Continue", b"\r\n" + status(b"200 OK", b"Content-Length: 2\r\n\r\nhi")),
     "after two of 103": status(b"103 Early Hints", b"Link: a\r\n\r\n") * 2
     + status(b"200 OK", b"Content-Length: 2\r\n\r\nhi"),
+    "with an offer of another protocol": status(
+        b"200 OK", b"Upgrade: h2,h2c\r\nConnection: Upgrade, Keep-Alive\r\nContent-Length: 2\r\n\r\nhi"
+    ),
     "HTTP/1.0 that says keep-alive": b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi",
 }
 
@@ -141,6 +144,8 @@ BROKEN = {
     "many of 100": status(b"100 Continue", b"\r\n") * 4_000,
     "endless trailers": status(b"200 OK", CHUNKED + b"0\r\n" + b"X: y\r\n" * 20_000),
     "another protocol": status(b"101 Switching Protocols", b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n"),
+    "another protocol, and a reply": status(b"101 Switching Protocols", b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n")
+    + reply(b"hi"),
     "length and chunked": status(b"200 OK", b"Content-Length: 2\r\n" + CHUNKED + b"2\r\nhi\r\n0\r\n\r\n"),
     "a chunk larger than a number can be": status(b"200 OK", CHUNKED + b"fffffffffffffffff\r\nhi\r\n"),
     "a status without sense": b"HTTP/1.1 2OO OK\r\nContent-Length: 0\r\n\r\n",
@@ -157,10 +162,13 @@ async def test_a_reply_that_is_no_proper_http_is_unknown_at_once_and_closed(clie
             await peer.send(wire)
         await peer.gone()
 
+    uncaught: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: uncaught.append(context))
     async with serving(handing(peers)) as server, asyncio.timeout(2), asyncio.TaskGroup() as group:
         group.create_task(answer())
         with pytest.raises(OutcomeUnknown):
             await client.send(order(server.origin))
+    assert not uncaught
 
 
 async def test_a_reply_in_pieces_of_one_byte_is_the_same(client: FastClient):

@@ -223,7 +223,7 @@ class Connection(asyncio.Protocol):
         self._quiet_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except HttpParserError as error:
+        except (HttpParserError, HttpParserUpgrade) as error:
             self._strayed = True
             exchange.fail(OutcomeUnknown(f"the reply is not proper HTTP: {_reason(error)}"))
         if exchange.ended:
@@ -392,7 +392,7 @@ def _oversized() -> OutcomeUnknown:
     return OutcomeUnknown(f"the reply's head is larger than {HEAD_BYTES_MAX} bytes or has over {HEADERS_MAX} headers")
 
 
-def _reason(error: HttpParserError) -> str:
+def _reason(error: HttpParserError | HttpParserUpgrade) -> str:
     return "it changes the protocol" if isinstance(error, HttpParserUpgrade) else str(error)
 
 
