@@ -11,6 +11,7 @@ from tests.pipeline.test_seen_through import SlowVendor
 
 from halley.app import Gateway
 from halley.app.gateway import reload_or_tell
+from halley.app.watch import ALIVE_EVERY_S
 from halley.cli.checks import check_all
 from halley.console.lock import DatabaseInUse, DataFolderInUse
 from halley.db import DatabaseUnavailable, WriterOverloaded
@@ -234,8 +235,31 @@ async def test_a_database_that_is_away_or_behind_stops_nothing(
         await reload_or_tell(rig.world)
         await rig.pass_time(60, step_s=1)
         assert "see_boot" in asked
-    assert (await rig.client.call("GET", "/health/readiness")).status == 200
     assert (await rig.ended((await rig.client.flux()).json["id"])).cost
+
+
+@pytest.mark.parametrize("door", ["read", "write"])
+async def test_a_gateway_is_not_ready_while_its_database_is_away_for_longer_than_a_moment(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, door: str
+) -> None:
+    async def away(*_: Any) -> Any:
+        raise DatabaseUnavailable
+
+    async def readiness() -> int:
+        return (await rig.client.call("GET", "/health/readiness")).status
+
+    async def is_ready() -> bool:
+        return await readiness() == 200
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rig.world.db, door, away)
+        await rig.turn(ALIVE_EVERY_S)
+        await rig.turn(2)
+        assert await readiness() == 200
+        await rig.turn(2)
+        assert await readiness() == 503
+        assert (await rig.client.call("GET", "/health/liveness")).status == 200
+    await rig.settle(is_ready, within_s=5)
 
 
 async def test_a_stop_waits_for_an_order_whose_caller_has_left(folder: Path) -> None:

@@ -32,12 +32,16 @@ class Watch:
 
     async def run(self) -> None:
         """Look at each wake-up, and at least every second."""
-        with self._world.db.wakeups.subscribe("watch", KEYS_TOPIC, CHANNELS, PRICES) as waiter:
+        world = self._world
+        with world.db.wakeups.subscribe("watch", KEYS_TOPIC, CHANNELS, PRICES) as waiter:
             while not self._stopping:
                 await waiter.wait(BACKSTOP_S)
+                if world.unanswered_since is None:
+                    world.unanswered_since = world.clock.monotonic()
                 try:
                     await self.look()
                     await self._say_alive()
+                    world.unanswered_since = None
                 except (DatabaseUnavailable, WriterOverloaded):
                     # The database may be away or behind for a moment; a stale view is better than none.
                     _log.exception("watch_failed")

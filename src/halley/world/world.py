@@ -27,7 +27,7 @@ from halley.world.metrics import Metrics
 
 
 class World(msgspec.Struct, kw_only=True):
-    """The process. Everything is set once at start but `config`, which a reload replaces whole, and the two flags."""
+    """The process. Everything is set once at start but `config`, which a reload replaces whole, and the last three."""
 
     settings: Settings
     db: Database
@@ -68,6 +68,8 @@ class World(msgspec.Struct, kw_only=True):
     """Writes that nobody waits for and that the database was away for: they are tried again."""
     ready: bool = False
     draining: bool = False
+    unanswered_since: float | None = None
+    """On the clock, when the watch asked what the database has not answered since; None while it answers."""
 
     @property
     def base_url(self) -> str:

@@ -22,6 +22,8 @@ from halley.webhooks import store as webhooks
 
 CALLBACK_BYTES_MAX = 256 * 1024
 CALLBACK_S_MAX = 10.0
+DATABASE_AWAY_S_MAX = 3.0
+"""So long may the database not answer before the process takes no calls: one hiccup sends nobody away."""
 
 
 async def root(call: Call) -> Reply:
@@ -38,9 +40,13 @@ async def liveness(call: Call) -> Reply:
 
 async def readiness(call: Call) -> Reply:
     """The process takes calls."""
-    if call.world.draining or not call.world.ready:
-        state = "stopping" if call.world.draining else "starting"
+    world = call.world
+    if world.draining or not world.ready:
+        state = "stopping" if world.draining else "starting"
         raise Draining(f"The gateway is {state}", retry_after_s=RETRY_AFTER_RESTART_S)
+    since = world.unanswered_since
+    if since is not None and world.clock.monotonic() >= since + DATABASE_AWAY_S_MAX:
+        raise Draining("The database does not answer", retry_after_s=RETRY_AFTER_RESTART_S)
     return json_reply({"status": "ready"})
 
 
