@@ -140,3 +140,9 @@ def test_a_webhook_secret_sealed_with_an_older_secret_is_counted(halley: Halley)
 def test_channels_that_cannot_be_tried_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
     assert "cannot be tried" in find(Settings(data_dir=tmp_path, port=FREE), "config").detail
+
+
+def test_a_server_whose_tasks_nobody_would_work_on_does_not_start(halley: Halley):
+    told = "nobody would work on tasks and webhooks"
+    assert told in halley("serve", "--no-worker", "--port", "0", code=2).stderr
+    assert told in halley("doctor", "--no-worker", "--port", "0", code=1).stdout

@@ -244,6 +244,12 @@ class _Server(uvicorn.Server):
 async def serve(settings: Settings, on_ready: Callable[[Welcome], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain. SIGHUP reads channels and prices again."""
     configure_logs(settings)
+    if settings.lacks_worker:
+        message = (
+            "`HALLEY_WORKER` is off, and with SQLite nobody would work on tasks and webhooks;"
+            " leave it on, or use PostgreSQL and `halley worker`"
+        )
+        raise SettingsError([message])
     await _until_signalled(Gateway(settings), on_ready)
 
 

@@ -82,6 +82,7 @@ def check_all(settings: Settings, environ: Mapping[str, str]) -> list[Check]:
         lambda: _database(settings),
         lambda: _webhook_secrets(settings),
         lambda: _shared_secret(settings),
+        lambda: _worker(settings),
         lambda: _simulators(settings),
         lambda: _objects(settings),
         lambda: _port(settings),
@@ -293,6 +294,13 @@ def _opens(vault: Vault, sealed: _Sealed) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _worker(settings: Settings) -> Check:
+    if settings.lacks_worker:
+        problem = "off, and with SQLite nobody would work on tasks and webhooks"
+        return _bad("worker", problem, "leave `HALLEY_WORKER` on, or use PostgreSQL and `halley worker`")
+    return _good("worker", "runs in the serving process" if settings.worker else "left to `halley worker`")
 
 
 def _simulators(settings: Settings) -> Check:

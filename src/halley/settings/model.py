@@ -118,6 +118,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
 
     @property
+    def lacks_worker(self) -> bool:
+        """Whether nobody would work on tasks and webhooks: on SQLite no other process can."""
+        return not self.worker and self.database_path is not None
+
+    @property
     def objects_url(self) -> str:
         """Where files of tasks are kept."""
         return self.configured_objects or f"file://{self.data_dir.absolute() / OBJECTS_FOLDER}"
