@@ -1,5 +1,6 @@
 import json
 import socket
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,24 @@ def test_a_server_whose_tasks_nobody_would_work_on_does_not_start(halley: Halley
     told = "nobody would work on tasks and webhooks"
     assert told in halley("serve", "--no-worker", "--port", "0", code=2).stderr
     assert told in halley("doctor", "--no-worker", "--port", "0", code=1).stdout
+
+
+@pytest.mark.parametrize(
+    ("host", "proxies", "finding"),
+    [
+        ("127.0.0.1", ("10.0.0.0/8",), Finding.DOUBTFUL),
+        ("localhost", ("10.0.0.0/8", "192.0.2.7"), Finding.DOUBTFUL),
+        ("::1", ("fd00::/8",), Finding.DOUBTFUL),
+        ("127.0.0.1", ("127.0.0.1", "10.0.0.0/8"), Finding.GOOD),
+        ("0.0.0.0", ("10.0.0.0/8",), Finding.GOOD),  # noqa: S104 - looked at, not bound
+        ("127.0.0.1", (), Finding.GOOD),
+    ],
+    ids=str,
+)
+def test_a_proxy_that_cannot_reach_the_gateway_is_doubtful(
+    tmp_path: Path, host: str, proxies: tuple[str, ...], finding: Finding
+):
+    trusted = tuple(ip_network(each) for each in proxies)
+    settings = Settings(data_dir=tmp_path, host=host, port=FREE, trusted_proxies=trusted)
+    check = find(settings, "trusted proxies")
+    assert (check.finding, "`HALLEY_HOST`" in check.remedy) == (finding, finding is Finding.DOUBTFUL)

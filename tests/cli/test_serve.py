@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Halley
 
+from halley import __version__
+
 pytestmark = pytest.mark.slow
 COMMAND = (sys.executable, "-m", "halley.cli")
 ENDS_WITHIN_S = 20
@@ -115,6 +117,11 @@ def test_a_real_server_takes_commands_and_ends_on_a_signal(served: subprocess.Po
     assert "There is no task `nothing`" in halley("tasks", "resolve", "nothing", "--void", code=1).stderr
     served.send_signal(signal.SIGTERM)
     assert served.wait(ENDS_WITHIN_S) == 0
+    assert served.stderr is not None
+    first = json.loads(served.stderr.readline())
+    host, port = url[0].removeprefix("http://").split(":")
+    assert (first["event"], first["host"], first["port"]) == ("listening", host, int(port))
+    assert first["version"] == __version__
     assert not (halley.data_dir / "halley.sock").exists()
     assert "There are no keys" in halley("keys", "list").stderr
 

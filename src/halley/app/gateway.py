@@ -15,6 +15,7 @@ from typing import Any, Self, cast
 import structlog
 import uvicorn
 
+import halley
 from halley.api.app import Api
 from halley.api.websocket_server import websocket_options
 from halley.app.build import open_world
@@ -125,6 +126,8 @@ class Gateway:
         await self._run_inside()
         if listening is not None:
             await self._start_api(listening)
+            port = listening.getsockname()[1]
+            _log.info("listening", host=settings.host, port=port, version=halley.__version__)
         world.ready = True
 
     async def _begin_boot(self) -> None:

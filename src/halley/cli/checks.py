@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, closing
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -86,6 +87,7 @@ def check_all(settings: Settings, environ: Mapping[str, str]) -> list[Check]:
         lambda: _simulators(settings),
         lambda: _objects(settings),
         lambda: _port(settings),
+        lambda: _trusted_proxies(settings),
         lambda: _public_url(settings),
         lambda: _fetch_allow(settings),
     )
@@ -355,6 +357,22 @@ def _liveness(url: str) -> int | None:
         return 0
     finally:
         connection.close()
+
+
+def _trusted_proxies(settings: Settings) -> Check:
+    name, proxies = "trusted proxies", settings.trusted_proxies
+    detail = ", ".join(str(each) for each in proxies) or "none"
+    if proxies and _is_loopback(settings.host) and not any(each.is_loopback for each in proxies):
+        detail = f"{detail} cannot reach {settings.host}, where only this machine can call"
+        return _doubtful(name, detail, "set `HALLEY_HOST` to this machine's own address, or to `0.0.0.0`")
+    return _good(name, detail)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _public_url(settings: Settings) -> Check:
