@@ -117,7 +117,9 @@ def models() -> str:
         lines.append("|---|---|---|---|---|")
         for view in views:
             rows = catalogue.models[view.id]
-            price = next(row.price for row in rows.values() if row.price)
+            home = next(row for row in rows.values() if row.price)
+            # What the other tools of a vendor cost is the same for all of its chat models.
+            price = {key: each for key, each in home.price.items() if key not in home.tools or key == "web_search"}
             aliases = ", ".join(f"`{alias}`" for alias in view.aliases)
             vendors = ", ".join(f"`{name}`" for name in rows)
             lines.append(f"| `{view.id}` | {aliases} | {view.description} | {_price(price)} | {vendors} |")

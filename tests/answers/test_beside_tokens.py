@@ -146,6 +146,100 @@ async def test_searches_that_a_chat_counts_are_charged(folder: Path) -> None:
         assert (await house.usage(2)).meters["web_search"] == 2
 
 
+def drawn(**usage: Any) -> dict[str, Any]:
+    """What the tools of a response used."""
+    counts = {"input_tokens": 1_050, "output_tokens": 6_240, "total_tokens": 7_290}
+    details = {"input_tokens_details": {"image_tokens": 1_000, "text_tokens": 50}}
+    return {"image_gen": {**counts, **details, **usage}, "web_search": {"num_requests": 2}}
+
+
+def response(*calls: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1,
+        "model": MODEL,
+        "status": "completed",
+        "output": [{"id": f"call_{place}", "status": "completed", **call} for place, call in enumerate(calls)],
+        "usage": {"input_tokens": 100, "output_tokens": 20, "total_tokens": 120},
+        **fields,
+    }
+
+
+TOOLS_PRICE = {
+    **PRICE,
+    "file_search": "0.0025",
+    "code_container": "0.03",
+    "code_container@memory_limit=4g": "0.12",
+    "drawing_input_token": "5",
+    "drawing_image_input_token": "8",
+    "cached_drawing_image_input_token": "2",
+    "drawing_output_token": "30",
+    "drawing_output_token@image_model=tiny": "3",
+}
+IMAGE: dict[str, Any] = {"type": "image_generation"}
+CODE: dict[str, Any] = {"type": "code_interpreter", "container": {"type": "auto"}}
+RAN = {"type": "code_interpreter_call", "container_id": "cntr_1"}
+FOUND = {"type": "file_search_call"}
+DRAWN = {"type": "image_generation_call", "result": "aGk="}
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize(
+    ("tools", "reply", "meters", "nanos"),
+    [
+        (
+            [IMAGE],
+            response(DRAWN, tool_usage=drawn()),
+            {"drawing_input_token": 50, "drawing_image_input_token": 1_000, "drawing_output_token": 6_240, "image": 1},
+            50 * 5_000 + 1_000 * 8_000 + 6_240 * 30_000 + 2 * SEARCH,
+        ),
+        (
+            [{**IMAGE, "model": "tiny"}],
+            response(tool_usage=drawn(cached_tokens_details={"cached_text_tokens": 0, "cached_image_tokens": 400})),
+            {"drawing_image_input_token": 600, "cached_drawing_image_input_token": 400},
+            50 * 5_000 + 600 * 8_000 + 400 * 2_000 + 6_240 * 3_000 + 2 * SEARCH,
+        ),
+        ([CODE], response(RAN, RAN), {"code_container": 1}, 30_000_000),
+        (
+            [{**CODE, "container": {"type": "auto", "memory_limit": "4g"}}],
+            response(RAN, {**RAN, "container_id": "cntr_2"}),
+            {"code_container": 2},
+            240_000_000,
+        ),
+        ([{"type": "file_search"}], response(FOUND, FOUND, FOUND), {"file_search": 3}, 7_500_000),
+    ],
+    ids=["pictures", "pictures of a named model", "code", "code in a larger container", "files"],
+)
+async def test_hosted_tools_of_a_response_are_charged(
+    folder: Path,
+    *,
+    streams: bool,
+    tools: list[dict[str, Any]],
+    reply: dict[str, Any],
+    meters: dict[str, int],
+    nanos: int,
+) -> None:
+    async with opened(folder, three, **priced(MODEL, **TOOLS_PRICE)) as house:
+        frames = named_events([{"type": "response.completed", "sequence_number": 0, "response": reply}])
+        house.vendor.will(stream(*frames) if streams else answer(reply))
+        body = {"model": MODEL, "input": "Hi", "store": False, "stream": streams, "tools": tools}
+        assert (await house.post("/v1/responses", body)).status == 200
+        row = await house.usage()
+        assert row.meters.items() >= meters.items()
+        assert row.price_nanos == 100 * 1_000 + 20 * 2_000 + nanos
+
+
+async def test_hosted_tools_without_a_price_stand_in_the_usage(folder: Path) -> None:
+    async with opened(folder, three, **priced(MODEL)) as house:
+        house.vendor.will(answer(response(RAN, FOUND)))
+        body = {"model": MODEL, "input": "Hi", "store": False, "tools": [CODE, {"type": "file_search"}]}
+        assert (await house.post("/v1/responses", body)).status == 200
+        row = await house.usage()
+        assert (row.meters["code_container"], row.meters["file_search"]) == (1, 1)
+        assert row.price_nanos == 100 * 1_000 + 20 * 2_000
+
+
 SEARCHING = "gpt-4o-search-preview"
 
 

@@ -127,3 +127,35 @@ def test_no_more_input_is_held_for_than_the_model_takes():
     prompts = b'{"model":"m","max_tokens":10,"prompt":["%b","a"]}' % (b"word " * 20_000)
     completion = meter.ceiling(asked(prompts, Operation.COMPLETION), row)
     assert completion["input_token"] > 30_000, "each of several prompts may take that much"
+
+
+CALLS = meter.TOOL_CALLS
+
+
+@pytest.mark.parametrize(
+    ("tools", "held"),
+    [
+        ("[]", {}),
+        ('[{"type":"function","name":"web_search"}]', {}),
+        ('[{"type":"web_search"}]', {"web_search": CALLS}),
+        ('[{"type":"web_search_20250305","name":"web_search","max_uses":2}]', {"web_search": 2}),
+        ('[{"google_search":{}}]', {"web_search": CALLS}),
+        ('[{"googleSearch":{}}]', {"web_search": CALLS}),
+        ('[{"type":"file_search"}],"max_tool_calls":3', {"file_search": 3}),
+        ('[{"type":"code_interpreter","container":"cntr_1"}]', {"code_container": 1}),
+        (
+            '[{"type":"image_generation"}],"max_tool_calls":2',
+            {
+                "image": 2,
+                "drawing_output_token": 2 * meter.IMAGE_TOKENS,
+                "drawing_image_input_token": 2 * FILE_TOKENS,
+            },
+        ),
+        ('["web_search", 3]', {}),
+    ],
+)
+def test_tools_that_the_vendor_runs_are_held_for(tools: str, held: dict[str, int]):
+    ceiling = meter.ceiling(asked(b'{"model":"m","tools":%b}' % tools.encode(), Operation.RESPONSES), ROW)
+    assert {
+        name: count for name, count in ceiling.items() if name not in ("call", "input_token", "output_token")
+    } == held

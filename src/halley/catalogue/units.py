@@ -31,11 +31,19 @@ METERS: Mapping[str, int] = {
     "video_second": EACH,
     "rerank_unit": EACH,
     "web_search": EACH,
+    "file_search": EACH,
+    "code_container": EACH,
+    "drawing_input_token": MILLION,
+    "cached_drawing_input_token": MILLION,
+    "drawing_image_input_token": MILLION,
+    "cached_drawing_image_input_token": MILLION,
+    "drawing_output_token": MILLION,
 }
 """Meter → base units per priced unit. Megapixel meters count pixels, so that fractions are exact; tokens and characters
 are priced per million. Counts never overlap: `input_token` is text that was neither read from a cache nor written to
 one, `output_token` text that is not reasoning. `rerank_unit` is one query with up to a hundred documents, `web_search`
-one search that a model made."""
+one search that a model made, `code_container` one machine that its code ran on, and `drawing_…_token` are those of
+another model that drew pictures for it."""
 
 FALLBACKS: Mapping[str, tuple[str, ...]] = {
     "cached_input_token": ("input_token",),
@@ -49,6 +57,9 @@ FALLBACKS: Mapping[str, tuple[str, ...]] = {
     "image_input_token": ("input_token",),
     "cached_image_input_token": ("cached_input_token", "image_input_token", "input_token"),
     "image_output_token": ("output_token", "audio_output_token"),
+    "cached_drawing_input_token": ("drawing_input_token",),
+    "drawing_image_input_token": ("drawing_input_token",),
+    "cached_drawing_image_input_token": ("drawing_image_input_token", "drawing_input_token"),
     # Some models make sound or pictures only, and their replies do not say which kind of token was counted.
     "output_token": ("audio_output_token", "image_output_token"),
 }

@@ -3,6 +3,7 @@
 The meeting point of all chat formats: each reads into these and writes from these, none knows another.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -205,6 +206,8 @@ class ChatUsage(msgspec.Struct, frozen=True, kw_only=True):
     image_output: int = 0
     searches: int = 0
     """Of the web, made by the vendor for this call: billed beside the tokens."""
+    tools: Mapping[str, int] | None = None
+    """What else of tools that the vendor ran itself is billed beside them, by meter."""
 
 
 class Citation(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,6 +28,6 @@ def larger(earlier: ChatUsage | None, later: ChatUsage) -> ChatUsage:
     """The larger of each count: counts only grow in a stream, and a later frame may leave out what was told before."""
     if earlier is None:
         return later
-    fields = msgspec.structs.fields(ChatUsage)
-    counts = {field.name: max(getattr(earlier, field.name), getattr(later, field.name)) for field in fields}
-    return ChatUsage(**counts)
+    names = [name for name in ChatUsage.__struct_fields__ if name != "tools"]
+    counts = {name: max(getattr(earlier, name), getattr(later, name)) for name in names}
+    return ChatUsage(**counts, tools=later.tools or earlier.tools)

@@ -14,6 +14,7 @@ from halley.pipeline.answers.history import History
 from halley.pipeline.request import RequestContext
 from halley.wire.calls import results_first
 from halley.wire.formats import CHAT_FORMATS
+from halley.wire.hosted import Hosted
 
 _NEEDED_LATER: Mapping[Kind, tuple[str, ...]] = {
     Kind.CHAT: ("n", "stream_options", "generationConfig", "generation_config"),
@@ -27,6 +28,7 @@ _READ_FIRST: Mapping[Kind, frozenset[str]] = {
     kind: frozenset((*ORDER_FACTS, *_NEEDED_LATER.get(kind, ()))) for kind in Kind
 }
 _NOTHING_SAID: Mapping[Kind, Mapping[str, Any]] = {kind: dict.fromkeys(names) for kind, names in _READ_FIRST.items()}
+NOTHING_HOSTED = Hosted()
 
 
 class InputTokens(msgspec.Struct, frozen=True, gc=False):
@@ -67,6 +69,8 @@ class Ask(msgspec.Struct, kw_only=True, eq=False):
     """The most that a chat with this model may hold, where the catalogue knows it."""
     searches: int = 0
     """How often the model searches the web for every answer at least."""
+    hosted: Hosted = NOTHING_HOSTED
+    """The tools that it has a vendor run; filled by `meter.ceiling`."""
     input_tokens: InputTokens | None = None
     """What `body` holds, estimated; filled by `meter.input_estimate` at its first use."""
     order: ChatOrder | None = None

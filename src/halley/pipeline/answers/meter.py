@@ -7,7 +7,7 @@ from typing import Any
 from halley.catalogue.conditions import ORDER_FACTS
 from halley.catalogue.model import Model
 from halley.kernel import codec
-from halley.kernel.body import FormBody
+from halley.kernel.body import FormBody, JsonBody
 from halley.kernel.chat import BlobKind, ChatUsage
 from halley.kernel.faults import BadRequest
 from halley.kernel.loose import as_list, as_object, as_text
@@ -16,6 +16,7 @@ from halley.pipeline.answers.ask import Ask, InputTokens
 from halley.pipeline.answers.contents import File, contents, may_hold_files
 from halley.pipeline.answers.sound import ENCODED_BYTES_PER_SECOND, recording
 from halley.tokens import estimate_bytes
+from halley.wire.hosted import MARK, hosted_in
 
 OUTPUT_TOKENS_UNKNOWN = 16_384
 """Held for an answer whose length neither the call nor the catalogue bounds."""
@@ -44,6 +45,8 @@ SPEECH_TOKENS_PER_CHARACTER = 2
 COUNT_MAX = 128
 """Of `n`: more than any vendor gives."""
 
+TOOL_CALLS = 5
+"""Held for the calls of each tool that a vendor runs itself, where the order does not bound them."""
 TOLD_FACTS = ("service_tier", "speed", "inference_geo")
 """Told by a reply alone: who asks for a tier or for speed need not get it. One that is silent was served as usual."""
 
@@ -108,14 +111,15 @@ def facts(ask: Ask, told: Callable[[str], Any], names: Iterable[str]) -> dict[st
     """Give those of these facts that are known: as the reply tells them, else as they were ordered."""
     found: dict[str, str] = {}
     for name in names:
-        if name not in ORDER_FACTS and name not in TOLD_FACTS:
+        if name in TOLD_FACTS:
+            value = told(name)
+        elif name in ORDER_FACTS:
+            value = told(name) or ask.said[name]
+        else:
             continue
-        value = told(name)
-        if not value and name in ORDER_FACTS:
-            value = ask.said[name]
         if isinstance(value, str):
             found[name] = value
-    return found
+    return {**found, **ask.hosted.facts} if ask.hosted.facts else found
 
 
 def asked_facts(ask: Ask, names: Iterable[str]) -> dict[str, str]:
@@ -126,7 +130,8 @@ def asked_facts(ask: Ask, names: Iterable[str]) -> dict[str, str]:
 
 def of_usage(usage: ChatUsage) -> dict[str, int]:
     """Part a usage into meters that do not overlap. What a vendor tells of details never exceeds its totals here."""
-    if not (usage.cached or usage.cache_write or usage.reasoning or usage.searches or _has_media(usage)):
+    beside = usage.searches or usage.tools
+    if not (usage.cached or usage.cache_write or usage.reasoning or beside or _has_media(usage)):
         return {"input_token": usage.input, "output_token": usage.output}
     rest_in, rest_out = usage.input, usage.output
     quantities: dict[str, int] = {}
@@ -152,6 +157,8 @@ def of_usage(usage: ChatUsage) -> dict[str, int]:
             quantities[meter] = part
     if usage.searches:
         quantities["web_search"] = usage.searches
+    if usage.tools:
+        quantities |= usage.tools
     return {"input_token": rest_in, **quantities, "output_token": rest_out}
 
 
@@ -196,7 +203,27 @@ def _chat(ask: Ask, row: Model | None) -> dict[str, int]:
         quantities["input_token"] = row.context_tokens
     if ask.searches:
         quantities["web_search"] = ask.searches
+    body = ask.body
+    assert isinstance(body, JsonBody)
+    fields = body.fields
+    if "web_search_options" in fields or ("tools" in fields and MARK.search(fields["tools"]) is not None):
+        quantities |= _hosted(ask, body)
     return quantities
+
+
+def _hosted(ask: Ask, body: JsonBody) -> dict[str, int]:
+    """Count what may be used of tools that the vendor runs itself, and note which they are."""
+    ask.hosted = hosted_in(body.get("tools"))
+    calls = min(_positive(body.get("max_tool_calls")) or TOOL_CALLS, COUNT_MAX)
+    allowed = {name: min(_positive(asked) or calls, COUNT_MAX) for name, asked in ask.hosted.meters.items()}
+    if "web_search_options" in body.fields:
+        allowed["web_search"] = 1
+    if "code_container" in allowed:
+        allowed["code_container"] = 1
+    if pictures := allowed.get("image"):
+        allowed["drawing_image_input_token"] = pictures * FILE_TOKENS
+        allowed["drawing_output_token"] = pictures * IMAGE_TOKENS
+    return allowed
 
 
 def _output_max(ask: Ask, row: Model | None) -> int:

@@ -21,7 +21,7 @@ LITTLE_OUTPUT_TOKENS = 64
 """An account that cannot pay the input and this much output is out of funds."""
 ORDER_KIND = "answer"
 ORDER_PREFIX = "ans_"
-_OUTPUTS = ("output_token", "image_output_token", "audio_output_token")
+_OUTPUTS = ("output_token", "image_output_token", "audio_output_token", "drawing_output_token")
 
 
 class Held(HoldRequest, frozen=True, kw_only=True):

@@ -28,6 +28,7 @@ _WRITTEN = ("cache_write_tokens", "cache_creation_input_tokens", "cache_creation
 _SEARCHES = frozenset(("server_tool_use", "num_search_queries"))
 """Where Anthropic and Perplexity count the searches of a chat."""
 _SEARCHED = "web_search_call"
+_HOSTED = re.compile(rb'"(?:web_search|file_search|code_interpreter|shell|image_generation)_call')
 _IN_USAGE = frozenset(("speed", "inference_geo"))
 """Facts that Anthropic tells beside its counts."""
 _HOUR = ("claude_cache_creation_1_h_tokens", "ephemeral_1h_input_tokens")
@@ -54,6 +55,7 @@ class Outline(msgspec.Struct, frozen=True):
     response: msgspec.Raw = _NULL
     meta: msgspec.Raw = _NULL
     output: msgspec.Raw = _NULL
+    tool_usage: msgspec.Raw = _NULL
     data: msgspec.Raw = _NULL
     embedding: msgspec.Raw = _NULL
     embeddings: msgspec.Raw = _NULL
@@ -159,22 +161,55 @@ def counts_in(outline: Outline) -> Counts | None:
     counts = counts_of(_first_object(outline.value("usage"), *inner), as_object(outline.value("meta")))
     if counts is None or counts.usage is None or not (response or outline.output is not _NULL):
         return counts
-    searches = _calls_of_search(response.get("output") or _items(outline))
-    if not searches:
+    items = [as_object(item) for item in as_list(response.get("output") or _items(outline))]
+    told = as_object(response.get("tool_usage") or outline.value("tool_usage"))
+    searches = as_object(told.get("web_search")).get("num_requests")
+    if not isinstance(searches, int):
+        searches = _calls_of_search(items) or counts.usage.searches
+    tools = _tools(items, as_object(told.get("image_gen")))
+    if not searches and not tools:
         return counts
-    return msgspec.structs.replace(counts, usage=msgspec.structs.replace(counts.usage, searches=searches))
+    usage = msgspec.structs.replace(counts.usage, searches=_count(searches), tools=tools or None)
+    return msgspec.structs.replace(counts, usage=usage)
 
 
 def _items(outline: Outline) -> Any:
     """Give the items of a whole response, if any of them may be counted."""
-    return outline.value("output") if _SEARCHED.encode() in bytes(outline.output) else None
+    return outline.value("output") if _HOSTED.search(bytes(outline.output)) else None
 
 
-def _calls_of_search(items: Any) -> int:
+def _calls_of_search(items: list[dict[str, Any]]) -> int:
     """Count the searches among the items of a response; pages that were opened are none."""
-    found = [as_object(item) for item in as_list(items)]
-    calls = [as_object(item.get("action")) for item in found if item.get("type") == _SEARCHED]
+    calls = [as_object(item.get("action")) for item in items if item.get("type") == _SEARCHED]
     return sum(action.get("type", "search") == "search" for action in calls)
+
+
+def _tools(items: list[dict[str, Any]], drawing: dict[str, Any]) -> dict[str, int]:
+    """Count by meter what else a response had done by tools that its vendor runs itself."""
+    machines = [item.get("container_id") or as_object(item.get("environment")).get("container_id") for item in items]
+    counts = {
+        "file_search": sum(item.get("type") == "file_search_call" for item in items),
+        "code_container": len({machine for machine in machines if isinstance(machine, str)}),
+        "image": sum(item.get("type") == "image_generation_call" and bool(item.get("result")) for item in items),
+        **_drawing(drawing),
+    }
+    return _set(counts)
+
+
+def _drawing(usage: dict[str, Any]) -> dict[str, int]:
+    """Part the tokens of the pictures that a response had drawn into meters that do not overlap."""
+    every = _count(usage.get("input_tokens"))
+    images = min(_first(as_object(usage.get("input_tokens_details")), "image_tokens"), every)
+    cached = as_object(usage.get("cached_tokens_details"))
+    cached_images = min(_first(cached, "cached_image_tokens"), images)
+    cached_text = min(_first(cached, "cached_text_tokens"), every - images)
+    return {
+        "drawing_input_token": every - images - cached_text,
+        "cached_drawing_input_token": cached_text,
+        "drawing_image_input_token": images - cached_images,
+        "cached_drawing_image_input_token": cached_images,
+        "drawing_output_token": _count(usage.get("output_tokens")),
+    }
 
 
 def searches_in(outline: Outline) -> int | None:
