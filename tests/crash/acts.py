@@ -152,6 +152,11 @@ async def send_a_webhook_again(house: House) -> None:
     await _command(house, "webhooks.redeliver", {"id": house.receiver.received()[-1].id})
 
 
+async def send_given_up_webhooks_again(house: House) -> None:
+    """None was given up: what is written is that somebody asked."""
+    await _command(house, "webhooks.redeliver_failed", {})
+
+
 async def reload(house: House) -> None:
     await _command(house, "reload", {})
 

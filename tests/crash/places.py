@@ -45,6 +45,7 @@ BY_ACT: Mapping[str, Act] = {
     "accounts.credit": acts.make_and_credit_an_account,
     "accounts.adjust": acts.make_and_credit_an_account,
     "webhooks.redeliver": acts.send_a_webhook_again,
+    "webhooks.redeliver_failed": acts.send_given_up_webhooks_again,
     "webhooks.rotate": acts.replace_a_webhook_secret,
     "reload": acts.reload,
     "keys.update": acts.limit_a_key,

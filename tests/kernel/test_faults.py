@@ -48,5 +48,6 @@ def test_refusal_carries_the_vendors_own_words_and_method_what_is_allowed():
 
 def test_only_faults_that_pass_by_themselves_may_be_retried():
     may = {each.__name__ for each in ALL if each.may_retry}
-    assert may == {"StillRunning", "TooManyRequests", "Draining", "VendorUnreachable", "VendorBusy", "VendorBroken"}
+    vendors = {"VendorUnreachable", "VendorBusy", "VendorBroken"}
+    assert may == {"StillRunning", "NotCancelled", "TooManyRequests", "Draining", *vendors}
     assert issubclass(faults.OutcomeUnknown, VendorFault)

@@ -118,7 +118,7 @@ async def test_reading_stops_while_many_requests_wait():
         await until(lambda: server.state.tasks)
         for _ in range(20):
             await asyncio.sleep(0.001)
-        client.send(request("POST /", body=b"x" * 30_000_000, close=False))
+        client.send(request("POST /", body=b"x" * 16_000_000, close=False))
         for _ in range(20):
             await asyncio.sleep(0.001)
         assert client.writer.transport.get_write_buffer_size() > 10_000_000
