@@ -19,6 +19,7 @@ from halley.assets.rules import (
     extension,
     file_key,
     image_size,
+    is_message,
     response_headers,
     safe_name,
     sniff,
@@ -62,6 +63,29 @@ HEADS = {
 @pytest.mark.parametrize(("head", "expected"), HEADS.values(), ids=HEADS.keys())
 def test_type_is_told_from_the_first_bytes(head: bytes, expected: str):
     assert sniff(head) == expected
+
+
+MESSAGES = {
+    "html": b"<!DOCTYPE html><html><svg></svg></html>",
+    "a page without a declaration": b"\n <HEAD>",
+    "xml": b'\xef\xbb\xbf<?xml version="1.0"?><Error/>',
+    "an object": b' {"detail": 1}',
+    "an empty object": b"{ }",
+    "an array": b"[[1]]",
+}
+OTHERS = {"nothing": b"", "text": b"alert(1)", "an open comment": b"<!-- <html>", "a brace": b"{\x00", "a sign": b"<3"}
+
+
+@pytest.mark.parametrize("head", MESSAGES.values(), ids=MESSAGES)
+def test_pages_and_messages_are_told_from_files(head: bytes):
+    assert is_message(head)
+
+
+@pytest.mark.parametrize(
+    "head", [*OTHERS.values(), *(head for name, (head, _) in HEADS.items() if name not in ("html", "svgish"))]
+)
+def test_files_of_media_and_unknown_bytes_are_no_messages(head: bytes):
+    assert not is_message(head)
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,8 @@ _EBML = b"\x1a\x45\xdf\xa3"
 _MP4_BRANDS = (b"iso", b"mp4", b"avc", b"hvc", b"dash", b"M4V", b"MSNV", b"mmp4", b"3gp")
 _MPEG_RATES = [bitrate << 4 | rate for bitrate in range(1, 15) for rate in range(12)]
 _SVG = re.compile(rb"<(?:svg:)?svg[\s>/]")
+_MARKUP = re.compile(rb"<[A-Za-z]")
+_JSON = re.compile(rb'\{\s*["}]|\[\s*["{\[\]]')
 _UNSAFE_IN_NAMES = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff/\\\"<>|:*?%]")
 _RANGE = re.compile(r"bytes=(?P<first>[0-9]{0,18})-(?P<last>[0-9]{0,18})", re.ASCII)
 
@@ -89,6 +91,12 @@ def sniff(head: bytes) -> str:
     if _MPEG_AUDIO.match(head):
         return "audio/mpeg"
     return "image/svg+xml" if _is_svg(head) else OCTET_STREAM
+
+
+def is_message(head: bytes) -> bool:
+    """Whether it is a page or a message, as servers send in place of a file: HTML, XML that is no SVG, or JSON."""
+    first = _first_element(head)
+    return bool(_MARKUP.match(first) or _JSON.match(first)) and not _SVG.match(first)
 
 
 def image_size(head: bytes) -> tuple[int, int] | None:
@@ -166,14 +174,18 @@ def byte_range(header: str, size: int) -> tuple[int, int] | None:
 
 
 def _is_svg(head: bytes) -> bool:
-    """Whether the first element is `svg`, after a byte order mark, declarations and comments."""
+    return _SVG.match(_first_element(head)) is not None
+
+
+def _first_element(head: bytes) -> bytes:
+    """Give what comes after a byte order mark, declarations and comments."""
     rest = head[:SVG_PROLOGUE_BYTES_MAX].removeprefix(b"\xef\xbb\xbf").lstrip()
     for _ in range(SVG_PROLOGUE_PARTS_MAX):
         ending = _prologue_ending(rest)
         if ending is None:
             break
         rest = rest.partition(ending)[2].lstrip()
-    return _SVG.match(rest) is not None
+    return rest
 
 
 def _prologue_ending(rest: bytes) -> bytes | None:

@@ -7,13 +7,13 @@ import structlog
 
 from halley.assets import Asset, ObjectMissing, ObjectsUnavailable, ObjectTooLarge, Stored
 from halley.assets.objects import HEAD_BYTES
-from halley.assets.rules import asset_key, image_size, sniff
+from halley.assets.rules import asset_key, image_size, is_message, sniff
 from halley.kernel.clock import MICROSECONDS
 from halley.kernel.order import IMAGES_MAX, Output, Report
 from halley.pipeline.vendor import origin_of
 from halley.routing import Channel
 from halley.tasks import Task
-from halley.upstream.errors import UpstreamError
+from halley.upstream.errors import Refused, ReplyPacked, ReplyTooLarge, UpstreamError
 from halley.world import World
 
 OUTPUT_BYTES_MAX = 512 * 1024 * 1024
@@ -21,11 +21,13 @@ DOWNLOAD_S_MAX = 90
 DAY_US = 24 * 3600 * MICROSECONDS
 _log = structlog.get_logger("halley.outputs")
 _OK = 200
-_DEAD = frozenset({400, 401, 403, 404, 410})
+_DEAD = frozenset({*range(201, 300), 400, 401, 403, 404, 410})
+_NEVER = (Refused, ReplyTooLarge, ReplyPacked, ObjectTooLarge)
+"""What no later try makes right."""
 
 
 class LinkDead(Exception):
-    """The vendor's link does not lead to the output any more."""
+    """The vendor's link leads to no output, and will not by itself: only a fresh report may bring a better one."""
 
 
 class OutputUnreachable(Exception):
@@ -38,10 +40,11 @@ async def mirror(world: World, task: Task, channel: Channel, report: Report) -> 
     Raises `LinkDead`, or `OutputUnreachable` when a later try may succeed.
     """
     if not report.outputs:
-        raise LinkDead
+        message = "the report names no output"
+        raise LinkDead(message)
     if len(report.outputs) > IMAGES_MAX:
         message = f"{len(report.outputs)} outputs, at most {IMAGES_MAX} are stored"
-        raise OutputUnreachable(message)
+        raise LinkDead(message)
     # Of several, a look before this one may have stored the first before its time was over.
     assets = await _kept(world, task, len(report.outputs)) if len(report.outputs) > 1 else []
     for n in range(len(assets), len(report.outputs)):
@@ -70,6 +73,8 @@ async def _kept(world: World, task: Task, count: int) -> list[Asset]:
             stored = await _read_back(world, asset_key(task.id, n))
         except ObjectMissing:
             break
+        if _fault_of(task, stored):
+            break
         kept.append(_asset(world, task, n, stored))
     return kept
 
@@ -90,13 +95,13 @@ async def _store(world: World, task: Task, channel: Channel, n: int, output: Out
         async with world.guard.download(
             output.url, bytes_max=OUTPUT_BYTES_MAX, timeout_s=DOWNLOAD_S_MAX, trusted_origins=trusted
         ) as reply:
-            if reply.status in _DEAD:
-                raise LinkDead
             if reply.status != _OK:
                 message = f"status {reply.status}"
-                raise OutputUnreachable(message)
+                raise LinkDead(message) if reply.status in _DEAD else OutputUnreachable(message)
             return await _put(world, task, n, reply.chunks)
-    except (UpstreamError, ObjectTooLarge) as error:
+    except _NEVER as error:
+        raise LinkDead(str(error)) from error
+    except UpstreamError as error:
         raise OutputUnreachable(str(error)) from error
 
 
@@ -104,7 +109,20 @@ async def _put(world: World, task: Task, n: int, chunks: AsyncIterator[bytes]) -
     world.failpoints.hit("asset.before_put")
     stored = await world.objects.put(asset_key(task.id, n), chunks, bytes_max=OUTPUT_BYTES_MAX)
     world.failpoints.hit("asset.after_put")
+    fault = _fault_of(task, stored)
+    if fault is not None:
+        await world.objects.delete([stored.key])
+        raise LinkDead(fault)
     return _asset(world, task, n, stored)
+
+
+def _fault_of(task: Task, stored: Stored) -> str | None:
+    """Say why a file that came with a status of success is no output after all."""
+    if stored.size == 0:
+        return "the file is empty"
+    if task.kind == "image" and is_message(stored.head):
+        return "the file is a page or a message, no picture"
+    return None
 
 
 def _asset(world: World, task: Task, n: int, stored: Stored) -> Asset:

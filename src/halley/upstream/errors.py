@@ -4,6 +4,7 @@ UpstreamError
 ├── NotSent            no byte of the request was written: another channel may be tried
 ├── OutcomeUnknown     some of it may have been read over there: never send it again by yourself
 │   ├── ReplyTooLarge  an answer came, larger than asked for
+│   ├── ReplyPacked     an answer came, compressed though that was not asked for
 │   └── Stalled        an answer began, then nothing came for too long
 └── Refused            we do not go there (see `guard`); nothing was written either
 
@@ -41,6 +42,10 @@ class OutcomeUnknown(UpstreamError):
 
 class ReplyTooLarge(OutcomeUnknown):
     """The reply is larger than the request allows, also after decompression."""
+
+
+class ReplyPacked(OutcomeUnknown):
+    """The reply is compressed though the request asked for none of it."""
 
 
 class Stalled(OutcomeUnknown):

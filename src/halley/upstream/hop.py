@@ -14,7 +14,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from halley.upstream.address import Target, private
-from halley.upstream.errors import NotSent, OutcomeUnknown, Refused, ReplyTooLarge, UpstreamError
+from halley.upstream.errors import NotSent, OutcomeUnknown, Refused, ReplyPacked, ReplyTooLarge, UpstreamError
 from halley.upstream.exchange import Call, Download, Progress
 
 CONNECT_TIMEOUT_S = 10.0
@@ -96,7 +96,7 @@ def reply(response: aiohttp.ClientResponse, bytes_max: int, final_url: str) -> D
 async def _chunks(response: aiohttp.ClientResponse, bytes_max: int) -> AsyncIterator[bytes]:
     encoding = response.headers.get("content-encoding", "")
     if encoding.lower() not in ("", "identity"):
-        raise OutcomeUnknown("the reply is compressed though `identity` was asked for", status=response.status)
+        raise ReplyPacked("the reply is compressed though `identity` was asked for", status=response.status)
     if (response.content_length or 0) > bytes_max:
         raise _too_large(response.status, bytes_max)
     received = 0

@@ -148,7 +148,8 @@ async def _poll(
         case ReportState.SUCCEEDED:
             try:
                 await _succeed(world, task, channel, report)
-            except LinkDead:
+            except LinkDead as error:
+                _log.warning("output_unreachable", task=task.id, reason=str(error))
                 if not link_pauses_s:
                     await _lose_output(world, task, report)
                     return
@@ -190,9 +191,7 @@ async def _succeed(world: World, task: Task, channel: Channel, report: Report) -
 
 
 async def _lose_output(world: World, task: Task, report: Report) -> None:
-    failure = Failure(
-        code=FailureCode.OUTPUT_LOST, message="The vendor's link to the output was dead; you were not charged"
-    )
+    failure = Failure(code=FailureCode.OUTPUT_LOST, message="The vendor's link led to no output; you were not charged")
     billed = report.vendor_cost or task.vendor_cost or task.held
     await _end_without(world, task, End(to=TaskState.FAILED, report=report, failure=failure, exposure=billed))
 
