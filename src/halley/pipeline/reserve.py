@@ -114,6 +114,8 @@ def _new_task(
     """Give the task as it is read back once it is written. `body` is itself, or where it lies in the object store."""
     caller, order = submission.caller, submission.order
     prices, meters, quantities, amount = price
+    # All known models make one output unless they are told how many.
+    outputs_max = 1 if order.count is None and order.model in world.catalogue.models else order.count
     now = world.clock.now()
     return Task(
         id=task_id,
@@ -131,7 +133,7 @@ def _new_task(
         vendor_model=first.vendor_model,
         hold_id=f"hold_{task_id}",
         held=amount,
-        prices=Pinned(price_set=prices.id, meters=meters, outputs_max=_outputs_max(world, order)),
+        prices=Pinned(price_set=prices.id, meters=meters, outputs_max=outputs_max),
         estimate=quantities,
         body=body if isinstance(body, bytes) else None,
         body_object=body if isinstance(body, str) else None,
@@ -139,11 +141,6 @@ def _new_task(
         created_at=now,
         deadline_at=now + first.tasks.deadline_s * MICROSECONDS,
     )
-
-
-def _outputs_max(world: World, order: ImageOrder) -> int | None:
-    """How many outputs an order is for: it says so, or else all known models make one."""
-    return 1 if order.count is None and order.model in world.catalogue.models else order.count
 
 
 async def _fingerprint(submission: Submission) -> str:
