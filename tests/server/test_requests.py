@@ -86,10 +86,19 @@ REFUSED = {
     "length and chunks": request("POST /", "content-length: 5", "transfer-encoding: chunked", body=chunked(b"a")),
     "two lengths": request("POST /", "content-length: 1", "content-length: 1", body=b"a"),
     "signed length": request("POST /", "content-length: +1", body=b"a"),
-    "unknown coding": request("POST /", "transfer-encoding: gzip", body=b"a"),
     "chunks before another coding": request("POST /", "transfer-encoding: chunked, gzip", body=chunked(b"a")),
+    "chunks twice in a line": request("POST /", "transfer-encoding: chunked, chunked", body=chunked(b"a")),
     "chunks twice": request("POST /", "transfer-encoding: chunked", "transfer-encoding: chunked", body=chunked(b"a")),
     "chunks of an old client": request("POST /", "transfer-encoding: chunked", body=chunked(b"a"), version="1.0"),
+    "no host": b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n",
+    "two hosts": request("GET /", "Host: other"),
+    "the same host twice": request("GET /", "host: test"),
+    "two hosts of an old client": request("GET /", "host: other", version="1.0"),
+    "two hosts that ask for another protocol": request("GET /", "host: other", "connection: upgrade", "upgrade: h2c"),
+    "a space in the host": request("GET /").replace(b"host: test", b"host: one two"),
+    "a tab in the host": request("GET /").replace(b"host: test", b"host: one\ttwo"),
+    "a path in the host": request("GET /").replace(b"host: test", b"host: one/two"),
+    "a name in the host": request("GET /").replace(b"host: test", b"host: me@one"),
     "space before colon": request("GET /", "x-a : b"),
     "folded header": request("GET /", "x-a: b\r\n c"),
     "null in header": request("GET /", "x-a: b\0c"),
@@ -121,6 +130,41 @@ async def test_what_can_be_read_in_two_ways_is_refused_unread(raw: bytes):
     assert reply.status == 400
     assert reply.header("connection") == "close"
     assert reply.header("date")
+
+
+@pytest.mark.parametrize("host", ["", "test", "test:8000", "[::1]:8000", "a_b.test", "%C3%A4.test", " test \t"])
+async def test_a_host_may_be_whatever_is_one(host: str):
+    async with serving(echo) as server:
+        reply = one(await server.talk(request().replace(b"host: test", b"host: " + host.encode())))
+
+    assert reply.status == 200
+    assert [value.strip() for name, value in reply.json["headers"] if name == "host"] == [host.strip()]
+
+
+async def test_an_old_client_needs_no_host():
+    async with serving(echo) as server:
+        assert one(await server.talk(b"GET / HTTP/1.0\r\n\r\n")).status == 200
+
+
+@pytest.mark.parametrize("spelling", ["chunked", "CHUNKED", " chunked "])
+async def test_chunks_are_read_however_they_are_spelled(spelling: str):
+    async with serving(echo) as server:
+        reply = one(await server.talk(request("POST /", f"transfer-encoding: {spelling}", body=chunked(b"a"))))
+
+    assert (reply.status, reply.json["body"]) == (200, "a")
+
+
+@pytest.mark.parametrize(
+    "codings",
+    [("gzip",), ("gzip, chunked",), ("gzip", "chunked"), ("identity, chunked",)],
+    ids=["packed alone", "packed", "packed, in two lines", "as it is"],
+)
+async def test_a_coding_that_nobody_undoes_is_refused_as_such(codings: tuple[str, ...]):
+    headers = (f"transfer-encoding: {each}" for each in codings)
+    async with serving(echo) as server:
+        reply = one(await server.talk(request("POST /", *headers, body=chunked(b"a"))))
+
+    assert (reply.status, reply.header("connection")) == (501, "close")
 
 
 async def test_another_version_is_refused():

@@ -21,6 +21,7 @@ Header = tuple[bytes, bytes]
 _NAMES_REMEMBERED_MAX = 1024
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ALLOWED = bytes(byte for byte in range(256) if byte == 9 or (byte >= 32 and byte != 127))  # noqa: PLR2004 - tab, text
+_HOST = re.compile(rb"[ \t]*[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*[ \t]*")
 _STATUSES = range(200, 600)
 
 
@@ -116,6 +117,26 @@ def split_target(target: bytes) -> tuple[bytes, bytes]:
 def head_size(target: bytes, headers: Iterable[Header]) -> int:
     """Count the bytes of a head, give or take its punctuation."""
     return len(target) + sum(len(name) + len(value) + 4 for name, value in headers)
+
+
+def refusal_of(headers: Iterable[Header], *, is_old: bool) -> int | None:
+    """Say with which status a head is refused that somebody on the way may read in another way; None if it is not.
+
+    RFC 9112, sections 3.2 and 6.1. The parser has seen to it that chunks, if any, are the last coding.
+    """
+    hosts = 0
+    for name, value in headers:
+        if name == b"host":
+            hosts += 1
+            if hosts > 1 or _HOST.fullmatch(value) is None:
+                return HTTPStatus.BAD_REQUEST
+        elif name == b"transfer-encoding":
+            # Who speaks HTTP/1.0 knows no chunks: somebody on the way may have seen another end of this body.
+            if is_old:
+                return HTTPStatus.BAD_REQUEST
+            if value.strip(b" \t").lower() != b"chunked":
+                return HTTPStatus.NOT_IMPLEMENTED
+    return None if hosts or is_old else HTTPStatus.BAD_REQUEST
 
 
 def expects_continue(headers: Iterable[Header]) -> bool:

@@ -31,6 +31,7 @@ from halley.server.head import (
     encode_headers,
     head_size,
     plain_answer,
+    refusal_of,
     wants_websocket,
 )
 from halley.server.remembered import Remembered, remember
@@ -244,8 +245,11 @@ class HttpProtocol(asyncio.Protocol):
         method = parser.get_method()
         version = parser.get_http_version()
         is_old = version != "1.1"
-        if is_old:
-            _check_old(version, headers)
+        if is_old and version != "1.0":
+            raise _Refused(_BAD_VERSION)
+        refusal = refusal_of(headers, is_old=is_old)
+        if refusal is not None:
+            raise _Refused(refusal)
         if parser.should_upgrade():
             if method == b"CONNECT":
                 raise _Refused(_BAD_REQUEST)
@@ -585,11 +589,3 @@ def _check_size(target: bytes, headers: list[Header]) -> None:
         raise _Refused(_TARGET_TOO_LONG)
     if len(headers) > HEADERS_MAX or head_size(target, headers) > HEAD_BYTES_MAX:
         raise _Refused(_HEAD_TOO_LARGE)
-
-
-def _check_old(version: str, headers: list[Header]) -> None:
-    if version != "1.0":
-        raise _Refused(_BAD_VERSION)
-    # Who speaks HTTP/1.0 knows no chunks: somebody on the way may have seen another end of this body.
-    if any(name == b"transfer-encoding" for name, _ in headers):
-        raise _Refused(_BAD_REQUEST)
