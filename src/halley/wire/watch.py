@@ -20,7 +20,13 @@ _NONE: tuple[int, ...] = ()
 _ONLY = (0,)
 _ENDS_OF_RESPONSE = frozenset(("response.completed", "response.incomplete", "response.failed"))
 _ENDS_OF_MESSAGE = frozenset(("message_stop",))
-_ENDS_TOLD_WITHIN = re.compile(rb'"(?:response\.(?:completed|incomplete|failed)|message_stop)"')
+_ENDS_OF_TRANSCRIPT = frozenset(("transcript.text.done", "transcription.done"))
+_ENDS_OF_SPEECH = frozenset(("speech.audio.done",))
+_ENDS_OF_PICTURE = frozenset(("image_generation.completed", "image_edit.completed"))
+_ENDS_TOLD_WITHIN = re.compile(
+    rb'"(?:response\.(?:completed|incomplete|failed)|message_stop|transcript\.text\.done|transcription\.done'
+    rb'|speech\.audio\.done|image_(?:generation|edit)\.completed)"'
+)
 
 
 class _Sound(msgspec.Struct):
@@ -184,4 +190,8 @@ _ENDS: Mapping[Operation, Ends] = {
     Operation.RESPONSES: _named(_ENDS_OF_RESPONSE),
     Operation.MESSAGES: _named(_ENDS_OF_MESSAGE),
     Operation.CONTENT: _content_ends,
+    Operation.TRANSCRIPTION: _named(_ENDS_OF_TRANSCRIPT),
+    Operation.SPEECH: _named(_ENDS_OF_SPEECH),
+    Operation.IMAGES: _named(_ENDS_OF_PICTURE),
+    Operation.IMAGE_EDITS: _named(_ENDS_OF_PICTURE),
 }

@@ -21,7 +21,7 @@ from halley.pipeline.answers.reserve import ORDER_PREFIX, Held, hold, hold_what_
 from halley.pipeline.answers.send import Answered, NoAnswer, Tries, note_fault, ordered, send
 from halley.pipeline.answers.settle import End, settle, settle_later, unpaid
 from halley.pipeline.answers.stored import as_asked, keep, keeping
-from halley.pipeline.answers.used import told, used, used_so_far
+from halley.pipeline.answers.used import WRITTEN, told, used, used_so_far
 from halley.pipeline.persist import to_its_end
 from halley.usage.model import Outcome
 from halley.wire.contract import AnswerFacts
@@ -97,7 +97,8 @@ class Streaming:
         world, flow, answered = self._world, self._flow, self._answered
         await flow.aclose()
         self._leave()
-        is_counted = flow.complete and (flow.pipe.usage is None or flow.pipe.usage_is_last)
+        is_late = self._ask.kind in WRITTEN and flow.pipe.usage is not None and not flow.pipe.usage_is_last
+        is_counted = flow.complete and not is_late
         count = used if is_counted else used_so_far
         try:
             quantities = await count(self._ask, flow.pipe.usage, flow.pipe.texts(), bytes(flow.pipe.kept))

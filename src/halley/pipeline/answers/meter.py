@@ -173,7 +173,7 @@ def token_numbers(body: Mapping[str, Any]) -> int:
 
 def choices(ask: Ask) -> int:
     """Count the answers whose ends a stream must show, if it does not say itself that it is done."""
-    if ask.operation is Operation.CONTENT:
+    if ask.operation is Operation.CONTENT or ask.kind is Kind.IMAGE:
         return _count(ask)
     if ask.operation not in (Operation.CHAT, Operation.COMPLETION):
         return 1

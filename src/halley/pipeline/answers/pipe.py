@@ -153,6 +153,9 @@ class Unchanged:
             yield _as_much_again("".join(kept), len(self._frames), self._seen - len(self._frames))
 
     def _texts_kept(self) -> Iterator[str]:
+        if self._operation is Operation.TRANSCRIPTION:
+            yield from texts_of_transcript(self._frames)
+            return
         if self._format is None:
             for frame in self._frames:
                 with suppress(ValueError):  # what is broken has no text
@@ -252,6 +255,14 @@ class Spoken(Unchanged):
 
 class Drawn(Unchanged):
     """Does the same with pictures in events, and counts those on their way: they are too large to be kept."""
+
+    def __init__(self, operation: Operation, facts: AnswerFacts, *, as_array: bool = False, choices: int = 1) -> None:
+        super().__init__(operation, facts, as_array=as_array, choices=choices)
+        self._begun = self._ended
+
+    def _note_ends(self, answers: Iterable[int], *, alone: bool) -> None:
+        # An event that ends one of several does not say which.
+        super()._note_ends(answers if alone else (len(self._ended),), alone=alone)
 
     def _see(self, raw: bytes, frame: Frame | None) -> bytes:
         out = super()._see(raw, frame)
@@ -406,6 +417,24 @@ def texts_of_completion(data: bytes) -> Iterator[str]:
     """Give the text of a completion, whole or in pieces. Raises `ValueError`."""
     for choice in as_list(as_object(codec.decode_reply(data)).get("choices")):
         yield as_text(as_object(choice).get("text"))
+
+
+def texts_of_transcript(frames: Iterable[Frame]) -> list[str]:
+    """Give the text of a transcript that was streamed: its pieces, or what was told at its end alone."""
+    pieces, whole = list[str](), list[str]()
+    for frame in frames:
+        with suppress(ValueError):  # what is broken has no text
+            event = as_object(codec.decode_reply(frame.data))
+            match as_text(event.get("type")) or frame.event:
+                case "transcript.text.delta":
+                    pieces.append(as_text(event.get("delta")))
+                case "transcription.text.delta":
+                    pieces.append(as_text(event.get("text")))
+                case "transcript.text.done" | "transcription.done":
+                    whole.append(as_text(event.get("text")))
+                case _:
+                    pass
+    return pieces or whole
 
 
 class _Array:
