@@ -103,11 +103,11 @@ async def test_no_log_and_no_metric_holds_a_key(client: Client, owner: Owner, ca
         assert secret not in logged
         assert secret not in scraped
     facts = [vars(record) for record in records if record.name == "halley.access"]
-    assert [(each["route"], each["status"], each["key_id"]) for each in facts] == [
-        ("/v1/tasks", 200, owner.key_id),
-        ("/user/quota", 200, owner.key_id),
-        ("/v1/tasks", 401, None),
-        ("unknown", 404, None),
+    assert [(each["route"], each["status"], each["key_id"], each.get("code")) for each in facts] == [
+        ("/v1/tasks", 200, owner.key_id, None),
+        ("/user/quota", 200, owner.key_id, None),
+        ("/v1/tasks", 401, None, "invalid_api_key"),
+        ("unknown", 404, None, "unknown_path"),
     ]
     assert facts[0]["client_request_id"] == "theirs-1"
 

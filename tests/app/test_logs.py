@@ -19,9 +19,9 @@ configure_logs(load_settings({{}}, {environ!r}))
 access, log = AccessLog(SystemClock()), logging.getLogger("halley.access")
 """
 _ANSWERS = (
-    (("/v1/chat/completions", "POST", 200), "req_1", 0.0123456, "key_1", "theirs-1"),
-    (("unknown", "other", 404), "req_2", 0, None, None),
-    (("/v1/é", "GET", 499), "req_3", 12, 'key_"2"', 'no"id'),
+    (("/v1/chat/completions", "POST", 200), "req_1", 0.0123456, "key_1", "theirs-1", None),
+    (("unknown", "other", 404), "req_2", 0, None, None, "not_found"),
+    (("/v1/é", "GET", 499), "req_3", 12, 'key_"2"', 'no"id', None),
 )
 
 
@@ -49,7 +49,7 @@ for answer in {_ANSWERS!r}:
 def test_lines_keep_their_order_among_others_and_none_is_lost_at_the_end():
     program = """
 for number in range(100):
-    access.note((("/", "GET", 200), f"req_{number}", 0.1, None, None))
+    access.note((("/", "GET", 200), f"req_{number}", 0.1, None, None, None))
     if number % 10 == 0:
         logging.getLogger("halley.app").warning("between", extra={"request_id": f"req_{number}"})
 """
@@ -68,21 +68,21 @@ def test_the_last_answers_are_told_however_the_process_ends(end: str, code: int)
 async def until_signalled():
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    access.note((("/", "GET", 200), "req_last", 0.1, None, None))
+    access.note((("/", "GET", 200), "req_last", 0.1, None, None, None))
     os.kill(os.getpid(), signal.SIGTERM)
     await stopped.wait()
-access.note((("/", "GET", 200), "req_last", 0.1, None, None))
+access.note((("/", "GET", 200), "req_last", 0.1, None, None, None))
 {end}
 """
     assert any('"req_last"' in line for line in run(program, code))
 
 
 def test_at_a_higher_level_answers_are_not_told():
-    assert run('access.note((("/", "GET", 200), "req_1", 0.1, None, None))', HALLEY_LOG_LEVEL="warning") == []
+    assert run('access.note((("/", "GET", 200), "req_1", 0.1, None, None, None))', HALLEY_LOG_LEVEL="warning") == []
 
 
 def test_columns_for_people_tell_the_same():
-    (line,) = run('access.note((("/", "GET", 200), "req_1", 0.1, "key_1", None))', HALLEY_LOG_FORMAT="console")
+    (line,) = run('access.note((("/", "GET", 200), "req_1", 0.1, "key_1", None, None))', HALLEY_LOG_FORMAT="console")
     assert "request" in line
     assert all(fact in line for fact in ("request_id=req_1", "status=200", "ms=100.0", "key_id=key_1"))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 from tests.app.rigs import Rig, opened_gateway
 
 from halley.app.simulators import open_outside, simulator_of
@@ -261,3 +262,56 @@ async def test_a_poll_url_on_another_site_is_never_sent_our_credentials(folder: 
         seen = await rig.task(task.id)
         assert seen.state == "running"
         assert seen.polls > 1
+
+
+def _told(lines: list[Any]) -> list[tuple[Any, ...]]:
+    names = ("event", "operation", "code", "status", "left_out", "seconds")
+    return [tuple(line.get(name) for name in names) for line in lines if line.get("channel") == "main"]
+
+
+async def test_failures_of_orders_the_rest_they_earn_and_its_end_are_told(folder: Path, upstream: Any) -> None:
+    server, clock = upstream
+    async with _live(folder, clock, _channel(server, "main")) as rig:
+        rig.wire.fail(Break.BROKEN, _is_order, times=FAILURES_MAX)
+        with capture_logs() as lines:
+            for _ in range(FAILURES_MAX - 1):
+                await rig.client.flux()
+            clock.advance(1)
+            reply = await rig.client.flux()
+            await rig.pass_time(16, step_s=1)
+            assert (await rig.client.flux()).status == 200
+        assert _told(lines) == [
+            ("vendor_call_failed", "submit", "vendor_failed", 500, None, None),
+            ("vendor_call_failed", "submit", "vendor_failed", 500, FAILURES_MAX - 2, None),
+            ("channel_rests", "submit", "vendor_failed", None, None, 15.0),
+            ("channel_back", "submit", None, None, None, None),
+        ]
+        last = next(line for line in reversed(lines) if line["event"] == "vendor_call_failed")
+        assert (last["request_id"], last["model"]) == (reply.headers["halley-request-id"], "flux-pro-1.1")
+        assert last["task"]
+
+
+async def test_a_poll_that_fails_and_an_answer_that_cannot_be_read_are_told(folder: Path, upstream: Any) -> None:
+    server, clock = upstream
+    async with _live(folder, clock, _channel(server, "main")) as rig:
+        await rig.client.flux()
+        task = await rig.last_task()
+        rig.wire.fail(Break.UNAUTHORIZED, lambda method, _path: method == "GET")
+        with capture_logs() as lines:
+            await rig.ended(task.id)
+        assert _told(lines) == [("vendor_call_failed", "poll", "vendor_account_unusable", 401, None, None)]
+        [line] = [line for line in lines if line["event"] == "vendor_call_failed"]
+        assert (line["task"], line["request_id"], line["model"]) == (task.id, task.request_id, task.vendor_model)
+        rig.wire.fail(Break.GARBAGE, _is_order)
+        with capture_logs() as lines:
+            await rig.client.flux()
+        assert [one[:3] for one in _told(lines)] == [("vendor_call_failed", "submit", "outcome_unknown")]
+
+
+async def test_a_rest_that_a_vendor_asks_for_is_told(folder: Path, upstream: Any) -> None:
+    server, clock = upstream
+    async with _live(folder, clock, _channel(server, "main")) as rig:
+        rig.wire.fail(Break.RATE_LIMITED, _is_order)
+        with capture_logs() as lines:
+            assert (await rig.client.flux()).status == 429
+        assert _told(lines)[1] == ("channel_rests", "submit", "vendor_rate_limited", None, None, 1.0)

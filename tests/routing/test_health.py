@@ -214,3 +214,22 @@ def test_what_says_nothing_of_the_channels_health_shortens_no_rest() -> None:
     health = ill()
     health.not_told(CHANNEL, SUBMIT, 1)
     assert not health.may_try(CHANNEL, SUBMIT, REST_S - 1)
+
+
+def test_each_rest_is_told_once_when_it_begins() -> None:
+    health = Health()
+    told = [health.failed(CHANNEL, SUBMIT, 0) for _ in range(FAILURES_MAX + 1)]
+    assert told == [0.0] * (FAILURES_MAX - 1) + [REST_S, 0.0]
+    health.may_try(CHANNEL, SUBMIT, REST_S)
+    assert health.failed(CHANNEL, SUBMIT, REST_S) == REST_S
+    assert [health.rest(CHANNEL, SUBMIT, at, 30) for at in (0, 1, 40)] == [30, 0, 30]
+
+
+def test_only_a_success_that_ends_an_illness_says_so() -> None:
+    health = Health()
+    assert not health.succeeded(CHANNEL, SUBMIT)
+    health.failed(CHANNEL, SUBMIT, 0)
+    assert not health.succeeded(CHANNEL, SUBMIT)
+    health = ill()
+    assert health.succeeded(CHANNEL, SUBMIT, MODEL)
+    assert not health.succeeded(CHANNEL, SUBMIT, MODEL)

@@ -38,8 +38,10 @@ class House:
         self.root.addHandler(self.handler)
         self.access = AccessLog(FakeClock("2026-11-22T19:08:00.000123Z"), self.log)
 
-    def note(self, *, key_id: str | None = None, theirs: str | None = None, status: int = 200) -> None:
-        self.access.note((("/v1/tasks", "GET", status), "req_1", 0.0125, key_id, theirs))
+    def note(
+        self, *, key_id: str | None = None, theirs: str | None = None, status: int = 200, code: str | None = None
+    ) -> None:
+        self.access.note((("/v1/tasks", "GET", status), "req_1", 0.0125, key_id, theirs, code))
 
     def written(self) -> bytes:
         self.handler.close()
@@ -75,6 +77,17 @@ def test_a_line_is_json_and_tells_all(house: House):
         "key_id": "key_1",
         "client_request_id": "theirs-1",
     }
+
+
+def test_a_line_of_a_request_that_failed_tells_the_code(house: House):
+    house.note(status=503, code="model_not_found")
+    told = json.loads(house.written())
+    assert (told["status"], told["code"]) == (503, "model_not_found")
+    heard = Heard()
+    house.log.addHandler(heard)
+    house.note(status=503, code="model_not_found")
+    house.note()
+    assert [vars(record).get("code") for record in heard.records] == ["model_not_found", None]
 
 
 @pytest.mark.parametrize("theirs", [None, "", 'a"b', "a b", "a\n", "é", "x" * 129], ids=repr)
@@ -118,14 +131,14 @@ def test_the_time_of_each_line_is_its_own(house: House):
     clock = FakeClock("2026-11-22T19:08:00.999999Z")
     access = AccessLog(clock, house.log)
     for _ in range(3):
-        access.note((WHAT, "req_1", 0.001, None, None))
+        access.note((WHAT, "req_1", 0.001, None, None, None))
         clock.advance(0.000001)
     times = [json.loads(line)["timestamp"][-10:] for line in house.written().splitlines()]
     assert times == ["00.999999Z", "01.000000Z", "01.000001Z"]
 
 
 def test_many_are_told_of_in_their_order(house: House):
-    house.access.note(*((WHAT, f"req_{number}", 0.001, None, None) for number in range(3)))
+    house.access.note(*((WHAT, f"req_{number}", 0.001, None, None, None) for number in range(3)))
     assert [json.loads(line)["request_id"] for line in house.written().splitlines()] == ["req_0", "req_1", "req_2"]
 
 

@@ -44,8 +44,8 @@ def test_the_series_of_a_process_are_named_as_they_always_were():
     metrics = Metrics(FakeClock("2026-11-22T12:00:00Z"))
     metrics.requests.labels("/v1/tasks", "GET", "200").inc()
     metrics.latency.labels("/v1/tasks").observe(0.003)
-    metrics.vendor_calls.labels("acme", Operation.CHAT, "ok").inc()
-    metrics.vendor_latency.labels("acme", Operation.CHAT).observe(0.3)
+    metrics.vendor_calls.labels("main", "acme", Operation.CHAT, "ok").inc()
+    metrics.vendor_latency.labels("main", "acme", Operation.CHAT).observe(0.3)
     metrics.tasks_ended.labels("model-1", "succeeded").inc()
     metrics.webhooks.labels("delivered").inc()
     lines = generate_latest(metrics.registry).decode().splitlines()
@@ -55,8 +55,8 @@ def test_the_series_of_a_process_are_named_as_they_always_were():
         'halley_request_seconds_bucket{le="0.005",route="/v1/tasks"} 1.0',
         'halley_request_seconds_bucket{le="+Inf",route="/v1/tasks"} 1.0',
         'halley_request_seconds_sum{route="/v1/tasks"} 0.003',
-        f'halley_vendor_calls_total{{operation="{Operation.CHAT}",outcome="ok",vendor="acme"}} 1.0',
-        f'halley_vendor_call_seconds_count{{operation="{Operation.CHAT}",vendor="acme"}} 1.0',
+        f'halley_vendor_calls_total{{channel="main",operation="{Operation.CHAT}",outcome="ok",vendor="acme"}} 1.0',
+        f'halley_vendor_call_seconds_count{{channel="main",operation="{Operation.CHAT}",vendor="acme"}} 1.0',
         'halley_tasks_ended_total{model="model-1",state="succeeded"} 1.0',
         'halley_webhooks_total{outcome="delivered"} 1.0',
         'halley_webhooks_created{outcome="delivered"} 1.7953488e+09',

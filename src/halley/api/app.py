@@ -121,6 +121,8 @@ class _Visit(msgspec.Struct, kw_only=True, eq=False):
     sight: _Sight
     received_at: int
     key_id: str | None = None
+    code: str | None = None
+    """Of the fault that it ended in."""
     answered: bool = False
     """Whether the answer has begun."""
     websocket: bool = False
@@ -210,7 +212,7 @@ class Api:
         except asyncio.CancelledError:
             # The server cuts what has not ended when its time to stop is over.
             if not visit.answered:
-                reply = errors.reply_to_fault(_cut(sight), visit.id, sight.render)
+                reply = self._refusal(visit, _cut(sight))
                 status, visit.answered = reply.status, True
                 await client.answer(reply, visit.id.encode(), is_head=sight.method == "HEAD")
             raise
@@ -251,7 +253,9 @@ class Api:
             if upgrade.upgraded:
                 # All that is left is to cut the connection: the server does when we raise.
                 raise
-            await deny(upgrade, fault or errors.internal(), scope, send)
+            fault = fault or errors.internal()
+            visit.code = fault.code
+            await deny(upgrade, fault, scope, send)
         finally:
             self._running -= 1
             if not self._running:
@@ -308,6 +312,7 @@ class Api:
         if fault is None:
             _log.error("a call failed", exc_info=error, extra={"request_id": visit.id, "route": visit.route})
             fault = errors.internal()
+        visit.code = fault.code
         return errors.reply_to_fault(fault, visit.id, visit.sight.render)
 
     def _handle(self, visit: _Visit, client: Client, share: Share) -> Awaitable[Reply]:
@@ -403,7 +408,7 @@ class Api:
         if not self._given:
             # By the end of the turn all that were given in it are counted and told of: in a row, which takes less.
             asyncio.get_running_loop().call_soon(self._tell)
-        answer = (figures.what, visit.id, seconds, visit.key_id, sight.headers.get("x-request-id"))
+        answer = (figures.what, visit.id, seconds, visit.key_id, sight.headers.get("x-request-id"), visit.code)
         self._given.append((figures, answer))
 
     def _tell(self) -> None:

@@ -25,6 +25,7 @@ from halley.vendors import load_vendors
 from halley.vendors.contract import Dialect, Vendor
 from halley.world import Callers, Config, Metrics, World, load_config
 from halley.world.boots import Still
+from halley.world.seldom import Seldom
 
 
 @asynccontextmanager
@@ -91,6 +92,7 @@ def _world(
         bounds=Bounds(),
         limits=Limits(),
         metrics=Metrics(),
+        told=Seldom(),
         failpoints=failpoints,
         boot_id=f"boot_{ids.new()}",
         still=Still() if settings.database_path is None else None,

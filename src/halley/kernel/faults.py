@@ -37,6 +37,8 @@ Fault
 
 from typing import ClassVar, Literal
 
+import msgspec
+
 OpenAIType = Literal[
     "invalid_request_error",
     "authentication_error",
@@ -243,11 +245,20 @@ class AnswerUnusable(Fault):
     code = "answer_unusable"
 
 
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """What a vendor said, or what befell the way to it. For the operator: callers read none of it."""
+
+    status: int | None = None
+    words: str = ""
+    redirects_to: str | None = None
+
+
 class VendorFault(Fault):
     """A vendor, or the way to it, failed."""
 
     status = 502
     code = "vendor_error"
+    heard: Heard | None = None
 
 
 class VendorUnreachable(VendorFault):

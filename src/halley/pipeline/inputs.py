@@ -15,6 +15,7 @@ from halley.kernel.faults import BadRequest, OutcomeUnknown, VendorBroken
 from halley.kernel.order import ImageOrder
 from halley.pipeline.choose import Attempt
 from halley.pipeline.request import RequestContext, Submission
+from halley.pipeline.trouble import About
 from halley.pipeline.vendor import call_vendor
 from halley.vendors.contract import tasks_of
 from halley.world import World
@@ -56,10 +57,10 @@ async def load_own_inputs(world: World, submission: Submission) -> OwnInputs:
     return {place: await _load(world, submission.caller, place, own) for place, own in named.items()}
 
 
-async def carry(world: World, attempt: Attempt, order: ImageOrder, own: OwnInputs) -> ImageOrder:
+async def carry(world: World, attempt: Attempt, order: ImageOrder, own: OwnInputs, about: About) -> ImageOrder:
     """Put each file of ours into the order in a form that this vendor can open. Raises faults of an upload."""
     for place, file in own.items():
-        order = _with_source(order, place, await _form(world, attempt, file))
+        order = _with_source(order, place, await _form(world, attempt, file, about))
     return order
 
 
@@ -123,13 +124,13 @@ def _gone(place: str) -> BadRequest:
     return BadRequest(message, param=_field(place))
 
 
-async def _form(world: World, attempt: Attempt, file: OwnInput) -> str:
+async def _form(world: World, attempt: Attempt, file: OwnInput, about: About) -> str:
     upload = tasks_of(attempt.vendor).upload
     if upload is None:
         return b64encode(file.data).decode()
     call = upload.write(file.name, file.content_type, file.data)
     try:
-        reply = await call_vendor(world, attempt.channel, call, operation="upload")
+        reply = await call_vendor(world, attempt.channel, call, operation="upload", about=about)
         return upload.read(reply)
     except (OutcomeUnknown, ValueError) as error:
         # Whatever became of the upload, the order was not sent.

@@ -14,7 +14,8 @@ from halley.kernel.order import ImageOrder, callers_field
 from halley.pipeline.choose import Attempt
 from halley.pipeline.inputs import OwnInputs, carry
 from halley.pipeline.request import RequestContext, Submission
-from halley.pipeline.vendor import SUBMIT, call_vendor, may_try, note_health
+from halley.pipeline.trouble import About
+from halley.pipeline.vendor import SUBMIT, call_vendor, may_try, note_fault, note_rest, note_well
 from halley.routing import Channel, Rest
 from halley.tasks import Task
 from halley.tasks import store as tasks
@@ -60,7 +61,7 @@ async def send(world: World, submission: Submission, task: Task, attempts: list[
             accepted = None
         except faults.VendorFault as error:
             last = error
-            _let_rest(world, channel, error)
+            note_rest(world, channel, SUBMIT, error)
             continue
         finally:
             world.bounds.leave(channel.id)
@@ -113,8 +114,9 @@ def read_directive(order: ImageOrder, request: RequestContext) -> Directive | No
 async def _ask(world: World, submission: Submission, task_id: TaskId, attempt: Attempt, own: OwnInputs) -> Accepted:
     order, request, channel, vendor = submission.order, submission.request, attempt.channel, attempt.tasks
     call = attempt.call
+    about: About = {"request_id": request.id, "task": task_id, "model": attempt.vendor_model}
     if own or call is None:
-        call = vendor.write_order(await carry(world, attempt, order, own), attempt.vendor_model)
+        call = vendor.write_order(await carry(world, attempt, order, own, about), attempt.vendor_model)
     if vendor.callbacks is not None and call.json is not None:
         url = callback_url(world, task_id, channel)
         if url is not None:
@@ -123,7 +125,7 @@ async def _ask(world: World, submission: Submission, task_id: TaskId, attempt: A
         call = msgspec.structs.replace(call, headers=(*call.headers, ("halley-test", request.directive)))
     base_url = _ordered_base(channel, order, request) if channel.simulated else channel.base_url
     try:
-        reply = await call_vendor(world, channel, call, operation=SUBMIT, base_url=base_url)
+        reply = await call_vendor(world, channel, call, operation=SUBMIT, base_url=base_url, about=about)
     except faults.Refused as refusal:
         if order.dialect == attempt.vendor.format:
             raise
@@ -131,10 +133,11 @@ async def _ask(world: World, submission: Submission, task_id: TaskId, attempt: A
     try:
         accepted = vendor.read_accepted(reply)
     except ValueError as error:
-        note_health(world, channel, SUBMIT, well=False)
         message = "The vendor answered in a way that cannot be read; whether it took the order is not known"
-        raise faults.OutcomeUnknown(message) from error
-    note_health(world, channel, SUBMIT, well=True)
+        fault = faults.OutcomeUnknown(message)
+        note_fault(world, channel, SUBMIT, fault, about)
+        raise fault from error
+    note_well(world, channel, SUBMIT)
     return accepted
 
 
@@ -156,12 +159,6 @@ def _callers_field(order: ImageOrder, vendor: Tasks, field: str) -> str | None:
     if images:
         return images[0] if len(images) == 1 else None
     return None if word is None else callers_field(order, word)
-
-
-def _let_rest(world: World, channel: Channel, fault: Fault) -> None:
-    """Leave a channel alone for as long as its vendor asked."""
-    if fault.retry_after_s and not channel.simulated:
-        world.health.rest(channel.id, SUBMIT, world.clock.monotonic(), fault.retry_after_s)
 
 
 def _full(world: World, order: ImageOrder, channel: Channel, now_s: float) -> Fault:

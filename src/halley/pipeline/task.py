@@ -24,6 +24,7 @@ from halley.pipeline.lookup import Asked, Found, Written, lookup_of
 from halley.pipeline.outputs import forget_outputs, forget_outputs_of_ended
 from halley.pipeline.request import RequestContext
 from halley.pipeline.settle import End, end_in, quantities_of
+from halley.pipeline.trouble import About
 from halley.pipeline.vendor import POLL, call_vendor, same_site
 from halley.pipeline.view import read_body, show
 from halley.routing import Channel
@@ -244,6 +245,11 @@ async def resolve(
     return written
 
 
+def about(task: Task) -> About:
+    """Give what the log says of a task whose vendor fails."""
+    return {"request_id": task.request_id, "task": task.id, "model": task.vendor_model}
+
+
 def ref(task: Task, channel: Channel) -> TaskRef:
     """How the vendor knows it. A polling address outside the channel's site is dropped: our key does not go there."""
     assert task.vendor_task_id is not None
@@ -302,7 +308,7 @@ async def _check_job(world: World, task: Task) -> None:
         )
         raise Conflict(message)
     known = ref(task, channel)
-    reply = await call_vendor(world, channel, tasks_of(vendor).write_poll(known), operation=POLL)
+    reply = await call_vendor(world, channel, tasks_of(vendor).write_poll(known), operation=POLL, about=about(task))
     try:
         report = tasks_of(vendor).read_report(reply, known)
     except ValueError as error:
@@ -325,7 +331,7 @@ async def _ask_to_cancel(
 ) -> Fault | None:
     """Give the vendor's refusal, or what else became of the call, for the task's own state to be asked for."""
     try:
-        await call_vendor(world, channel, write(ref(task, channel)), operation="cancel")
+        await call_vendor(world, channel, write(ref(task, channel)), operation="cancel", about=about(task))
     except Fault as fault:
         return fault
     return None
@@ -433,6 +439,7 @@ async def _callback_secret(world: World, vendor: Vendor, task: Task) -> str:
         return ""
     known = world.callback_secrets.get(channel.id)
     if known is None:
-        reply = await call_vendor(world, channel, callbacks.write_secret(), operation="callback_secret")
+        call = callbacks.write_secret()
+        reply = await call_vendor(world, channel, call, operation="callback_secret", about=about(task))
         known = world.callback_secrets[channel.id] = callbacks.read_secret(reply)
     return known

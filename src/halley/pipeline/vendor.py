@@ -8,6 +8,15 @@ import structlog
 from halley.kernel import codec, faults
 from halley.kernel.clock import MICROSECONDS
 from halley.kernel.faults import Fault
+from halley.pipeline.trouble import (
+    NOTHING_MORE,
+    About,
+    lost,
+    read_refusal,
+    tell_back,
+    tell_failure,
+    tell_rest,
+)
 from halley.routing import Channel
 from halley.routing.headers import Header, credential_context, open_headers
 from halley.upstream.address import parse_target
@@ -38,9 +47,15 @@ class _Way(msgspec.Struct, frozen=True):
 
 
 async def call_vendor(
-    world: World, channel: Channel, call: VendorCall, *, operation: str, base_url: str | None = None
+    world: World,
+    channel: Channel,
+    call: VendorCall,
+    *,
+    operation: str,
+    base_url: str | None = None,
+    about: About = NOTHING_MORE,
 ) -> VendorReply:
-    """Send, and give a 2xx reply (to a poll also a 404).
+    """Send, and give a 2xx reply (to a poll also a 404). `about` tells whose call it is, where it fails.
 
     Raises the fault of any other reply, `VendorUnreachable` when nothing was sent, and `OutcomeUnknown` when the
     vendor may have acted although no readable reply came.
@@ -48,7 +63,7 @@ async def call_vendor(
     try:
         way = _way(world, channel, operation)
     except faults.VendorRejectsUs as fault:
-        _note(world, channel, operation, fault)
+        _note(world, channel, operation, fault, about)
         raise
     request = _request(world, way, call, base_url or channel.base_url)
     if world.failpoints.active:
@@ -57,20 +72,20 @@ async def call_vendor(
         reply = await world.upstream.send(request)
     except UpstreamError as error:
         fault = _network_fault(error)
-        _note(world, channel, operation, fault)
+        _note(world, channel, operation, fault, about)
         raise fault from error
     if world.failpoints.active:
         world.failpoints.hit(f"vendor.after.{operation}")
     way.latency.observe(reply.elapsed_us / MICROSECONDS)
     answer = VendorReply(status=reply.status, headers=reply.headers, body=reply.body)
     if reply.status // 100 != _SUCCESS and not (operation == POLL and reply.status == _NOT_FOUND):
-        fault = tasks_of(way.vendor).read_refusal(answer)
-        _note(world, channel, operation, fault)
+        fault = read_refusal(world, channel, tasks_of(way.vendor).read_refusal, answer)
+        _note(world, channel, operation, fault, about)
         raise fault
     way.answered.inc()
     if operation != SUBMIT:
         # Of an order taken the reply is read first, see `send`.
-        note_health(world, channel, operation, well=True)
+        note_well(world, channel, operation)
     return answer
 
 
@@ -79,22 +94,35 @@ def may_try(world: World, channel: Channel, operation: str) -> bool:
     return channel.simulated or world.health.may_try(channel.id, operation, world.clock.monotonic())
 
 
-def note_health(world: World, channel: Channel, operation: str, *, well: bool) -> None:
-    """Tell the channel's health how a call went. A success that cannot be read is none."""
+def note_well(world: World, channel: Channel, operation: str) -> None:
+    """Tell the channel's health that a call went well."""
+    if not channel.simulated and world.health.succeeded(channel.id, operation):
+        tell_back(world, channel, operation)
+
+
+def note_fault(world: World, channel: Channel, operation: str, fault: Fault, about: About = NOTHING_MORE) -> None:
+    """Tell the operator and the channel's health of a fault.
+
+    A caller's shows the channel to be well, a model that it does not have nothing. A success that cannot be read is
+    none.
+    """
     if channel.simulated:
         return
-    if well:
-        world.health.succeeded(channel.id, operation)
+    tell_failure(world, channel, operation, fault, about)
+    now_s = world.clock.monotonic()
+    if isinstance(fault, faults.ModelNotOffered):
+        world.health.not_told(channel.id, operation, now_s)
+    elif isinstance(fault, faults.VendorFault):
+        tell_rest(world, channel, operation, world.health.failed(channel.id, operation, now_s), fault)
     else:
-        world.health.failed(channel.id, operation, world.clock.monotonic())
+        note_well(world, channel, operation)
 
 
-def note_fault(world: World, channel: Channel, operation: str, fault: Fault) -> None:
-    """Tell the channel's health of a fault: a caller's shows it to be well, a model that it does not have nothing."""
-    if not isinstance(fault, faults.ModelNotOffered):
-        note_health(world, channel, operation, well=not isinstance(fault, faults.VendorFault))
-    elif not channel.simulated:
-        world.health.not_told(channel.id, operation, world.clock.monotonic())
+def note_rest(world: World, channel: Channel, operation: str, fault: Fault) -> None:
+    """Leave a channel alone for as long as its vendor asked."""
+    if fault.retry_after_s and not channel.simulated:
+        rest_s = world.health.rest(channel.id, operation, world.clock.monotonic(), fault.retry_after_s)
+        tell_rest(world, channel, operation, rest_s, fault)
 
 
 def origin_of(url: str) -> str:
@@ -144,8 +172,8 @@ def _way(world: World, channel: Channel, operation: str) -> _Way:
         vendor,
         headers,
         (*headers, ("content-type", "application/json")),
-        metrics.vendor_calls.labels(channel.vendor, operation, "ok"),
-        metrics.vendor_latency.labels(channel.vendor, operation),
+        metrics.vendor_calls.labels(channel.name, channel.vendor, operation, "ok"),
+        metrics.vendor_latency.labels(channel.name, channel.vendor, operation),
     )
     if world.config.by_id.get(channel.id) is channel:
         # A task may still be on its way with a channel of before the last reload.
@@ -208,10 +236,11 @@ def same_site(base_url: str, url: str) -> bool:
 
 def _network_fault(error: UpstreamError) -> Fault:
     if isinstance(error, NotSent):
-        return faults.VendorUnreachable("The vendor could not be reached; nothing was sent")
-    return faults.OutcomeUnknown("The vendor gave no readable answer; whether it took the order is not known")
+        return lost(faults.VendorUnreachable("The vendor could not be reached; nothing was sent"), error)
+    message = "The vendor gave no readable answer; whether it took the order is not known"
+    return lost(faults.OutcomeUnknown(message), error)
 
 
-def _note(world: World, channel: Channel, operation: str, fault: Fault) -> None:
-    world.metrics.vendor_calls.labels(channel.vendor, operation, fault.code).inc()
-    note_fault(world, channel, operation, fault)
+def _note(world: World, channel: Channel, operation: str, fault: Fault, about: About) -> None:
+    world.metrics.vendor_calls.labels(channel.name, channel.vendor, operation, fault.code).inc()
+    note_fault(world, channel, operation, fault, about)

@@ -70,20 +70,26 @@ class Health:
                     circuit.failures = FAILURES_MAX - 1
                     circuit.probing = False
 
-    def succeeded(self, channel_id: str, operation: str, model: str = EVERY) -> None:
-        """The vendor answered as it should, a refusal of the caller's order included."""
-        if self._circuits:
-            for key in _keys(channel_id, operation, model):
-                self._circuits.pop(key, None)
+    def succeeded(self, channel_id: str, operation: str, model: str = EVERY) -> bool:
+        """The vendor answered as it should, a refusal of the caller's order included. True if that ends its illness."""
+        if not self._circuits:
+            return False
+        closed = [self._circuits.pop(key, None) for key in _keys(channel_id, operation, model)]
+        return any(circuit is not None and circuit.open_until for circuit in closed)
 
-    def failed(self, channel_id: str, operation: str, now_s: float, model: str = EVERY) -> None:
-        """The vendor or the way to it failed; or had too much to do for this model."""
+    def failed(self, channel_id: str, operation: str, now_s: float, model: str = EVERY) -> float:
+        """The vendor or the way to it failed; or had too much to do for this model.
+
+        Gives for how many seconds it rests, if it begins to.
+        """
         circuit = self._circuits.setdefault((channel_id, operation, model), _Circuit())
+        rested = circuit.open_until > now_s and not circuit.probing
         circuit.failures += 1
         circuit.probing = False
         if circuit.failures >= FAILURES_MAX:
             circuit.open_until = now_s + REST_S
         _bound(self._circuits)
+        return REST_S if circuit.failures >= FAILURES_MAX and not rested else 0.0
 
     def not_told(self, channel_id: str, operation: str, now_s: float) -> None:
         """What came says nothing of the channel's health; if it was the probe, the next call is."""
@@ -92,13 +98,19 @@ class Health:
             circuit.open_until = now_s
             circuit.probing = False
 
-    def rest(self, channel_id: str, operation: str, now_s: float, seconds: float, model: str = EVERY) -> None:
-        """Leave it alone for as long as the vendor asked, e.g. by `Retry-After`; the longest of several counts."""
+    def rest(self, channel_id: str, operation: str, now_s: float, seconds: float, model: str = EVERY) -> float:
+        """Leave it alone for as long as the vendor asked, e.g. by `Retry-After`; the longest of several counts.
+
+        Gives for how many seconds it rests, if it begins to.
+        """
         until = now_s + min(seconds, ASKED_REST_S_MAX)
         key = (channel_id, operation, model)
-        if until > self._asked.get(key, now_s):
-            self._asked[key] = until
-            _bound(self._asked)
+        known = self._asked.get(key, now_s)
+        if not until > known:
+            return 0.0
+        self._asked[key] = until
+        _bound(self._asked)
+        return 0.0 if known > now_s else until - now_s
 
     def resting(self, now_s: float | None = None) -> list[tuple[str, str]]:
         """List (channel id, operation) that rest for all models, for metrics.

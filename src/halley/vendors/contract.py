@@ -311,7 +311,7 @@ class Tasks(msgspec.Struct, frozen=True, kw_only=True):
     read_accepted: Callable[[VendorReply], Accepted]
     """Of a 2xx reply. Raises `ValueError` for one that cannot be read."""
     read_refusal: Callable[[VendorReply], Fault]
-    """Of any other reply to an order, a cancel or an upload."""
+    """Of any other reply to an order, a cancel or an upload, but redirects."""
     written_from: Mapping[str, str] = {}
     """What of an `ImageOrder` a field of the vendor's was written from: a word of it, or the role of an image."""
     write_poll: Callable[[TaskRef], VendorCall]
@@ -336,7 +336,7 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
     """Operation → path under the channel's base URL; `{model}` stands for the vendor's model name, `{verb}` for what a
     stream changes in it. An operation that is not in here is not served."""
     read_refusal: Callable[[VendorReply], Fault]
-    """Of any reply but 2xx."""
+    """Of any reply but 2xx and redirects."""
     headers: tuple[tuple[str, str], ...] = ()
     """Sent with every call, unless the caller's own client sent that header."""
     forward_headers: frozenset[str] = frozenset()

@@ -13,7 +13,7 @@ from halley.kernel.order import Failure, FailureCode, Report, ReportState
 from halley.pipeline.outputs import LinkDead, OutputUnreachable, forget_outputs_of_ended, mirror
 from halley.pipeline.send import callback_urls
 from halley.pipeline.settle import End, end, success
-from halley.pipeline.task import ref
+from halley.pipeline.task import about, ref
 from halley.pipeline.vendor import call_vendor
 from halley.routing import Channel
 from halley.tasks import Due, Task, TaskState, together
@@ -170,10 +170,11 @@ async def _poll(
 async def _report(world: World, task: Task, vendor: Vendor, channel: Channel) -> Report | None:
     """Read the state; None when it could not be read this time."""
     try:
-        reply = await call_vendor(world, channel, tasks_of(vendor).write_poll(ref(task, channel)), operation="poll")
+        call = tasks_of(vendor).write_poll(ref(task, channel))
+        reply = await call_vendor(world, channel, call, operation="poll", about=about(task))
         return tasks_of(vendor).read_report(reply, ref(task, channel))
-    except faults.Fault as fault:
-        _log.info("poll_failed", task=task.id, vendor=task.vendor, code=fault.code)
+    except faults.Fault:
+        return None  # which is told
     except ValueError:
         _log.warning("poll_unreadable", task=task.id, vendor=task.vendor)
     return None
@@ -224,7 +225,7 @@ async def _find(world: World, task: Task, vendor: Vendor, channel: Channel, urls
     assert find is not None
     call = find.write(task.created_at - FIND_SLACK_US)
     for _ in range(FIND_PAGES_MAX):
-        reply = await call_vendor(world, channel, call, operation="find")
+        reply = await call_vendor(world, channel, call, operation="find", about=about(task))
         pages = [find.read(reply, url) for url in urls]
         accepted = next((page.accepted for page in pages if page.accepted is not None), None)
         if accepted is not None or pages[0].next_url is None:

@@ -14,8 +14,8 @@ KNOWN_MAX = 4_096
 """Of route, method and status: how many spellings are kept."""
 LINE_BYTES = 320
 """About as long as a line is, for the bound of what waits."""
-Answer = tuple[tuple[str, str, int], str, float, str | None, str | None]
-"""(route, method, status), our id, its time in seconds, whose key it was, and the caller's own id."""
+Answer = tuple[tuple[str, str, int], str, float, str | None, str | None, str | None]
+"""(route, method, status), our id, its time in seconds, whose key it was, the caller's own id, and a fault's code."""
 _CLIENT_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
 """Theirs is printed when it is an id and nothing else."""
 
@@ -24,7 +24,7 @@ class AccessLog:
     """The logger `halley.access`, of which every request is told.
 
     Its fields are these few, and none is a secret: our ids, the template of a route, a method that we know, a status,
-    a time, and the caller's own id of its request where it has the shape of one.
+    a time, the caller's own id of its request where it has the shape of one, and the code of a request that failed.
     """
 
     def __init__(self, clock: Clock, log: logging.Logger | None = None) -> None:
@@ -43,7 +43,7 @@ class AccessLog:
         if lines is not None:
             lines.put_unspelled(partial(self._spell, self._clock.now(), answers), LINE_BYTES * len(answers))
             return
-        for (route, method, status), request_id, seconds, key_id, theirs in answers:
+        for (route, method, status), request_id, seconds, key_id, theirs, code in answers:
             facts = {
                 "request_id": request_id,
                 "method": method,
@@ -53,7 +53,7 @@ class AccessLog:
                 "key_id": key_id,
                 "client_request_id": _printed(theirs),
             }
-            self._log.info("request", extra=facts)
+            self._log.info("request", extra=facts if code is None else {**facts, "code": code})
 
     def _lines(self) -> Lines | None:
         """Where a line of JSON may go: the one handler of all, when nothing else listens, filters or stands between."""
@@ -72,22 +72,16 @@ class AccessLog:
     def _spell(self, at: int, answers: Sequence[Answer]) -> bytes:
         """Spell the same as lines of JSON: in the thread that writes them, one after the other."""
         begun = self._begun(at)
-        return "".join([self._line(begun, *answer) for answer in answers]).encode()
+        return "".join([self._line(begun, answer) for answer in answers]).encode()
 
-    def _line(
-        self,
-        begun: str,
-        what: tuple[str, str, int],
-        request_id: str,
-        seconds: float,
-        key_id: str | None,
-        theirs: str | None,
-    ) -> str:
+    def _line(self, begun: str, answer: Answer) -> str:
+        what, request_id, seconds, key_id, theirs, code = answer
         key = "null" if key_id is None else quoted(key_id)
         client = f'"{theirs}"' if theirs and _printed(theirs) else "null"
+        failed = "" if code is None else f', "code": {quoted(code)}'
         return (
             f'{begun}Z", "request_id": {quoted(request_id)}, {self.known.get(what) or self._spell_what(what)}, '
-            f'"ms": {_milliseconds(seconds)}, "key_id": {key}, "client_request_id": {client}}}\n'
+            f'"ms": {_milliseconds(seconds)}, "key_id": {key}, "client_request_id": {client}{failed}}}\n'
         )
 
     def _begun(self, at: int) -> str:

@@ -14,9 +14,11 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         self.requests = Counts("halley_requests", "Requests answered", ("route", "method", "status"), clock)
         self.latency = Times("halley_request_seconds", "Time to answer", ("route",), clock)
-        self.vendor_calls = Counts("halley_vendor_calls", "Calls to vendors", ("vendor", "operation", "outcome"), clock)
+        self.vendor_calls = Counts(
+            "halley_vendor_calls", "Calls to vendors", ("channel", "vendor", "operation", "outcome"), clock
+        )
         self.vendor_latency = Times(
-            "halley_vendor_call_seconds", "Time of calls to vendors", ("vendor", "operation"), clock
+            "halley_vendor_call_seconds", "Time of calls to vendors", ("channel", "vendor", "operation"), clock
         )
         self.tasks_ended = Counts("halley_tasks_ended", "Tasks by their end", ("model", "state"), clock)
         self.webhooks = Counts("halley_webhooks", "Webhook attempts", ("outcome",), clock)

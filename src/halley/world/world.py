@@ -24,6 +24,7 @@ from halley.world.boots import Still
 from halley.world.callers import Callers
 from halley.world.config import Config
 from halley.world.metrics import Metrics
+from halley.world.seldom import Seldom
 
 
 class World(msgspec.Struct, kw_only=True):
@@ -46,6 +47,8 @@ class World(msgspec.Struct, kw_only=True):
     bounds: Bounds
     limits: Limiter
     metrics: Metrics
+    told: Seldom
+    """Which lines of the log that could be many are written."""
     failpoints: Failpoints
     boot_id: str
     still: Still | None

@@ -169,7 +169,6 @@ def test_a_reply_that_cannot_be_read_is_a_value_error(body: bytes):
         (fixture("no_credit"), VendorRejectsUs),
         (reply({}, 403), ModelNotOffered),
         (reply({}, 404), ModelNotOffered),
-        (reply({}, 301), VendorRejectsUs),
         (fixture("throttled"), VendorBusy),
         (fixture("invalid_input"), Refused),
         (reply({"detail": "flagged as sensitive"}, 422), Moderated),

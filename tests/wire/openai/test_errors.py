@@ -45,7 +45,6 @@ def error(message: str = "No", **fields: Any) -> bytes:
         pytest.param(400, error("Model Not Exist"), ModelNotOffered, id="no such model with 400"),
         pytest.param(404, error("No endpoints found for a/b", code=404), ModelNotOffered, id="404 with its number"),
         pytest.param(404, b"<html>nginx</html>", ModelNotOffered, id="wrong path"),
-        pytest.param(301, b"", VendorRejectsUs, id="redirect"),
         pytest.param(429, error(type="tokens", code="rate_limit_exceeded"), VendorBusy, id="429"),
         pytest.param(408, b"", VendorBusy, id="408"),
         pytest.param(500, error("content_filter crashed"), VendorBroken, id="500"),

@@ -18,7 +18,7 @@ from halley.pipeline.answers.choose import choose
 from halley.pipeline.answers.flow import Flow, Whole
 from halley.pipeline.answers.recall import must_be_told, recall
 from halley.pipeline.answers.reserve import ORDER_PREFIX, Held, hold, hold_what_is_left
-from halley.pipeline.answers.send import Answered, NoAnswer, Tries, note_fault, ordered, send
+from halley.pipeline.answers.send import Answered, NoAnswer, Tries, note_fault, note_well, ordered, send
 from halley.pipeline.answers.settle import End, settle, settle_later, unpaid
 from halley.pipeline.answers.stored import as_asked, keep, keeping
 from halley.pipeline.answers.used import WRITTEN, told, used, used_so_far
@@ -118,9 +118,9 @@ class Streaming:
         world, attempt, flow = self._world, self._answered.attempt, self._flow
         world.bounds.leave(attempt.channel.id)
         if flow.complete:
-            world.health.succeeded(attempt.channel.id, attempt.operation, attempt.vendor_model)
+            note_well(world, attempt)
         elif flow.broken is not None:
-            note_fault(world, attempt, flow.broken)
+            note_fault(world, self._ask, attempt, flow.broken)
 
     def _ended(self, outcome: Outcome, quantities: dict[str, int]) -> End:
         answered = self._answered

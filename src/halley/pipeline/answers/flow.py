@@ -29,6 +29,7 @@ from halley.pipeline.answers.pipe import (
     writer_of,
 )
 from halley.pipeline.answers.translate import read_reply, texts, translate_embeddings, write_reply
+from halley.pipeline.trouble import lost
 from halley.upstream.client import UpstreamStream
 from halley.upstream.errors import NotSent, ReplyTooLarge, UpstreamError
 from halley.wire.contract import AnswerFacts, StreamFault, UnknownPart, Unusable
@@ -101,10 +102,10 @@ async def whole_answer(ask: Ask, attempt: Attempt, stream: UpstreamStream, facts
 def network_fault(error: UpstreamError) -> Fault:
     """Say what a failure on the way means for an answer."""
     if isinstance(error, NotSent):
-        return faults.VendorUnreachable("The vendor could not be reached; nothing was sent")
+        return lost(faults.VendorUnreachable("The vendor could not be reached; nothing was sent"), error)
     if isinstance(error, ReplyTooLarge):
-        return faults.VendorBroken("The vendor's answer is larger than an answer can be")
-    return faults.OutcomeUnknown("The vendor's answer was lost on the way or did not come in time")
+        return lost(faults.VendorBroken("The vendor's answer is larger than an answer can be"), error)
+    return lost(faults.OutcomeUnknown("The vendor's answer was lost on the way or did not come in time"), error)
 
 
 class Flow:
@@ -333,6 +334,7 @@ def _fault_of(error: BaseException) -> Fault:
         case Unusable():
             return faults.AnswerUnusable(str(error))
         case UpstreamError():
-            return faults.OutcomeUnknown("The vendor's stream broke off or stalled; what was received is charged")
+            broken = faults.OutcomeUnknown("The vendor's stream broke off or stalled; what was received is charged")
+            return lost(broken, error)
         case _:
             return faults.OutcomeUnknown("The vendor's stream cannot be read any further; what was received is charged")

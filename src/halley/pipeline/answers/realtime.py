@@ -13,7 +13,7 @@ from halley.pipeline.admit import OverLimit, allow_model, confirm, limit
 from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.choose import choose
 from halley.pipeline.answers.realtime_books import Books, Used, hold_turn
-from halley.pipeline.answers.realtime_connect import OPERATION, TRANSCRIPTION, Connected, connect
+from halley.pipeline.answers.realtime_connect import TRANSCRIPTION, Connected, connect
 from halley.pipeline.answers.realtime_ending import (
     Ending,
     SessionExpired,
@@ -39,7 +39,7 @@ from halley.pipeline.answers.realtime_events import (
 )
 from halley.pipeline.answers.realtime_meter import Context
 from halley.pipeline.answers.realtime_turns import MARK_LENGTH, TURNS_MAX, Turns
-from halley.pipeline.answers.send import NoAnswer, note_fault, ordered
+from halley.pipeline.answers.send import NoAnswer, note_fault, note_well, ordered
 from halley.pipeline.answers.settle import End, settle
 from halley.upstream.errors import UpstreamError
 from halley.upstream.websocket import Closed, Unreadable
@@ -308,7 +308,7 @@ class Session:
     async def _book(self, used: Used, event: Event) -> None:
         if not self._works and used.outcome is not Outcome.FAILED:
             self._works = True
-            self._world.health.succeeded(self._attempt.channel.id, OPERATION, self._attempt.vendor_model)
+            note_well(self._world, self._attempt)
         await self._books.book(used, self._turns.expected)
         if used.quantities and as_text(as_object(event.response).get("conversation_id")):
             self._books.remember(used.quantities)
@@ -366,7 +366,7 @@ class Session:
 
     async def _end(self, ending: Ending) -> None:
         if not self._works and isinstance(ending.fault, faults.VendorFault):
-            note_fault(self._world, self._attempt, ending.fault)
+            note_fault(self._world, self._ask, self._attempt, ending.fault)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(

@@ -11,11 +11,11 @@ from halley.kernel.operation import Kind, Operation
 from halley.pipeline.admit import allow_model
 from halley.pipeline.answers.ask import Ask
 from halley.pipeline.answers.attempt import Attempt
-from halley.pipeline.answers.send import NoAnswer, Tries, let_in, note_fault, ordered
+from halley.pipeline.answers.send import NoAnswer, Tries, let_in, note_failure, ordered, refusal, successes_of
+from halley.pipeline.trouble import lost
 from halley.pipeline.vendor import credentials, own_headers
 from halley.upstream.errors import UpstreamError
 from halley.upstream.websocket import Denied, SocketRequest, UpstreamSocket, open_socket
-from halley.vendors.contract import VendorReply
 from halley.vendors.simulate.directive import Outcome
 from halley.world import World
 
@@ -79,14 +79,15 @@ async def _try(world: World, ask: Ask, attempt: Attempt, intent: str | None) -> 
         socket = await _open(world, ask, attempt, intent)
         opened = True
     except Fault as fault:
-        _note(world, attempt, fault, began_s)
-        # Whether an upgrade that came is worth anything its session shows.
-        note_fault(world, attempt, fault)
+        note_failure(world, ask, attempt, fault, began_s)
         raise
     finally:
         if not opened:
             world.bounds.leave(attempt.channel.id)
-    _note(world, attempt, None, began_s)
+    # Whether the upgrade is worth anything its session shows.
+    calls, latency = successes_of(world, attempt)
+    calls.inc()
+    latency.observe(world.clock.monotonic() - began_s)
     return socket
 
 
@@ -96,9 +97,9 @@ async def _open(world: World, ask: Ask, attempt: Attempt, intent: str | None) ->
         opened = await open_socket(request)
     except UpstreamError as error:
         # Nothing is generated before the session has begun, so another channel may be tried in any case.
-        raise faults.VendorUnreachable("The vendor's realtime endpoint could not be reached") from error
+        raise lost(faults.VendorUnreachable("The vendor's realtime endpoint could not be reached"), error) from error
     if isinstance(opened, Denied):
-        raise attempt.answers.read_refusal(VendorReply(status=opened.status, headers=opened.headers, body=opened.body))
+        raise refusal(world, attempt, opened.status, opened.headers, opened.body)
     return opened
 
 
@@ -124,9 +125,3 @@ def _headers(world: World, ask: Ask, attempt: Attempt) -> dict[str, str]:
     if attempt.channel.simulated and ask.request.directive is not None:
         headers["halley-test"] = ask.request.directive
     return headers
-
-
-def _note(world: World, attempt: Attempt, fault: Fault | None, began_s: float) -> None:
-    channel = attempt.channel
-    world.metrics.vendor_calls.labels(channel.vendor, OPERATION, "ok" if fault is None else fault.code).inc()
-    world.metrics.vendor_latency.labels(channel.vendor, OPERATION).observe(world.clock.monotonic() - began_s)

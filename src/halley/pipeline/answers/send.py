@@ -18,6 +18,7 @@ from halley.pipeline.answers.flow import Flow, Whole, network_fault, open_flow, 
 from halley.pipeline.answers.translate import JSON_TYPE, write_body
 from halley.pipeline.request import CREDENTIALS
 from halley.pipeline.send import all_rest
+from halley.pipeline.trouble import read_refusal, tell_back, tell_failure, tell_rest
 from halley.pipeline.vendor import credentials, own_headers
 from halley.routing import Rest
 from halley.upstream.client import UpstreamRequest, UpstreamStream
@@ -149,7 +150,7 @@ async def _try(world: World, ask: Ask, attempt: Attempt, facts: AnswerFacts) -> 
             first_byte_us = stream.head_us
             answer = await whole_answer(ask, attempt, stream, facts)
     except Fault as fault:
-        note_failure(world, attempt, fault, began_s)
+        note_failure(world, ask, attempt, fault, began_s)
         raise
     finally:
         if not kept:
@@ -191,7 +192,7 @@ async def _open(world: World, ask: Ask, attempt: Attempt) -> UpstreamStream:
             body = await stream.read_all()
         except UpstreamError:
             body = b""  # the status says enough
-    raise refusal(attempt, stream.status, stream.headers, body)
+    raise refusal(world, attempt, stream.status, stream.headers, body)
 
 
 async def _no_page(stream: UpstreamStream) -> UpstreamStream:
@@ -202,9 +203,10 @@ async def _no_page(stream: UpstreamStream) -> UpstreamStream:
     return stream
 
 
-def refusal(attempt: Attempt, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
+def refusal(world: World, attempt: Attempt, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     """Read a reply of a status other than 2xx."""
-    return attempt.answers.read_refusal(VendorReply(status=status, headers=dict(headers), body=body[:ERROR_BYTES_MAX]))
+    reply = VendorReply(status=status, headers=dict(headers), body=body[:ERROR_BYTES_MAX])
+    return read_refusal(world, attempt.channel, attempt.answers.read_refusal, reply)
 
 
 def is_page(content_type: str) -> bool:
@@ -328,43 +330,56 @@ def note_success(world: World, attempt: Attempt, answer: Whole | Flow, first_byt
     calls, latency = successes_of(world, attempt)
     calls.inc()
     latency.observe(first_byte_us / MICROSECONDS)
-    health = world.health
-    note_health = health.began if isinstance(answer, Flow) else health.succeeded
-    note_health(attempt.channel.id, attempt.operation, attempt.vendor_model)
+    if isinstance(answer, Flow):
+        world.health.began(attempt.channel.id, attempt.operation, attempt.vendor_model)
+    else:
+        note_well(world, attempt)
+
+
+def note_well(world: World, attempt: Attempt) -> None:
+    """Remember that a channel is well."""
+    if world.health.succeeded(attempt.channel.id, attempt.operation, attempt.vendor_model):
+        tell_back(world, attempt.channel, attempt.operation)
 
 
 def successes_of(world: World, attempt: Attempt) -> tuple[Count, Time]:
     """Give where good answers of a channel are counted."""
-    vendor, operation, metrics = attempt.channel.vendor, attempt.operation, world.metrics
-    return metrics.vendor_calls.labels(vendor, operation, "ok"), metrics.vendor_latency.labels(vendor, operation)
+    channel, operation, metrics = attempt.channel, attempt.operation, world.metrics
+    return (
+        metrics.vendor_calls.labels(channel.name, channel.vendor, operation, "ok"),
+        metrics.vendor_latency.labels(channel.name, channel.vendor, operation),
+    )
 
 
-def note_failure(world: World, attempt: Attempt, fault: Fault, began_s: float) -> None:
+def note_failure(world: World, ask: Ask, attempt: Attempt, fault: Fault, began_s: float) -> None:
     """Remember that a channel did not answer, and how long it is to rest."""
     channel, operation = attempt.channel, attempt.operation
-    world.metrics.vendor_calls.labels(channel.vendor, operation, fault.code).inc()
+    world.metrics.vendor_calls.labels(channel.name, channel.vendor, operation, fault.code).inc()
     elapsed_s = world.clock.monotonic() - began_s
-    world.metrics.vendor_latency.labels(channel.vendor, operation).observe(elapsed_s)
-    note_fault(world, attempt, fault)
+    world.metrics.vendor_latency.labels(channel.name, channel.vendor, operation).observe(elapsed_s)
+    note_fault(world, ask, attempt, fault)
 
 
-def note_fault(world: World, attempt: Attempt, fault: Fault) -> None:
-    """Remember what a fault says of the channel's health, and how long its vendor is to be left alone.
+def note_fault(world: World, ask: Ask, attempt: Attempt, fault: Fault) -> None:
+    """Tell of a fault; remember what it says of the channel's health, and how long its vendor is to be left alone.
 
     Limits are those of the model that was asked for, and so is a rest that the vendor asks for.
     """
-    channel, health, now_s = attempt.channel, world.health, world.clock.monotonic()
+    channel, operation, model = attempt.channel, attempt.operation, attempt.vendor_model
+    health, now_s = world.health, world.clock.monotonic()
     if channel.simulated:
         return
+    tell_failure(world, channel, operation, fault, {"request_id": ask.request.id, "model": model})
     match fault:
         case faults.ModelNotOffered():
-            health.not_told(channel.id, attempt.operation, now_s)
+            health.not_told(channel.id, operation, now_s)
         case faults.VendorBusy():
-            health.not_told(channel.id, attempt.operation, now_s)
-            health.failed(channel.id, attempt.operation, now_s, attempt.vendor_model)
+            health.not_told(channel.id, operation, now_s)
+            tell_rest(world, channel, operation, health.failed(channel.id, operation, now_s, model), fault, model)
         case faults.VendorFault():
-            health.failed(channel.id, attempt.operation, now_s)
+            tell_rest(world, channel, operation, health.failed(channel.id, operation, now_s), fault)
         case _:
-            health.succeeded(channel.id, attempt.operation, attempt.vendor_model)
+            note_well(world, attempt)
     if isinstance(fault, faults.VendorFault) and fault.retry_after_s:
-        health.rest(channel.id, attempt.operation, now_s, fault.retry_after_s, attempt.vendor_model)
+        rest_s = health.rest(channel.id, operation, now_s, fault.retry_after_s, model)
+        tell_rest(world, channel, operation, rest_s, fault, model)

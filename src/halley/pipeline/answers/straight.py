@@ -35,6 +35,7 @@ from halley.pipeline.answers.send import (
     web_page,
 )
 from halley.pipeline.answers.translate import write_body
+from halley.pipeline.trouble import tell_back
 from halley.upstream.client import Prepared, WholeReply
 from halley.upstream.errors import NotSent, OutcomeUnknown, UpstreamError
 from halley.upstream.headers import joined
@@ -107,13 +108,13 @@ async def straight(world: World, ask: Ask, plan: Plan) -> Finished | Streaming:
             world.failpoints.hit("vendor.after.answer")
             first_byte_us = reply.head_us
             if len(reply.body) <= LARGE_BYTES:
-                whole = _read(ask, attempt, reply)
+                whole = _read(world, ask, attempt, reply)
             else:
-                whole = await asyncio.to_thread(_read, ask, attempt, reply)
+                whole = await asyncio.to_thread(_read, world, ask, attempt, reply)
     except (UpstreamError, Fault) as error:
-        fault = _broken(attempt, error) if isinstance(error, UpstreamError) else error
+        fault = _broken(world, attempt, error) if isinstance(error, UpstreamError) else error
         world.bounds.leave(attempt.channel.id)
-        note_failure(world, attempt, fault, began_s)
+        note_failure(world, ask, attempt, fault, began_s)
         tries.fail(fault)
         return await from_sending(world, ask, held, plan.attempts[1:], tries)
     except BaseException:
@@ -126,7 +127,8 @@ async def straight(world: World, ask: Ask, plan: Plan) -> Finished | Streaming:
     world.bounds.leave(attempt.channel.id)
     plan.calls.inc()
     plan.latency.observe(first_byte_us / MICROSECONDS)
-    world.health.succeeded(attempt.channel.id, attempt.operation, attempt.vendor_model)
+    if world.health.succeeded(attempt.channel.id, attempt.operation, attempt.vendor_model):
+        tell_back(world, attempt.channel, attempt.operation)
     answered = Answered(attempt=attempt, answer=whole, tries=1, exposure=ZERO, first_byte_us=first_byte_us)
     return finish_at_once(world, ask, held, answered, whole) or await finish(world, ask, held, answered)
 
@@ -165,17 +167,17 @@ def _body(ask: Ask, plan: Plan) -> bytes:
     return write_body(ask, plan.attempt).data
 
 
-def _broken(attempt: Attempt, error: UpstreamError) -> Fault:
+def _broken(world: World, attempt: Attempt, error: UpstreamError) -> Fault:
     """Say what a failure on the way means; of a reply that is no answer anyway the head says enough."""
     if isinstance(error, OutcomeUnknown) and error.status and error.status // 100 != _SUCCESS:
-        return refusal(attempt, error.status, joined(error.headers), b"")
+        return refusal(world, attempt, error.status, joined(error.headers), b"")
     return network_fault(error)
 
 
-def _read(ask: Ask, attempt: Attempt, reply: WholeReply) -> Whole:
+def _read(world: World, ask: Ask, attempt: Attempt, reply: WholeReply) -> Whole:
     """Read a reply. Raises the fault of one that is no answer."""
     if reply.status // 100 != _SUCCESS:
-        raise refusal(attempt, reply.status, reply.headers, reply.body)
+        raise refusal(world, attempt, reply.status, reply.headers, reply.body)
     if is_page(reply.content_type):
         raise web_page()
     try:

@@ -218,8 +218,6 @@ def read_refusal(reply: VendorReply) -> Fault:
     match reply.status // 100:
         case 4:
             return _refused(reply)
-        case 3:
-            return VendorRejectsUs("The vendor's address redirects elsewhere; the operator's `base_url` is wrong")
         case _:
             return OutcomeUnknown("The vendor's answer does not tell whether it took the order")
 

@@ -128,7 +128,7 @@ def _fault(status: int, words: _Words, wait: int | None) -> Fault:
 
 def _is_ours(status: int, words: _Words) -> bool:
     """Whether the operator's channel is at fault: its key, its credit or its address."""
-    if status in _REJECTIONS or status < 400:  # noqa: PLR2004  (a redirect: the base URL is wrong)
+    if status in _REJECTIONS:
         return True
     if status >= 500:  # noqa: PLR2004  (whatever it says, it failed)
         return False
