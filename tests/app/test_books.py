@@ -1,6 +1,7 @@
 """No answer that was given is lost to the books: not by a stop, and not by a database that somebody else has locked."""
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -79,6 +80,23 @@ async def test_a_stream_that_a_stop_cuts_is_charged_for_what_came(folder: Path, 
         assert row["price_nanos"] >= WORDS * PER_OUTPUT
         assert await rig.open_holds() == 0
         assert await rig.differences() == ()
+
+
+@pytest.mark.parametrize("pours", [True, False], ids=["piece by piece", "at once"])
+async def test_a_stream_that_a_stop_cuts_ends_with_the_words_for_it(
+    folder: Path, vendor: Vendor, *, pours: bool
+) -> None:
+    frames = events(chunk("word "), chunk("word "), done=False)
+    vendor.will(stream(*(frames if pours else [b"".join(frames)]), then=hang))
+    settings, headers = live_settings(folder, vendor), {"authorization": f"Bearer {LIVE}"}
+    async with aiohttp.ClientSession() as session:
+        async with opened_gateway(settings, key=LIVE) as rig:
+            url = f"{rig.gateway.url}/v1/chat/completions"
+            response = await session.post(url, json=chat_body(stream=True), headers=headers)
+            got = await asyncio.wait_for(response.content.readany(), PATIENCE_S)
+        got += await asyncio.wait_for(response.content.read(), PATIENCE_S)
+    last = json.loads(got.strip().rpartition(b"data: ")[2])
+    assert (last["error"]["code"], b"[DONE]" in got) == ("not_ready", False)
 
 
 async def test_a_stop_does_not_wait_for_ever_for_books_that_cannot_be_closed(

@@ -43,6 +43,7 @@ Sink = Callable[[bytes], bool]
 """Takes a piece for the caller; False if that is more than the caller takes just now."""
 LARGE_BYTES = 256 * 1024
 """A reply above this is read in a thread, so that nobody waits for it."""
+_STOPPED = "The gateway stopped before this answer had ended; what was received is charged"
 _JSON = "application/json"
 _EVENTS = "text/event-stream"
 _UNFRAMED = frozenset((Kind.SPEECH, Kind.TRANSCRIPTION))
@@ -167,6 +168,11 @@ class Flow:
             last = self._end()
         except (UpstreamError, StreamFault, ValueError, Fault) as error:
             last = self._break(error)
+        except asyncio.CancelledError:
+            if not self._world.draining:
+                raise
+            # The server cuts what has not ended when its time to stop is over; it waits for this, and for the books.
+            last = self._break(faults.Draining(_STOPPED))
         if last:
             yield last
 
