@@ -1,14 +1,17 @@
 """Streams of transcripts, speech and pictures: what ends them, and what is charged of one that did not come whole."""
 
+import base64
 import json
+import struct
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from tests.answers.house import House, opened
-from tests.answers.vendor import cut, events, named_events, stream
+from tests.answers.vendor import Exchange, cut, events, named_events, stream
 
 from halley.kernel.sse import DONE, Splitter
 from halley.settings import PriceConfig
@@ -17,6 +20,10 @@ from halley.testing.client import Reply
 HEARING, SPEAKING, DRAWING = "gpt-4o-transcribe", "gpt-4o-mini-tts", "gpt-image-1"
 METERS = {"input_token": "1", "output_token": "2", "audio_output_token": "12", "image": "0.04"}
 PRICES = tuple(PriceConfig(model=model, meters=METERS) for model in (HEARING, SPEAKING, DRAWING))
+FRAME = b"\xff\xf3\x28\xc4" + bytes(68)
+"""36 ms of MP3."""
+LONG_MP3 = (FRAME[:13] + b"Info" + struct.pack(">III", 3, 10_000, 72 * 10_000)).ljust(72, b"\0") + FRAME * 10_000
+"""Six minutes, as its first frame tells."""
 Post = Callable[[House], Awaitable[Reply]]
 
 
@@ -134,3 +141,23 @@ async def test_a_transcript_that_breaks_off_is_charged_for_what_came(folder: Pat
         await transcribe(house)
         usage = await house.usage()
         assert (usage.outcome, 2 <= usage.meters["output_token"] <= 4) == ("cut", True)
+
+
+@pytest.mark.parametrize("form", ["sse", "audio"])
+async def test_speech_that_breaks_off_is_charged_for_what_came(folder: Path, form: str) -> None:
+    sound = LONG_MP3[: len(LONG_MP3) // 10]
+    delta = {"type": "speech.audio.delta", "audio": base64.b64encode(sound).decode()}
+
+    async def spoken(exchange: Exchange) -> None:
+        await exchange.head(content_type="audio/mpeg")
+        await exchange.piece(sound)
+        exchange.hang_up()
+
+    async with opened(folder, prices=PRICES) as house:
+        house.vendor.will(spoken if form == "audio" else stream(*events(delta, done=False), then=cut))
+        body = {"model": SPEAKING, "input": "Hello.", "voice": "alloy", "stream_format": form}
+        async with house.posting("/v1/audio/speech", body) as reply:
+            with suppress(aiohttp.ClientPayloadError):  # sound has no other way to say that it broke off
+                await reply.read()
+        usage = await house.usage()
+        assert (usage.outcome, usage.meters["audio_output_token"]) == ("cut", pytest.approx(36 * 20, abs=20))

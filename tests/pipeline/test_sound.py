@@ -82,6 +82,11 @@ def test_a_recording_is_as_long_as_its_bytes_bear_out(data: bytes, seconds: int)
     assert seconds_of(data) == pytest.approx(seconds, abs=SLACK_S)
 
 
+def test_sound_that_broke_off_is_as_long_as_the_frames_that_came():
+    data = counted_by(b"Info", HOUR, len(HOUR_OF_FRAMES)) + PLAIN_FRAME * 1_000
+    assert seconds_of(data, as_came=True) == pytest.approx(1_000 * FRAME_S, abs=SLACK_S)
+
+
 def test_what_is_told_is_believed_to_the_fraction_where_the_bytes_bear_it_out():
     assert seconds_of(wav(20)) == 20
     assert seconds_of(counted_by(b"Xing", 1_000, 72_000) + PLAIN_FRAME * 1_000) == 1_000 * FRAME_S

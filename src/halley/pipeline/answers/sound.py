@@ -24,14 +24,17 @@ _BYTES_PER_KBIT = 125
 _WAVE, _FLAC, _MPEG = b"RIFF", b"fLaC", "audio/mpeg"
 
 
-def seconds_of(data: bytes, *, pcm: bool = False) -> float:
-    """Give the length of a recording; of one that nobody can read, an estimate by its size."""
+def seconds_of(data: bytes, *, pcm: bool = False, as_came: bool = False) -> float:
+    """Give the length of a recording; of one that nobody can read, an estimate by its size.
+
+    `as_came` is for what may have broken off: its first frame tells the length of the whole.
+    """
     if pcm:
         return len(data) / PCM_BYTES_PER_SECOND
     # First, as readers of tags take AAC for MPEG.
     seconds = seconds_of_aac(data)
     if not seconds and (told := _told(data)) is not None:
-        seconds = _borne_out(data, told)
+        seconds = _borne_out(data, told, as_came=as_came)
     return max(seconds, len(data) / RAW_BYTES_PER_SECOND_MAX) if seconds else len(data) / ENCODED_BYTES_PER_SECOND
 
 
@@ -52,14 +55,14 @@ def _told(data: bytes) -> "TinyTag | None":
         return None
 
 
-def _borne_out(data: bytes, told: "TinyTag") -> float:
+def _borne_out(data: bytes, told: "TinyTag", *, as_came: bool) -> float:
     """Give the length that the headers tell, unless the bytes come to another; 0 where neither is known."""
     seconds = told.duration or 0.0
-    counted = _counted(data, told, seconds)
+    counted = _counted(data, told, seconds, as_came=as_came)
     return seconds if seconds and abs(counted - seconds) <= SLACK_S else counted
 
 
-def _counted(data: bytes, told: "TinyTag", seconds: float) -> float:
+def _counted(data: bytes, told: "TinyTag", seconds: float, *, as_came: bool) -> float:
     raw = (told.samplerate or 0) * (told.channels or 0) * (told.bitdepth or 0) / 8 if told.is_lossless else 0
     if raw and data.startswith(_WAVE):
         # Of one that was written as it came the header tells no length, or the longest that can be told.
@@ -68,5 +71,6 @@ def _counted(data: bytes, told: "TinyTag", seconds: float) -> float:
         # Packed it is hardly larger than unpacked.
         return max(seconds, (told.bitrate or 0) * _BYTES_PER_KBIT * seconds / raw)
     if told.mime_type == _MPEG:
-        return max(seconds, seconds_of_frames(data))
+        framed = seconds_of_frames(data)
+        return framed if as_came and framed else max(seconds, framed)
     return seconds

@@ -123,7 +123,7 @@ def _output(ask: Ask, generated: str, raw: bytes, outline: Outline) -> dict[str,
 def _spoken_s(ask: Ask, sound: bytes) -> float:
     if ask.said["stream_format"] == "sse":
         sound = b"".join([_decoded(piece) for piece in _SOUND.findall(sound)])
-    return seconds_of(sound, pcm=ask.said["response_format"] == "pcm")
+    return seconds_of(sound, pcm=ask.said["response_format"] == "pcm", as_came=True)
 
 
 def _decoded(piece: bytes) -> bytes:
