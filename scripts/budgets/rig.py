@@ -209,7 +209,11 @@ def _logs(settings: Settings, path: Path) -> Generator[None]:
         try:
             yield
         finally:
-            logging.getLogger().handlers.clear()
+            root = logging.getLogger()
+            for handler in tuple(root.handlers):
+                root.removeHandler(handler)
+                # What waits is written now: afterwards its descriptor may be another file's.
+                handler.close()
 
 
 async def _prepare(world: World) -> str:
