@@ -228,7 +228,9 @@ async def test_a_model_that_rests_does_not_take_its_channel_down_in_the_metrics(
         await house.chat()
         async with house.session.get(house.rig.gateway.url + "/metrics") as response:
             said = await response.text()
-        assert "halley_channel_up{" in said
+        listed = {line for line in said.splitlines() if line.startswith("halley_channel_up{")}
+        assert any('operation="openai.chat"' in line for line in listed)
+        assert not [line for line in listed if 'operation="submit"' in line or "sandbox" in line]
         assert not [
             line for line in said.splitlines() if line.startswith("halley_channel_up{") and line.endswith(" 0.0")
         ]

@@ -15,6 +15,7 @@ from halley.kernel.faults import Draining, Forbidden
 from halley.kernel.money import NANOS_PER_DOLLAR, Nanos
 from halley.ledger import queries
 from halley.pipeline import task
+from halley.pipeline.vendor import SUBMIT
 from halley.tasks import store as tasks
 from halley.tasks.states import OPEN
 from halley.webhooks import Backlog
@@ -93,6 +94,10 @@ def _fill_channels(call: Call) -> None:
     world.metrics.channel_up.clear()
     resting = world.health.resting(world.clock.monotonic())
     for channel in world.config.channels:
+        vendor = world.vendors.get(channel.vendor)
+        if vendor is None or channel.simulated:
+            continue
         mine = [operation for channel_id, operation in resting if channel_id == channel.id]
-        for operation in {"submit", *mine}:
+        served = [] if vendor.tasks is None else [SUBMIT]
+        for operation in {*served, *(vendor.answers.paths if vendor.answers else ()), *mine}:
             world.metrics.channel_up.labels(channel.name, operation).set(0 if operation in mine else 1)
