@@ -70,7 +70,8 @@ def _read(setting: Setting, given: _Given, values: dict[str, Any], problems: lis
     try:
         values[setting.field] = setting.kind.read(_text(setting, given.value))
     except ValueError as error:
-        shown = "the value given" if setting.kind.secret else f"`{_short(given.value)}`"
+        # A password may stand before an `@`, wherever a URL is wanted.
+        shown = "the value given" if setting.kind.secret or "@" in str(given.value) else f"`{_short(given.value)}`"
         problems.append(f"{given.source}: {shown} will not do; give {error}")
 
 
