@@ -50,7 +50,8 @@ def test_a_model_given_by_another_name_is_told_by_its_id(halley: Halley):
     halley("accounts", "create", "acme")
     made = halley("keys", "create", "--account", "acme", "--models", "gpt-4o-2024-11-20,house-model")
     assert "`gpt-4o-2024-11-20` is another name of `gpt-4o`, which the key may use" in made.stderr
-    assert "house-model" not in made.stderr
+    assert "No model of the catalogue is called `house-model`" in made.stderr
+    assert "called `gpt" not in made.stderr
 
 
 def test_a_top_up_is_taken_back(halley: Halley):

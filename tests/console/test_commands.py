@@ -160,6 +160,7 @@ async def test_models_of_a_key_are_kept_by_the_ids_that_calls_are_held_against(o
     made = await operator("keys.create", account="acme", models=models)
     assert made["row"]["models"] == ["gpt-4o", "house-model", "black-forest-labs/flux-*"]
     assert made["resolved"] == {"gpt-4o-2024-11-20": "gpt-4o"}
+    assert made["unmatched"] == ["house-model", "black-forest-labs/flux-*"]
     assert (await operator("keys.create", account="acme"))["resolved"] == {}
 
 

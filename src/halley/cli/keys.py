@@ -61,6 +61,10 @@ def create(
         return
     for name, model in made.resolved.items():
         output.note(f"`{name}` is another name of `{model}`, which the key may use.")
+    for name in made.unmatched:
+        output.note(
+            f"No model of the catalogue is called `{name}`; it is of use only where a channel serves one so named."
+        )
     kind = "live" if made.row.livemode else "test"
     output.note(f"A {kind} key of account `{made.row.account}`, id {made.row.id}. Keep it: it is not shown again.")
     click.echo(made.key)

@@ -1,6 +1,7 @@
 """Keys: made, listed, changed, revoked. A key's text leaves this module once, in the answer to its making."""
 
 import asyncio
+from fnmatch import fnmatchcase
 from typing import Annotated
 
 import msgspec
@@ -84,6 +85,8 @@ class KeyMade(msgspec.Struct, frozen=True, kw_only=True):
     row: KeyRow
     resolved: dict[str, str] = {}
     """Models that were given by another name → the ids that the key is for."""
+    unmatched: tuple[str, ...] = ()
+    """Names and patterns that no model of the catalogue answers to; a channel's own model may."""
 
 
 async def create(services: Services, args: CreateKey, _progress: Progress) -> KeyMade:
@@ -91,7 +94,7 @@ async def create(services: Services, args: CreateKey, _progress: Progress) -> Ke
     if args.budget_period is not None and args.budget_nanos is None:
         raise BadRequest("A period needs a budget; give `--budget` too", param="budget")
     text = rules.new_key_text(services.ids, livemode=args.livemode)
-    resolved = await asyncio.to_thread(_resolved, args.models or ())
+    resolved, unmatched = await asyncio.to_thread(_resolved, args.models or ())
     if args.models is not None:
         args = msgspec.structs.replace(
             args, models=tuple(dict.fromkeys(resolved.get(each, each) for each in args.models))
@@ -103,7 +106,7 @@ async def create(services: Services, args: CreateKey, _progress: Progress) -> Ke
         key = accounts.create_key(tx, _new_key(services, args, project, text))
         audit(tx, services, "keys.create", key.id, account=account.name, project=project.name, livemode=key.livemode)
         row = _row(key, account.name, project.name, services.clock.now())
-        return KeyMade(key=text, row=row, resolved=resolved)
+        return KeyMade(key=text, row=row, resolved=resolved, unmatched=unmatched)
 
     return await services.db.write("keys.create", unit)
 
@@ -158,12 +161,17 @@ def _found(tx: Tx, given: str) -> Key:
     return key
 
 
-def _resolved(models: tuple[str, ...]) -> dict[str, str]:
-    """Find the ids of models that were given by another name: calls are held against ids. Patterns are none."""
+def _resolved(models: tuple[str, ...]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Find the ids of models that were given by another name, since calls are held against ids, and what matches none.
+
+    Patterns are no names: they match ids alone.
+    """
     if not models:
-        return {}
+        return {}, ()
     catalogue = load_catalogue(load_vendors().values())
-    return {name: found for name in models if (found := catalogue.public_id(name)) != name}
+    resolved = {name: found for name in models if (found := catalogue.public_id(name)) != name}
+    rest = (name for name in models if name not in resolved and name not in catalogue.models)
+    return resolved, tuple(name for name in rest if not any(fnmatchcase(model, name) for model in catalogue.models))
 
 
 def _project(tx: Tx, services: Services, account_id: str, name: str) -> Project:
