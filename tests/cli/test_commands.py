@@ -1,4 +1,5 @@
 import json
+import socket
 import sqlite3
 import tarfile
 from contextlib import closing
@@ -135,7 +136,8 @@ def test_a_command_on_a_database_that_another_folder_serves_is_told_so(halley: H
 def test_a_database_that_is_not_there_wants_a_migration(halley: Halley):
     (halley.data_dir / "halley.db").unlink()
     assert "run `halley migrate`" in halley("accounts", "list", code=1).stderr
-    assert "at this release" in halley("migrate").stdout
+    assert "was brought up to this release" in halley("migrate").stdout
+    assert "is at this release" in halley("migrate").stdout
     assert json.loads(halley("accounts", "list", "--json").stdout) == []
     assert "There are no accounts" in halley("accounts", "list").stderr
 
@@ -167,7 +169,8 @@ def test_a_migration_reads_the_url_as_the_gateway_does(halley: Halley, postgres_
     name = postgres_server.new_empty()
     folder = postgres_server.url(name).partition("?host=")[2]
     halley.environ["DATABASE_URL"] = f"postgresql://postgres@{quote(folder, safe='')}:1,{quote(folder, safe='')}/{name}"
-    assert "at this release" in halley("migrate").stdout
+    assert "was brought up to this release" in halley("migrate").stdout
+    assert "is at this release" in halley("migrate").stdout
     assert "There are no accounts" in halley("accounts", "list").stderr
 
 
@@ -295,7 +298,18 @@ def test_a_backup_is_made_while_the_server_runs(halley: Halley):
 
 
 def test_a_backup_into_a_folder_that_is_not_there_is_one_line(halley: Halley):
-    assert "No such file or directory" in halley("backup", "gone/b.tar", code=1).stderr
+    assert "`gone/b.tar`: No such file or directory" in halley("backup", "gone/b.tar", code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "remedy"), [("192.0.2.1", "another with `--host`"), ("127.0.0.1", "another with `--port`")]
+)
+def test_a_place_that_cannot_be_listened_on_is_told_with_what_to_change(halley: Halley, host: str, remedy: str):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        message = halley("serve", "--host", host, "--port", port, code=2).stderr
+    assert f"Cannot listen on {host}:{port}: " in message
+    assert remedy in message
 
 
 def test_a_worker_of_its_own_needs_postgresql(halley: Halley):

@@ -65,6 +65,8 @@ async def test_a_credit_with_the_same_key_is_booked_once(operator: Operator):
     with pytest.raises(CommandFailed) as caught:
         await operator("accounts.credit", **{**args, "amount_nanos": 5})
     assert caught.value.problem.code == "transfer_id_reused"
+    assert caught.value.problem.param == "idempotency_key"
+    assert "`invoice-7` was used" in caught.value.problem.message
 
 
 async def test_credits_without_a_key_are_each_booked(operator: Operator):
@@ -94,6 +96,7 @@ async def test_a_credit_is_taken_back_once_for_each_key_and_shown(operator: Oper
     with pytest.raises(CommandFailed) as caught:
         await operator("accounts.adjust", **args | {"amount_nanos": -5})
     assert caught.value.problem.code == "transfer_id_reused"
+    assert "`ticket-7` was used" in caught.value.problem.message
     transfers = (await operator("ledger.show", account="acme"))["transfers"]
     (shown,) = [each for each in transfers if each["kind"] == "adjust"]
     assert (shown["note"], shown["hold_id"]) == (args["reason"], args["corrects"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import gc
 import os
 import signal
@@ -301,7 +302,8 @@ def _listen(settings: Settings) -> socket.socket:
         listening.bind((settings.host, settings.port))
     except OSError as error:
         listening.close()
-        message = f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}; choose another with `--port`"
+        flag = "--port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "--host"
+        message = f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}; choose another with `{flag}`"
         raise SettingsError([message]) from error
     listening.setblocking(False)
     return listening

@@ -9,6 +9,7 @@ from halley.cli.options import common_settings, with_settings
 from halley.console.archive import restore_archive, write_archive
 from halley.console.lock import DataLock
 from halley.console.schema import bring_up
+from halley.db import migrate as revisions
 from halley.kernel.clock import SystemClock
 from halley.settings import Settings
 
@@ -19,6 +20,7 @@ STORES = ("config", "data_dir", "database_url", "objects_url")
 @common_settings
 def migrate(settings: Settings) -> None:
     """Bring the database up to this release. SQLite is copied before; back up PostgreSQL yourself."""
+    was_current = revisions.current(settings.database_url.reveal()) == revisions.latest()
     with output.progress_bar("copy") as progress:
         if settings.database_path is None:
             bring_up(settings, progress)
@@ -26,7 +28,7 @@ def migrate(settings: Settings) -> None:
         else:
             with DataLock(settings.data_dir, "halley migrate", settings.database_path):
                 copy = bring_up(settings, progress)
-    click.echo("The database is at this release")
+    click.echo("The database is at this release" if was_current else "The database was brought up to this release")
     if copy is not None:
         output.note(f"As it was before: {copy}")
 

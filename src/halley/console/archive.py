@@ -60,10 +60,12 @@ def write_archive(settings: Settings, file: Path, *, with_secret: bool, clock: C
     manifest = _describe(settings, with_secret=with_secret, clock=clock)
     draft = file.with_name(f".{file.name}.{os.getpid()}.new")
     try:
-        with TemporaryDirectory(prefix=".halley-backup-", dir=file.parent or Path()) as stage:
+        with (
+            os.fdopen(_create(draft, file), "wb") as raw,
+            TemporaryDirectory(prefix=".halley-backup-", dir=file.parent or Path()) as stage,
+        ):
             databases = _snapshots(settings, Path(stage), progress)
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
-            with os.fdopen(descriptor, "wb") as raw, tarfile.open(fileobj=raw, mode="w") as archive:
+            with tarfile.open(fileobj=raw, mode="w") as archive:
                 _write_members(archive, settings, manifest, databases, progress)
                 archive.close()
                 raw.flush()
@@ -116,6 +118,13 @@ def _pages(progress: Progress):  # noqa: ANN202 - sqlite3's own type of callback
         progress(Step(done=total - remaining, total=total, text="database"))
 
     return tell
+
+
+def _create(draft: Path, file: Path) -> int:
+    try:
+        return os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+    except OSError as error:
+        raise ArchiveError(f"`{file}`: {error.strerror}; name another place") from error
 
 
 def _describe(settings: Settings, *, with_secret: bool, clock: Clock) -> Manifest:

@@ -1,6 +1,8 @@
 """Accounts: made with their books in both modes, credited, corrected, listed."""
 
 import hashlib
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Annotated
 
 import msgspec
@@ -15,7 +17,7 @@ from halley.kernel.faults import BadRequest, Conflict, OutOfFunds
 from halley.kernel.money import ZERO, Nanos, dollars, nanos_from_dollars
 from halley.ledger import rules
 from halley.ledger import store as ledger
-from halley.ledger.model import AccountKind, Adjustment, NoLedgerAccount, Transfer
+from halley.ledger.model import AccountKind, Adjustment, NoLedgerAccount, Transfer, TransferIdReused
 
 TEST_CREDIT = nanos_from_dollars(1_000)
 """What a test account begins with; it is not money."""
@@ -108,14 +110,15 @@ async def credit(services: Services, args: CreditAccount, _progress: Progress) -
 
     def unit(tx: Tx) -> Credited:
         account = named_account(tx, args.account)
-        booked = ledger.credit(
-            tx,
-            transfer_id=_transfer_id(services, "credit", account.id, args.idempotency_key),
-            ledger_account_id=rules.ledger_account_id(account.id, livemode=args.livemode),
-            amount=Nanos(args.amount_nanos),
-            note=args.note,
-            now=services.clock.now(),
-        )
+        with _told_by_key(args.idempotency_key):
+            booked = ledger.credit(
+                tx,
+                transfer_id=_transfer_id(services, "credit", account.id, args.idempotency_key),
+                ledger_account_id=rules.ledger_account_id(account.id, livemode=args.livemode),
+                amount=Nanos(args.amount_nanos),
+                note=args.note,
+                now=services.clock.now(),
+            )
         audit(tx, services, "accounts.credit", account.id, transfer=booked.id, amount_nanos=str(args.amount_nanos))
         return Credited(transfer_id=booked.id, amount_nanos=str(booked.amount_nanos), account=_row(tx, account))
 
@@ -137,7 +140,8 @@ async def adjust(services: Services, args: AdjustAccount, _progress: Progress) -
             note=args.reason,
             now=services.clock.now(),
         )
-        booked = _adjusted(tx, wanted, account.name)
+        with _told_by_key(args.idempotency_key):
+            booked = _adjusted(tx, wanted, account.name)
         audit(tx, services, "accounts.adjust", account.id, transfer=booked.id, amount_nanos=str(args.amount_nanos))
         return Credited(transfer_id=booked.id, amount_nanos=str(args.amount_nanos), account=_row(tx, account))
 
@@ -178,6 +182,16 @@ def _transfer_id(services: Services, kind: str, account_id: str, key: str | None
     if key is None:
         return f"{kind}_{services.ids.new()}"
     return f"{kind}_" + hashlib.sha256(f"{account_id}\n{key}".encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+@contextmanager
+def _told_by_key(key: str | None) -> Generator[None]:
+    """Name the key that was given, not the id that was made of it."""
+    try:
+        yield
+    except TransferIdReused as error:
+        message = f"`{key}` was used for another transfer of this account; give a new `--idempotency-key`"
+        raise TransferIdReused(message, param="idempotency_key") from error
 
 
 def _row(tx: Tx, account: Account) -> AccountRow:
