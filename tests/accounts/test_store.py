@@ -2,7 +2,7 @@ import pytest
 from tests.books import CALLER, Books
 
 from halley.accounts import store as accounts
-from halley.accounts.model import Act, BudgetPeriod, Key, NameTaken, NewKey
+from halley.accounts.model import Act, BudgetPeriod, Key, KeyChanges, NameTaken, NewKey
 from halley.accounts.rules import hash_key
 from halley.db import Tx
 from halley.kernel.faults import BadRequest, NotFound, OutOfFunds
@@ -46,7 +46,7 @@ async def test_other_limits_reach_every_process(books: Books):
     before = await books.db.read(lambda tx: accounts.generation(tx, "keys"))
 
     def change(tx: Tx, key_id: str = "key_1") -> bool:
-        return accounts.set_limits(tx, key_id, requests_per_minute=None, tokens_per_minute=5)
+        return accounts.change_key(tx, key_id, KeyChanges(requests_per_minute=None, tokens_per_minute=5), 9)
 
     with books.db.wakeups.subscribe("keys") as waiter:
         assert await books.db.write("limits", change)
@@ -67,7 +67,9 @@ async def test_a_limit_that_can_not_be_is_refused(books: Books, requests: int | 
     with pytest.raises(BadRequest, match="_per_minute` is"):
         await books.db.write(
             "limits",
-            lambda tx: accounts.set_limits(tx, "key_1", requests_per_minute=requests, tokens_per_minute=tokens),
+            lambda tx: accounts.change_key(
+                tx, "key_1", KeyChanges(requests_per_minute=requests, tokens_per_minute=tokens), 9
+            ),
         )
 
 

@@ -145,6 +145,12 @@ async def make_and_credit_an_account(house: House) -> None:
         await _command(house, "accounts.adjust", wrong)
 
 
+async def give_an_account_another_limit(house: House) -> None:
+    name = house.orders.order(FLUX).tag
+    await _command(house, "accounts.create", {"name": name, "kind": "postpaid", "limit_nanos": 1})
+    await _command(house, "accounts.update", {"account": name, "limit_nanos": 2})
+
+
 async def send_a_webhook_again(house: House) -> None:
     """One that came and was written down as delivered."""
     await house.send(house.orders.hooked(FLUX))

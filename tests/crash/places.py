@@ -44,6 +44,7 @@ BY_ACT: Mapping[str, Act] = {
     "accounts.create": acts.make_and_credit_an_account,
     "accounts.credit": acts.make_and_credit_an_account,
     "accounts.adjust": acts.make_and_credit_an_account,
+    "accounts.update": acts.give_an_account_another_limit,
     "webhooks.redeliver": acts.send_a_webhook_again,
     "webhooks.redeliver_failed": acts.send_given_up_webhooks_again,
     "webhooks.rotate": acts.replace_a_webhook_secret,

@@ -87,6 +87,18 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
     operator: bool = False
 
 
+class KeyChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be other of a key; what is left out stays as it is."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    models: tuple[str, ...] | msgspec.UnsetType | None = msgspec.UNSET
+    budget_nanos: Nanos | msgspec.UnsetType | None = msgspec.UNSET
+    budget_period: BudgetPeriod | msgspec.UnsetType | None = msgspec.UNSET
+    requests_per_minute: int | msgspec.UnsetType | None = msgspec.UNSET
+    tokens_per_minute: int | msgspec.UnsetType | None = msgspec.UNSET
+    operator: bool | msgspec.UnsetType = msgspec.UNSET
+
+
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Who a key stands for, with all that a request needs to know of them."""
 

@@ -15,6 +15,7 @@ from halley.accounts.model import (
     BudgetsInDoubt,
     Caller,
     Key,
+    KeyChanges,
     NameTaken,
     NewKey,
     OfBudget,
@@ -41,6 +42,7 @@ _PERIOD_BEGAN = (
     "CASE budget_period WHEN 'day' THEN :day WHEN 'week' THEN :week WHEN 'month' THEN :month ELSE period_started_at END"
 )
 _IS_OVER = f"(period_started_at < {_PERIOD_BEGAN} OR period_started_at > :ahead)"
+_SAME_PERIOD = "COALESCE(budget_period, 'total') = :period"
 _SPENT_NOW = f"CASE WHEN {_IS_OVER} THEN 0 ELSE period_spent_nanos END"
 
 _RESERVE = f"""
@@ -127,9 +129,7 @@ def set_webhook_secret(tx: Tx, *, project_id: str, secret: bytes, seen: bytes | 
 
 def create_key(tx: Tx, new: NewKey) -> Key:
     """Store a key. Raises `NameTaken` when the text is a key already, `NotFound` for a project of another account."""
-    if new.budget_nanos is not None and not 0 <= new.budget_nanos <= AMOUNT_MAX:
-        raise BadRequest(f"A budget is between $0 and ${dollars(AMOUNT_MAX)}", param="budget")
-    _check_limits(new.requests_per_minute, new.tokens_per_minute)
+    _check_bounds(new.budget_nanos, new.requests_per_minute, new.tokens_per_minute)
     sql = "SELECT 1 AS found FROM projects WHERE id = :project_id AND account_id = :account_id"
     if not tx.one(sql, {"project_id": new.project_id, "account_id": new.account_id}):
         raise NotFound(f"The account has no project `{new.project_id}`", param="project")
@@ -189,12 +189,27 @@ def list_keys(tx: Tx, *, account_id: str | None = None, after: str = "", limit: 
     return [_key(row) for row in rows]
 
 
-def set_limits(tx: Tx, key_id: str, *, requests_per_minute: int | None, tokens_per_minute: int | None) -> bool:
-    """Give a key other limits and tell every process; False when it is unknown or revoked."""
-    _check_limits(requests_per_minute, tokens_per_minute)
-    sql = """UPDATE keys SET requests_per_minute = :requests, tokens_per_minute = :tokens
-        WHERE id = :id AND revoked_at IS NULL"""
-    if not tx.run(sql, {"id": key_id, "requests": requests_per_minute, "tokens": tokens_per_minute}):
+def change_key(tx: Tx, key_id: str, changes: KeyChanges, now: int) -> bool:
+    """Change a key and tell every process; False when it is unknown or revoked.
+
+    A budget of another period begins anew, with nothing spent; one in all counts all that the key ever spent.
+    """
+    given: dict[str, Any] = msgspec.to_builtins(changes)
+    _check_bounds(*(given.get(name) for name in ("budget_nanos", "requests_per_minute", "tokens_per_minute")))
+    if given.get("models") is not None:
+        given["models"] = codec.encode(given["models"]).decode()
+    if "operator" in given:
+        given["operator"] = int(given["operator"])
+    columns = [f"{name} = :{name}" for name in given]
+    params: dict[str, int | str | None] = {**given, "id": key_id}
+    if "budget_period" in given:
+        period = BudgetPeriod(given["budget_period"] or BudgetPeriod.TOTAL)
+        params |= {"period": period.value, "began": rules.period_start(period, now)}
+        spent = "spent_nanos" if period is BudgetPeriod.TOTAL else "0"
+        columns.append(f"period_spent_nanos = CASE WHEN {_SAME_PERIOD} THEN period_spent_nanos ELSE {spent} END")
+        columns.append(f"period_started_at = CASE WHEN {_SAME_PERIOD} THEN period_started_at ELSE :began END")
+    sql = f"UPDATE keys SET {', '.join(columns)} WHERE id = :id AND revoked_at IS NULL"  # noqa: S608 - names of fields
+    if not tx.run(sql, params):
         return False
     bump_generation(tx, rules.KEYS_TOPIC)
     tx.wake(rules.KEYS_TOPIC)
@@ -231,7 +246,7 @@ def reserve_budget(tx: Tx, *, key_id: str, amount: Nanos, now: int) -> None:
     span = "in all" if key.budget_period in (None, BudgetPeriod.TOTAL) else f"per {key.budget_period}"
     message = (
         f"This call needs ${dollars(amount)}, and ${dollars(max(left, 0))} is left of the key's budget of "
-        f"${dollars(key.budget_nanos or 0)} {span}; raise the budget or use another key"
+        f"${dollars(key.budget_nanos or 0)} {span}; raise it with `halley keys update` or use another key"
     )
     raise OutOfFunds(message)
 
@@ -349,7 +364,9 @@ def _key_params(new: NewKey) -> dict[str, int | str | None]:
     }
 
 
-def _check_limits(requests_per_minute: int | None, tokens_per_minute: int | None) -> None:
+def _check_bounds(budget: int | None, requests_per_minute: int | None, tokens_per_minute: int | None) -> None:
+    if budget is not None and not 0 <= budget <= AMOUNT_MAX:
+        raise BadRequest(f"A budget is between $0 and ${dollars(AMOUNT_MAX)}", param="budget")
     limits = {"requests_per_minute": requests_per_minute, "tokens_per_minute": tokens_per_minute}
     for param, limit in limits.items():
         if limit is not None and not 1 <= limit <= PER_MINUTE_MAX:

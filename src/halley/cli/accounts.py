@@ -1,4 +1,4 @@
-"""`halley accounts`: made, credited, corrected, listed."""
+"""`halley accounts`: made, credited, corrected, changed, listed."""
 
 import click
 
@@ -13,13 +13,14 @@ from halley.console.commands.accounts import (
     CreditAccount,
     Credited,
     ListAccounts,
+    UpdateAccount,
 )
 from halley.settings import Settings
 
 
 @click.group()
 def accounts() -> None:
-    """Make, credit, correct and list accounts."""
+    """Make, credit, correct, change and list accounts."""
 
 
 @accounts.command()
@@ -84,6 +85,27 @@ def adjust(settings: Settings, *, name: str, amount: int, as_json: bool, **rest:
         return
     booked = f"Adjusted `{adjusted.account.name}` by {output.money(adjusted.amount_nanos)}"
     click.echo(f"{booked}: {_left(adjusted, livemode=args.livemode)} is left")
+
+
+@accounts.command()
+@click.argument("name")
+@click.option("--limit", type=DOLLARS, help="The most that it may owe; less than it owes refuses new calls.")
+@click.option("--no-limit", is_flag=True, help="It may owe without bound.")
+@as_json
+@common_settings
+def update(settings: Settings, *, name: str, limit: int | None, no_limit: bool, as_json: bool) -> None:
+    """Change how much postpaid account NAME may owe; it holds from the next call on."""
+    if (limit is None) is not no_limit:
+        raise click.UsageError("give either `--limit` with an amount, or `--no-limit`")
+    args = arguments(UpdateAccount, {"account": name, "limit_nanos": limit}, {"account": "NAME"})
+    row = act(settings, "accounts.update", args, AccountRow)
+    if as_json:
+        output.print_json(row)
+        return
+    assert row.live is not None
+    left = output.money(row.live.left_nanos)
+    bound = "without bound" if left is None else f"up to {output.money(row.live.limit_nanos)}: {left} is left"
+    click.echo(f"Account `{row.name}` may owe {bound}")
 
 
 @accounts.command("list")

@@ -1,7 +1,10 @@
 """`halley keys`: made, listed, changed, revoked."""
 
+from typing import Any
+
 import click
 
+from halley.accounts.model import BudgetPeriod
 from halley.accounts.store import PER_MINUTE_MAX
 from halley.cli import output
 from halley.cli.act import act
@@ -13,6 +16,7 @@ _HEADINGS = (
     *("id", "account", "project", "mode", "name", "key", "$ budget", "$ left", "$ spent"),
     *("requests/min", "tokens/min", "made", "revoked"),
 )
+_PERIODS = tuple(period.value for period in BudgetPeriod)
 _COUNTED = ("requests", "tokens")
 _PER_MINUTE = click.IntRange(1, PER_MINUTE_MAX)
 _PER_MINUTE_OR_NONE = click.IntRange(0, PER_MINUTE_MAX)
@@ -29,9 +33,7 @@ def keys() -> None:
 @click.option("--live/--test", "livemode", default=False, show_default="--test", help="A test key never spends.")
 @click.option("--name", default="", metavar="TEXT", help="To recognise it by.")
 @click.option("--budget", type=DOLLARS, help="The most that it may spend in a period.")
-@click.option(
-    "--period", type=click.Choice(["day", "week", "month", "total"]), help="Of the budget, in UTC. [default: total]"
-)
+@click.option("--period", type=click.Choice(_PERIODS), help="Of the budget, in UTC. [default: total]")
 @click.option(
     "--models",
     multiple=True,
@@ -92,21 +94,36 @@ def list_keys(settings: Settings, *, as_json: bool, **given: object) -> None:
 
 @keys.command()
 @click.argument("key")
+@click.option("--name", metavar="TEXT", help="To recognise it by.")
+@click.option("--budget", type=DOLLARS, help="The most that it may spend in a period.")
+@click.option("--no-budget", is_flag=True, help="It may spend what the account has.")
+@click.option("--period", type=click.Choice(_PERIODS), help="Of the budget, in UTC. Another one begins anew.")
+@click.option(
+    "--models",
+    multiple=True,
+    metavar="PATTERN",
+    help="Models it may use instead, by name or as `flux-*`; part them by commas or repeat it.",
+)
+@click.option("--all-models", is_flag=True, help="It may use every model.")
+@click.option("--operator/--no-operator", default=None, help="Whether answers tell it who gave them.")
 @click.option("--requests-per-minute", type=_PER_MINUTE_OR_NONE, metavar="N", help="Most calls; 0 for no limit.")
 @click.option(
     "--tokens-per-minute", type=_PER_MINUTE_OR_NONE, metavar="N", help="Most tokens, in and out; 0 for no limit."
 )
 @as_json
 @common_settings
-def update(settings: Settings, *, key: str, as_json: bool, **limits: int | None) -> None:
-    """Change the limits of KEY, given by its id (`key_…`) or its text (`sk-…`); they hold within a second."""
-    changes = {name: limit or None for name, limit in limits.items() if limit is not None}
-    row = act(settings, "keys.update", arguments(UpdateKey, {"key": key, **changes}), KeyRow)
+def update(settings: Settings, *, key: str, as_json: bool, **given: Any) -> None:
+    """Change KEY, given by its id (`key_…`) or its text (`sk-…`), within a second; what is left out stays."""
+    row = act(settings, "keys.update", arguments(UpdateKey, {"key": key, **_changes(**given)}), KeyRow)
     if as_json:
         output.print_json(row)
         return
     now = " and ".join(f"{limit or 'any number of'} {name}" for name, limit in zip(_COUNTED, _limits(row), strict=True))
     click.echo(f"Key {row.id} ({row.hint}) may use {now} per minute")
+    budget, left = output.money(row.budget_nanos), output.money(row.left_nanos)
+    span = "in all" if row.budget_period == BudgetPeriod.TOTAL else f"per {row.budget_period}"
+    click.echo(f"It may spend {budget} {span}, and {left} is left" if budget else "It has no budget of its own")
+    click.echo(f"It may use {', '.join(row.models) if row.models is not None else 'every model'}")
 
 
 @keys.command()
@@ -120,6 +137,29 @@ def revoke(settings: Settings, *, key: str, as_json: bool) -> None:
         output.print_json(row)
         return
     click.echo(f"Revoked {row.id} ({row.hint}) of account `{row.account}` at {row.revoked_at}")
+
+
+def _changes(
+    *, budget: int | None, no_budget: bool, models: tuple[str, ...], all_models: bool, period: str | None, **rest: Any
+) -> dict[str, object]:
+    """Give what is to be other, of all that may be."""
+    for one, other, both in (
+        ("--budget", "--no-budget", budget is not None and no_budget),
+        ("--models", "--all-models", bool(models) and all_models),
+    ):
+        if both:
+            raise click.UsageError(f"give either `{one}` or `{other}`")
+    # Of the limits 0 is none.
+    changes: dict[str, object] = {
+        name: value or None if name.endswith("_per_minute") else value
+        for name, value in rest.items()
+        if value is not None
+    }
+    if budget is not None or no_budget:
+        changes["budget_nanos"] = budget
+    if models or all_models:
+        changes["models"] = tuple(each for text in models for each in _patterns(text)) or None
+    return changes if period is None else {**changes, "budget_period": period}
 
 
 def _patterns(text: str) -> tuple[str, ...]:

@@ -68,6 +68,7 @@ __all__ = [
     "open_account",
     "open_holds",
     "post",
+    "set_limit",
     "system_balances",
     "transfers_of_hold",
     "void",
@@ -91,6 +92,15 @@ def open_account(
     }
     tx.run(INSERT_ACCOUNT, params)
     return account(tx, str(params["id"]))
+
+
+def set_limit(tx: Tx, ledger_account_id: str, limit_nanos: Nanos | None) -> None:
+    """Give a postpaid account another limit; None for no bound. What it owes stays, also above it."""
+    if limit_nanos is not None:
+        rules.checked_amount(limit_nanos)
+    sql = "UPDATE ledger_accounts SET limit_nanos = :limit WHERE id = :id AND kind = 'postpaid'"
+    touched = tx.run(sql, {"id": ledger_account_id, "limit": limit_nanos})
+    assert touched == 1, "a prepaid account has no limit but its credits"
 
 
 def credit(tx: Tx, *, transfer_id: str, ledger_account_id: str, amount: Nanos, note: str, now: int) -> Transfer:

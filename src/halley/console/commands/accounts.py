@@ -53,6 +53,12 @@ class AdjustAccount(Args, frozen=True, kw_only=True):
     idempotency_key: IdempotencyKey | None = None
 
 
+class UpdateAccount(Args, frozen=True, kw_only=True):
+    account: Name
+    limit_nanos: Annotated[int, msgspec.Meta(ge=0)] | None
+    """The most that it may owe; null for no bound."""
+
+
 class ListAccounts(Args, frozen=True, kw_only=True):
     after: str = ""
     limit: Annotated[int, msgspec.Meta(ge=1, le=ROWS_MAX)] = ROWS_MAX
@@ -146,6 +152,27 @@ async def adjust(services: Services, args: AdjustAccount, _progress: Progress) -
         return Credited(transfer_id=booked.id, amount_nanos=str(args.amount_nanos), account=_row(tx, account))
 
     return await services.db.write("accounts.adjust", unit)
+
+
+async def update(services: Services, args: UpdateAccount, _progress: Progress) -> AccountRow:
+    """Give a postpaid account another limit. One below what it owes takes nothing back, and refuses new calls."""
+
+    def unit(tx: Tx) -> AccountRow:
+        account = named_account(tx, args.account)
+        books = rules.ledger_account_id(account.id, livemode=True)
+        before = ledger.account(tx, books)
+        if before.kind is not AccountKind.POSTPAID:
+            message = (
+                f"`{account.name}` is prepaid and has no limit but its credit; add some with `halley accounts credit`"
+            )
+            raise BadRequest(message, param="account")
+        limit = None if args.limit_nanos is None else Nanos(args.limit_nanos)
+        ledger.set_limit(tx, books, limit)
+        limits = {"limit_nanos": amount(limit), "before_nanos": amount(before.limit_nanos)}
+        audit(tx, services, "accounts.update", account.id, **limits)
+        return _row(tx, account)
+
+    return await services.db.write("accounts.update", unit)
 
 
 async def list_all(services: Services, args: ListAccounts, _progress: Progress) -> list[AccountRow]:

@@ -2,13 +2,13 @@
 
 import asyncio
 from fnmatch import fnmatchcase
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from halley.accounts import rules
 from halley.accounts import store as accounts
-from halley.accounts.model import BudgetPeriod, Key, NewKey, Project
+from halley.accounts.model import BudgetPeriod, Key, KeyChanges, NewKey, Project
 from halley.catalogue import load_catalogue
 from halley.console.commands.common import NAME_LENGTH_MAX, ROWS_MAX, Args, amount, audit, moment, named_account
 from halley.console.protocol import Progress
@@ -20,6 +20,9 @@ from halley.vendors import load_vendors
 
 Name = Annotated[str, msgspec.Meta(max_length=NAME_LENGTH_MAX)]
 PerMinute = Annotated[int, msgspec.Meta(ge=1, le=accounts.PER_MINUTE_MAX)]
+
+
+Models = Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=ROWS_MAX)]
 
 
 class CreateKey(Args, frozen=True, kw_only=True):
@@ -43,10 +46,15 @@ class ListKeys(Args, frozen=True, kw_only=True):
 
 
 class UpdateKey(Args, frozen=True, kw_only=True):
-    """What is left out stays as it is; null lifts the limit."""
+    """What is left out stays as it is; null lifts the limit, or the budget, or allows all models."""
 
     key: str
     """Its id, or its text."""
+    name: Name | msgspec.UnsetType = msgspec.UNSET
+    models: Models | msgspec.UnsetType | None = msgspec.UNSET
+    budget_nanos: Annotated[int, msgspec.Meta(ge=0)] | msgspec.UnsetType | None = msgspec.UNSET
+    budget_period: BudgetPeriod | msgspec.UnsetType = msgspec.UNSET
+    operator: bool | msgspec.UnsetType = msgspec.UNSET
     requests_per_minute: PerMinute | msgspec.UnsetType | None = msgspec.UNSET
     tokens_per_minute: PerMinute | msgspec.UnsetType | None = msgspec.UNSET
 
@@ -123,18 +131,26 @@ async def list_all(services: Services, args: ListKeys, _progress: Progress) -> l
 
 
 async def update(services: Services, args: UpdateKey, _progress: Progress) -> KeyRow:
-    """Give a key other limits; every process hears of it within a second."""
-    unset = msgspec.UNSET
-    if args.requests_per_minute is unset and args.tokens_per_minute is unset:
-        raise BadRequest("Nothing is to be changed; give `--requests-per-minute` or `--tokens-per-minute`", param="key")
+    """Change a key; every process hears of it within a second."""
+    given = {
+        name: value for name in KeyChanges.__struct_fields__ if (value := getattr(args, name)) is not msgspec.UNSET
+    }
+    if not given:
+        message = "Nothing is to be changed; give e.g. `--budget` or `--requests-per-minute`"
+        raise BadRequest(message, param="key")
+    if given.get("models"):
+        resolved, _ = await asyncio.to_thread(_resolved, given["models"])
+        given["models"] = tuple(dict.fromkeys(resolved.get(each, each) for each in given["models"]))
 
     def unit(tx: Tx) -> KeyRow:
         key = _found(tx, args.key)
-        requests = key.requests_per_minute if args.requests_per_minute is unset else args.requests_per_minute
-        tokens = key.tokens_per_minute if args.tokens_per_minute is unset else args.tokens_per_minute
-        if not accounts.set_limits(tx, key.id, requests_per_minute=requests, tokens_per_minute=tokens):
+        changes = KeyChanges(**given, **_period(key, args))
+        if not accounts.change_key(tx, key.id, changes, services.clock.now()):
             raise Conflict(f"The key `{key.id}` was revoked; make another with `halley keys create`", param="key")
-        audit(tx, services, "keys.update", key.id, requests_per_minute=requests, tokens_per_minute=tokens)
+        details = msgspec.to_builtins(changes)
+        if "budget_nanos" in details:
+            details["budget_nanos"] = amount(details["budget_nanos"])
+        audit(tx, services, "keys.update", key.id, **details)
         return _named(tx, _found(tx, key.id), services)
 
     return await services.db.write("keys.update", unit)
@@ -150,6 +166,18 @@ async def revoke(services: Services, args: RevokeKey, _progress: Progress) -> Ke
         return _named(tx, accounts.find_key(tx, key.id) or key, services)
 
     return await services.db.write("keys.revoke", unit)
+
+
+def _period(key: Key, args: UpdateKey) -> dict[str, Any]:
+    """Give the period of a budget that is given or lifted: what is said, what it was, or in all."""
+    budget = key.budget_nanos if args.budget_nanos is msgspec.UNSET else args.budget_nanos
+    if args.budget_period is not msgspec.UNSET:
+        if budget is None:
+            raise BadRequest("A period needs a budget; give `--budget` too", param="budget")
+        return {}
+    if args.budget_nanos is msgspec.UNSET:
+        return {}
+    return {"budget_period": None if budget is None else key.budget_period or BudgetPeriod.TOTAL}
 
 
 def _found(tx: Tx, given: str) -> Key:

@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, Command] = {
     "accounts.create": Command(args=accounts.CreateAccount, run=accounts.create),
     "accounts.credit": Command(args=accounts.CreditAccount, run=accounts.credit),
     "accounts.adjust": Command(args=accounts.AdjustAccount, run=accounts.adjust),
+    "accounts.update": Command(args=accounts.UpdateAccount, run=accounts.update),
     "accounts.list": Command(args=accounts.ListAccounts, run=accounts.list_all),
     "keys.create": Command(args=keys.CreateKey, run=keys.create),
     "keys.list": Command(args=keys.ListKeys, run=keys.list_all),
