@@ -150,3 +150,18 @@ def status_of(connection: http.client.HTTPConnection) -> int:
     with connection.getresponse() as answer:
         answer.read()
         return answer.status
+
+
+@pytest.mark.parametrize("limits", ["exec 2>&-", "exec <&- 2>&-"], ids=["stderr", "stdin and stderr"])
+def test_a_server_without_a_place_for_its_log_serves_and_ends(served: subprocess.Popen[str]):
+    read_until(served, "curl ")
+    served.send_signal(signal.SIGTERM)
+    assert served.wait(ENDS_WITHIN_S) == 0
+
+
+@pytest.mark.parametrize("limits", ["exec >&-", "exec <&- >&-"], ids=["stdout", "stdin and stdout"])
+def test_a_server_without_a_place_for_its_greeting_serves_and_ends(served: subprocess.Popen[str]):
+    assert served.stderr is not None
+    assert any('"event": "listening"' in line for line in served.stderr)
+    served.send_signal(signal.SIGTERM)
+    assert served.wait(ENDS_WITHIN_S) == 0

@@ -1,6 +1,7 @@
 """The command `halley`. Each subcommand is imported when it is called, so that `--version` and `--help` are quick."""
 
 import os
+import sys
 from importlib import import_module
 
 import click
@@ -83,3 +84,15 @@ def main() -> None:
     """Halley: a self-hosted gateway to every AI model, with the books kept."""
     # What is written holds keys' hashes, credentials and callers' files: for our own user only.
     os.umask(0o077)
+    _open_closed_streams()
+
+
+def _open_closed_streams() -> None:
+    """Lead the streams that came closed nowhere: else what is opened next gets their numbers, and uvloop aborts."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            assert opened == number, "the lowest free number is taken"
+            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
