@@ -21,7 +21,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 DATE = (b"date", b"Mon, 23 Nov 2026 01:00:00 GMT")
-WAIT_S_MAX = 10.0
+WAIT_S_MAX = 30.0
 END = b"\r\n\r\n"
 
 

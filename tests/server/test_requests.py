@@ -262,7 +262,7 @@ async def test_a_body_that_nobody_takes_is_not_read():
         await go.wait()
         await answer(send, str(len(await read_body(receive))).encode())
 
-    size = 50_000_000
+    size = 20_000_000
     async with serving(app) as server:
         client = await server.open()
         client.send(request("POST /", f"content-length: {size}", body=b"x" * size))
